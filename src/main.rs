@@ -1,0 +1,2 @@
+//! The `ttn-ferry` binary.
+fn main() {}
