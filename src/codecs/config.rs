@@ -1,0 +1,27 @@
+//! `[codecs]`: where a user's codecs lie, and what a codec may use.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// Where codecs are looked for and how they are held in check.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CodecsConfig {
+    /// Folder of the user's own codecs: `<device id>.js`, or a folder of that name with a `codec.js`.
+    pub folder: Option<PathBuf>,
+    /// Time for one message. 1ms to 10s; The Things Network gives 100ms.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub time_limit: Duration,
+    /// Memory of one codec in bytes. 1 MiB to 256 MiB.
+    pub memory_limit: usize,
+    /// Threads that run codecs. 0: one for each processor, 4 at most.
+    pub threads: usize,
+}
+
+impl Default for CodecsConfig {
+    fn default() -> Self {
+        Self { folder: None, time_limit: Duration::from_millis(100), memory_limit: 8 << 20, threads: 0 }
+    }
+}

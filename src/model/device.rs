@@ -1,0 +1,116 @@
+//! Which devices there are, and what each is called at home.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{ApplicationName, DeviceId, DeviceKey, EndDeviceIds, HomeName, VersionIds};
+
+/// What is known of one device.
+#[derive(Debug, Clone)]
+pub struct Device {
+    pub key: DeviceKey,
+    pub name: HomeName,
+    pub ids: EndDeviceIds,
+    pub version_ids: Option<VersionIds>,
+    /// The codec in use and how it was chosen, for people.
+    pub codec: Option<CodecChoice>,
+    pub last_seen: Option<Timestamp>,
+}
+
+/// Which codec decodes a device, and why that one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CodecChoice {
+    pub name: String,
+    pub chosen_by: &'static str,
+}
+
+/// A home name that another device already has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the home name `{name}` of {device} already belongs to {holder}")]
+pub struct Taken {
+    pub name: HomeName,
+    pub device: DeviceKey,
+    pub holder: DeviceKey,
+}
+
+/// The devices by TTN's ids and by their names at home. A name belongs to one device for as long as the process lives.
+#[derive(Debug, Default)]
+pub struct Directory {
+    devices: HashMap<DeviceKey, Device>,
+    names: HashMap<HomeName, DeviceKey>,
+}
+
+impl Directory {
+    pub fn find(&self, key: &DeviceKey) -> Option<&Device> {
+        self.devices.get(key)
+    }
+
+    pub fn find_mut(&mut self, key: &DeviceKey) -> Option<&mut Device> {
+        self.devices.get_mut(key)
+    }
+
+    pub fn by_name(&self, name: &str) -> Option<&Device> {
+        let name = HomeName::parse(name).ok()?;
+        self.names.get(&name).and_then(|key| self.devices.get(key))
+    }
+
+    /// All devices in the order of their names.
+    pub fn all(&self) -> Vec<&Device> {
+        let mut all: Vec<_> = self.devices.values().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// Adds a device under the name wanted for it. If another one has that name, this one gets its application's name
+    /// before its own id, so that both stay reachable, and the collision is told.
+    pub fn add(&mut self, key: DeviceKey, wanted: HomeName) -> (&mut Device, Option<Taken>) {
+        let holder = self.names.get(&wanted).filter(|holder| **holder != key).cloned();
+        let taken = holder.map(|holder| Taken { name: wanted.clone(), device: key.clone(), holder });
+        let name = if taken.is_some() { full_name(&key.application, &key.device) } else { wanted };
+        self.names.insert(name.clone(), key.clone());
+        let device = self.devices.entry(key.clone()).or_insert_with(|| Device {
+            key,
+            name,
+            ids: EndDeviceIds::default(),
+            version_ids: None,
+            codec: None,
+            last_seen: None,
+        });
+        (device, taken)
+    }
+}
+
+/// `<application>/<device>`: unique, because application names are and device ids hold no `/`.
+fn full_name(application: &ApplicationName, device: &DeviceId) -> HomeName {
+    HomeName::parse(&format!("{application}/{device}"))
+        .or_else(|_| HomeName::parse(&format!("application-{application}/{device}")))
+        .expect("an application name is one clean level and a device id another")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(application: &str, device: &str) -> DeviceKey {
+        DeviceKey::new(&ApplicationName::parse(application).unwrap(), DeviceId::parse(device).unwrap())
+    }
+
+    #[test]
+    fn two_devices_never_share_a_name() {
+        let mut directory = Directory::default();
+        let kitchen = HomeName::parse("kitchen").unwrap();
+        assert!(directory.add(key("a", "node"), kitchen.clone()).1.is_none());
+        let (device, taken) = directory.add(key("b", "node"), kitchen);
+        assert_eq!(device.name.as_str(), "b/node");
+        assert_eq!(taken.unwrap().holder, key("a", "node"));
+        assert_eq!(directory.by_name("kitchen").unwrap().key, key("a", "node"));
+        assert_eq!(directory.by_name("b/node").unwrap().key, key("b", "node"));
+    }
+
+    #[test]
+    fn an_application_called_bridge_cannot_take_the_bridges_topics() {
+        assert_eq!(full_name(&ApplicationName::parse("bridge").unwrap(), &DeviceId::parse("node").unwrap()).as_str(), "application-bridge/node");
+    }
+}

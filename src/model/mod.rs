@@ -1,0 +1,15 @@
+//! The nouns everyone shares. No I/O, no clock, no task: time comes in as an argument.
+
+mod device;
+mod downlink;
+mod event;
+mod ids;
+mod uplink;
+
+pub use device::{CodecChoice, Device, Directory, Taken};
+pub use downlink::{
+    Command, DownlinkId, DownlinkRequest, FPort, InvalidDownlink, MAX_PAYLOAD, Payload, Priority, QueuedDownlink, State, Step,
+};
+pub use event::{DownlinkEvent, DownlinkHappening, Failure, Join, Location, NetworkMessage, ServiceData};
+pub use ids::{ApplicationName, DeviceId, DeviceKey, HomeName, InvalidName, ttn_id};
+pub use uplink::{DataRate, EndDeviceIds, Gateway, Radio, Uplink, VersionIds};

@@ -1,0 +1,122 @@
+//! One uplink of one device, as every network server can tell it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::DeviceKey;
+
+/// An uplink as received, before any codec of ours has seen it.
+#[derive(Debug)]
+pub struct Uplink {
+    pub key: DeviceKey,
+    /// The same for every copy of this uplink, different for every other one: session and counter, or, for simulated
+    /// traffic that has neither, the time.
+    pub id: String,
+    pub ids: EndDeviceIds,
+    /// 1 to 255; `None` for a frame that carries only MAC commands.
+    pub f_port: Option<u8>,
+    /// The full 32-bit counter of the session.
+    pub f_cnt: u32,
+    /// FRMPayload, decrypted unless `encrypted`.
+    pub payload: Bytes,
+    /// The application session key is the user's alone: `payload` is ciphertext.
+    pub encrypted: bool,
+    /// What the network's own formatter made of the payload: a JSON object.
+    pub network_fields: Option<Box<RawValue>>,
+    /// The network's normalised measurements: a JSON list.
+    pub network_measurements: Option<Box<RawValue>>,
+    /// What the network's formatters warned about.
+    pub network_warnings: Vec<String>,
+    /// When the network first had it; the closest known to the moment of transmission.
+    pub at: Timestamp,
+    pub radio: Radio,
+    /// The device asked the network to acknowledge this uplink.
+    pub confirmed: bool,
+    pub simulated: bool,
+    pub version_ids: Option<VersionIds>,
+    /// The attributes the user gave the device at the network (Things Stack 3.34 and later send them along).
+    pub attributes: BTreeMap<String, String>,
+    /// Positions by source, as the network tells them.
+    pub locations: Option<Box<RawValue>>,
+    /// 0 to 100 %.
+    pub battery_percentage: Option<f64>,
+}
+
+/// The identifiers that LoRaWAN itself gives a device: upper-case hex.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct EndDeviceIds {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dev_eui: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join_eui: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dev_addr: Option<String>,
+}
+
+/// How the frame travelled.
+#[derive(Debug, Default, Serialize)]
+pub struct Radio {
+    /// Every gateway that heard it, strongest first.
+    pub gateways: Vec<Gateway>,
+    #[serde(flatten)]
+    pub data_rate: DataRate,
+    /// Hz.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency: Option<u64>,
+    /// Time on air in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub airtime: Option<f64>,
+    /// 0 to 1, as the network server computes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packet_error_rate: Option<f64>,
+}
+
+/// One gateway's reception.
+#[derive(Debug, Default, Serialize)]
+pub struct Gateway {
+    pub id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eui: Option<String>,
+    /// dBm.
+    pub rssi: f32,
+    /// dB.
+    pub snr: f32,
+    /// Only where the gateway's owner made it public.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<Box<RawValue>>,
+}
+
+/// What is known of the modulation; LoRa has spreading factor and bandwidth, FSK a bit rate, LR-FHSS neither.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct DataRate {
+    /// 5 to 12.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spreading_factor: Option<u8>,
+    /// Hz.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<u32>,
+    /// bit/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bit_rate: Option<u32>,
+}
+
+/// Which product the device is, in the terms of the LoRaWAN device repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct VersionIds {
+    pub brand_id: String,
+    pub model_id: String,
+    pub hardware_version: String,
+    pub firmware_version: String,
+    pub band_id: String,
+}
+
+impl Radio {
+    /// The strongest reception, if any gateway is named: simulated uplinks have none.
+    pub fn best(&self) -> Option<&Gateway> {
+        self.gateways.first()
+    }
+}

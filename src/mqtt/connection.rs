@@ -1,0 +1,274 @@
+//! One MQTT connection, from CONNECT to its end.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rumqttc::{
+    AsyncClient, ClientError, ConnectReturnCode, ConnectionError, EventLoop, LastWill, MqttOptions, NetworkOptions,
+    Outgoing, Packet, PublishOptions, QoS, StateError, SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::outbox::Message;
+use super::tls::Tls;
+use super::Address;
+
+/// From TCP's first packet to CONNACK.
+const CONNECT_LIMIT: Duration = Duration::from_secs(20);
+/// The largest message taken in, in bytes. Larger ones would end the connection, so this is far above any real one.
+const MAX_INCOMING: usize = 4 << 20;
+/// The largest message sent, in bytes.
+const MAX_OUTGOING: usize = 4 << 20;
+/// Subscriptions and the like that may wait for the socket besides the window of publishes.
+const CONTROL_REQUESTS: usize = 32;
+
+/// Everything needed to connect.
+#[derive(Clone)]
+pub struct Endpoint {
+    pub address: Address,
+    pub tls: Option<Tls>,
+    pub client_id: String,
+    pub username: Option<String>,
+    pub password: Option<SecretString>,
+    /// Seconds between signs of life; never 0.
+    pub keep_alive: u16,
+    /// Publishes under way at once.
+    pub window: u16,
+    pub will: Option<Will>,
+}
+
+/// What the broker publishes, retained, if this connection ends without a word.
+#[derive(Debug, Clone)]
+pub struct Will {
+    pub topic: String,
+    pub payload: &'static str,
+}
+
+/// A connection that the broker accepted.
+pub struct Connection {
+    sender: Sender,
+    events: EventLoop,
+}
+
+/// The sending half: cheap to clone, never waits.
+#[derive(Clone)]
+pub struct Sender(AsyncClient);
+
+/// What a connection brings.
+#[derive(Debug)]
+pub enum Event {
+    Message(Inbound),
+    /// The oldest publish handed over got this packet id and is on its way.
+    Written(u16),
+    /// The broker took this packet.
+    Acked(u16),
+    /// The broker's answer to the subscription: for each filter whether it was granted.
+    Subscribed(Vec<bool>),
+    /// The last packet of a wanted end is out.
+    Disconnected,
+}
+
+/// A message that arrived.
+#[derive(Debug)]
+pub struct Inbound {
+    pub topic: Bytes,
+    pub payload: Bytes,
+    pub retain: bool,
+}
+
+/// Why no connection came about, as far as the protocol tells.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("no route to {address}")]
+    Unreachable { address: Address, #[source] source: io::Error },
+    #[error("TLS with {address} failed")]
+    Tls { address: Address, #[source] source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("{address} refused the login: {}", refusal(.code))]
+    Refused { address: Address, code: ConnectReturnCode },
+    #[error("{address} closed the connection instead of answering the login")]
+    Closed { address: Address },
+    #[error("{address} did not answer within {} s", CONNECT_LIMIT.as_secs())]
+    Silent { address: Address },
+    #[error("{address} does not speak MQTT 3.1.1")]
+    Protocol { address: Address, #[source] source: Box<dyn std::error::Error + Send + Sync> },
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection ended: {0}")]
+pub struct Lost(String);
+
+impl Connection {
+    /// Connects and logs in. Takes 20 s at most.
+    pub async fn open(endpoint: &Endpoint) -> Result<Self, ConnectError> {
+        let address = &endpoint.address;
+        let (client, mut events) = AsyncClient::builder(options(endpoint)).build();
+        let mut network = NetworkOptions::new();
+        network.set_tcp_nodelay(true);
+        network.set_connection_timeout(CONNECT_LIMIT.as_secs());
+        events.set_network_options(network);
+        match tokio::time::timeout(CONNECT_LIMIT, events.poll()).await {
+            Err(_) => Err(ConnectError::Silent { address: address.clone() }),
+            Ok(Err(error)) => Err(connect_error(address.clone(), error)),
+            Ok(Ok(_connack)) => Ok(Self { sender: Sender(client), events }),
+        }
+    }
+
+    pub fn sender(&self) -> Sender {
+        self.sender.clone()
+    }
+
+    /// The next thing that happens. Not cancel safe: a caller that waits for something else as well keeps this future
+    /// and polls it again.
+    pub async fn next(&mut self) -> Result<Event, Lost> {
+        loop {
+            match self.events.poll().await {
+                Ok(event) => {
+                    if let Some(event) = translate(event) {
+                        return Ok(event);
+                    }
+                }
+                Err(ConnectionError::RequestsDone) => return Ok(Event::Disconnected),
+                Err(error) => return Err(lost(&error)),
+            }
+        }
+    }
+}
+
+impl Sender {
+    /// Hands a QoS 1 message to the connection. The window of the outbox keeps this from ever being too many.
+    pub fn publish(&self, message: Message) -> Result<(), Lost> {
+        let options = PublishOptions::at_least_once().retain(message.retain);
+        self.0.try_publish(message.topic, message.payload, options).map_err(|error| client_lost(&error))
+    }
+
+    /// Asks for these filters in one SUBSCRIBE. QoS 1 where the server gives it.
+    pub fn subscribe(&self, filters: &[String]) -> Result<(), Lost> {
+        let filters = filters.iter().map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
+        self.0.try_subscribe_many(filters).map_err(|error| client_lost(&error))
+    }
+
+    /// Sends DISCONNECT once everything handed over is acknowledged.
+    pub fn disconnect(&self) -> Result<(), Lost> {
+        self.0.try_disconnect().map_err(|error| client_lost(&error))
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("address", &self.address).field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+impl ConnectError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "is the host name right, is the broker running, does a firewall stand between?",
+            Self::Tls { .. } => "mqtts:// needs a certificate for this host from a known authority, or `ca_file`",
+            Self::Refused { code: ConnectReturnCode::ServiceUnavailable, .. } => {
+                "the server has too many connections or no resources; the bridge keeps trying"
+            }
+            Self::Refused { .. } => "check user name and password (on TTN: application id, tenant and a complete API key)",
+            Self::Closed { .. } => "a server that speaks only MQTT 5, a TLS port reached without TLS, or a rate limit",
+            Self::Silent { .. } => "something listens there, but it does not answer as an MQTT broker",
+            Self::Protocol { .. } => "the port belongs to another service, or the server wants MQTT 5",
+        }
+    }
+}
+
+fn options(endpoint: &Endpoint) -> MqttOptions {
+    let address = (endpoint.address.host.clone(), endpoint.address.port);
+    let mut options = MqttOptions::new(endpoint.client_id.clone(), address);
+    options
+        .set_keep_alive(endpoint.keep_alive.max(1))
+        .set_clean_session(true)
+        .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING)
+        .set_inflight(endpoint.window)
+        .set_request_channel_capacity(usize::from(endpoint.window) + CONTROL_REQUESTS);
+    if let Some(tls) = &endpoint.tls {
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls.clone())));
+    }
+    match (&endpoint.username, &endpoint.password) {
+        (Some(username), Some(password)) => {
+            options.set_credentials(username.clone(), Bytes::copy_from_slice(password.expose_secret().as_bytes()));
+        }
+        (Some(username), None) => {
+            options.set_username(username.clone());
+        }
+        (None, _) => {}
+    }
+    if let Some(will) = &endpoint.will {
+        options.set_last_will(LastWill::new(will.topic.clone(), will.payload, QoS::AtLeastOnce, true));
+    }
+    options
+}
+
+fn translate(event: rumqttc::Event) -> Option<Event> {
+    match event {
+        rumqttc::Event::Incoming(Packet::Publish(publish)) => {
+            Some(Event::Message(Inbound { topic: publish.topic, payload: publish.payload, retain: publish.retain }))
+        }
+        rumqttc::Event::Outgoing(Outgoing::Publish(packet)) => Some(Event::Written(packet)),
+        rumqttc::Event::Incoming(Packet::PubAck(ack)) => Some(Event::Acked(ack.pkid)),
+        rumqttc::Event::Incoming(Packet::SubAck(ack)) => {
+            let granted = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
+            Some(Event::Subscribed(ack.return_codes.iter().map(granted).collect()))
+        }
+        rumqttc::Event::Outgoing(Outgoing::Disconnect) => Some(Event::Disconnected),
+        _ => None,
+    }
+}
+
+fn connect_error(address: Address, error: ConnectionError) -> ConnectError {
+    match error {
+        ConnectionError::ConnectionRefused(code) => ConnectError::Refused { address, code },
+        ConnectionError::Io(source) if source.kind() == io::ErrorKind::InvalidData => {
+            ConnectError::Protocol { address, source: source.into() }
+        }
+        ConnectionError::Io(source) if closed(source.kind()) => ConnectError::Closed { address },
+        ConnectionError::Io(source) => ConnectError::Unreachable { address, source },
+        // rustls reports a bad certificate or a plain-text answer as an I/O error of kind InvalidData inside Tls.
+        ConnectionError::Tls(source) => ConnectError::Tls { address, source: source.into() },
+        ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => ConnectError::Silent { address },
+        ConnectionError::MqttState(StateError::ConnectionAborted) => ConnectError::Closed { address },
+        ConnectionError::MqttState(StateError::Io(source)) if closed(source.kind()) => ConnectError::Closed { address },
+        other => ConnectError::Protocol { address, source: other.into() },
+    }
+}
+
+fn closed(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::*;
+    matches!(kind, ConnectionReset | ConnectionAborted | UnexpectedEof | BrokenPipe)
+}
+
+fn lost(error: &ConnectionError) -> Lost {
+    match error {
+        ConnectionError::MqttState(StateError::ConnectionAborted) => Lost("the server closed it".into()),
+        ConnectionError::MqttState(StateError::AwaitPingResp) => Lost("no answer to a ping".into()),
+        ConnectionError::MqttState(StateError::Io(error)) | ConnectionError::Io(error) => Lost(error.to_string()),
+        other => Lost(other.to_string()),
+    }
+}
+
+/// The client's own text repeats the whole request; only its kind is worth telling.
+fn client_lost(error: &ClientError) -> Lost {
+    Lost(match error {
+        ClientError::RequestChannelFull(_) => "its send queue is full".into(),
+        ClientError::RequestChannelDisconnected(_) => "it is closed".into(),
+        _ => "the message is not valid MQTT".into(),
+    })
+}
+
+fn refusal(code: &ConnectReturnCode) -> &'static str {
+    match code {
+        ConnectReturnCode::Success => "accepted",
+        ConnectReturnCode::RefusedProtocolVersion => "protocol version not accepted (code 1)",
+        ConnectReturnCode::BadClientId => "client id not accepted (code 2)",
+        ConnectReturnCode::ServiceUnavailable => "service unavailable (code 3)",
+        ConnectReturnCode::BadUserNamePassword => "wrong user name or password (code 4)",
+        ConnectReturnCode::NotAuthorized => "not authorised (code 5)",
+    }
+}

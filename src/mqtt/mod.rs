@@ -1,0 +1,20 @@
+//! MQTT 3.1.1, and the only door to the client library.
+//!
+//! The library's in-flight state is never the truth here: a [`Connection`] lives from one CONNECT to its end and takes
+//! its whole state with it, and what must not be lost waits in an [`Outbox`] until the broker acknowledged it.
+//!
+//! - [`address`] and [`tls`]: where a broker is and whom to trust.
+//! - [`connection`]: one connection: open, subscribe, publish, hear.
+//! - [`outbox`]: what must reach the broker, with no library and no clock in it.
+//! - [`backoff`]: how long to wait between two connections.
+
+pub mod address;
+pub mod backoff;
+pub mod connection;
+pub mod outbox;
+pub mod tls;
+
+pub use address::{Address, InvalidAddress};
+pub use backoff::Backoff;
+pub use connection::{ConnectError, Connection, Endpoint, Event, Inbound, Lost, Sender, Will};
+pub use outbox::{Kind, Message, Outbox};

@@ -1,0 +1,105 @@
+//! The network side: one trait that the flows see, one folder per kind of network server.
+//!
+//! ```text
+//! socket ──▶ stream (stamps, hands on, waits for nothing) ──▶ sorting (parses) ──▶ uplink flow
+//!                                                                              └─▶ downlink flow
+//! ```
+
+
+pub mod ttn;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::model::{ApplicationName, DeviceId, DownlinkId, Failure, NetworkMessage, QueuedDownlink};
+
+
+
+/// One application at a network server: what the two flows may ask of it.
+///
+/// Messages do not come through this trait: the server's own task puts them, raw, into the channel it was built with.
+pub trait NetworkServer: Send + Sync {
+    /// The name this application goes by.
+    fn name(&self) -> &ApplicationName;
+
+    /// Parses what the read loop handed on.
+    fn parse(&self, raw: &RawMessage) -> Result<NetworkMessage, Unreadable>;
+
+    /// Appends downlinks to the network's queue for `device`, in order, all or none.
+    fn push<'a>(&'a self, device: &'a DeviceId, downlinks: &'a [QueuedDownlink]) -> BoxFuture<'a, Result<(), PushError>>;
+
+    /// Swaps what waits in the network's queue for `device`; an empty list clears it.
+    fn replace<'a>(&'a self, device: &'a DeviceId, downlinks: &'a [QueuedDownlink]) -> BoxFuture<'a, Result<(), PushError>>;
+
+    /// The ids of our downlinks that wait in the network's queue for `device`.
+    fn waiting<'a>(&'a self, device: &'a DeviceId) -> BoxFuture<'a, Result<Vec<DownlinkId>, PushError>>;
+
+    /// How the connection and the API stand at this moment.
+    fn health(&self) -> NetworkHealth;
+}
+
+/// A message as it left the socket: the read loop's whole work on it.
+#[derive(Debug)]
+pub struct RawMessage {
+    pub topic: Bytes,
+    pub payload: Bytes,
+    pub at: Timestamp,
+}
+
+/// Which network server a raw message is for.
+pub type Servers = Vec<Arc<dyn NetworkServer>>;
+
+/// A message that cannot be understood; the bridge says so and goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    #[error("topic `{0}` is not one of this application's")]
+    Topic(String),
+    #[error("the message is no valid JSON of its kind")]
+    Json(#[source] serde_json::Error),
+    #[error("the message has no {0}")]
+    Missing(&'static str),
+    #[error("`{field}` is malformed: {why}")]
+    Field { field: &'static str, why: String },
+    #[error("the message is {0} bytes: more than any uplink can be")]
+    TooLarge(usize),
+}
+
+/// How a push ended other than well: what to do next is the caller's decision, made from these classes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PushError {
+    /// It will never be taken: tell the sender.
+    #[error("refused: {}", .0.message)]
+    Refused(Failure),
+    /// The device has no session: wait for its next join or uplink.
+    #[error("the device has no session: it has never joined, or must join again")]
+    NoSession,
+    /// The network wants us to wait.
+    #[error("rate limit reached")]
+    RateLimited { retry_after: std::time::Duration },
+    /// The network's queue for this device is full.
+    #[error("the network's queue for this device is full")]
+    QueueFull,
+    /// The key may not do this.
+    #[error("not allowed: {}", .0.message)]
+    Forbidden(Failure),
+    /// Nobody knows whether the network took it: look before pushing again.
+    #[error("no clear answer: {0}")]
+    Unknown(String),
+}
+
+/// What `bridge/info` and `bridge/health` tell of one application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NetworkHealth {
+    pub connected: bool,
+    /// When the last message came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_message: Option<Timestamp>,
+    /// Messages the read loop had to drop because the bridge was too far behind.
+    pub dropped: u64,
+    /// What does not work at the moment, in words, with what to do about it.
+    pub degraded: Vec<String>,
+}

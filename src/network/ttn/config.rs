@@ -1,0 +1,41 @@
+//! `[[application]]`: one application at The Things Network or any other Things Stack.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// One application to bridge.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApplicationConfig {
+    /// The application id in the console.
+    pub id: String,
+    /// How the bridge calls it, if two applications have the same id.
+    pub name: Option<String>,
+    /// Tenant: `ttn` on The Things Network; empty for a stack without tenants.
+    #[serde(default = "ttn_tenant")]
+    pub tenant: String,
+    /// Cluster: `eu1`, `nam1`, `au1` …
+    pub cluster: Option<String>,
+    /// Instead of a cluster: `mqtts://host[:8883]` or `mqtt://host[:1883]`.
+    pub mqtt_url: Option<String>,
+    /// Instead of a cluster: `https://host[:port]`, with or without `/api/v3`.
+    pub api_url: Option<String>,
+    /// The host of the Identity Server if it is another one: `https://eu1.cloud.thethings.network` for all of TTN.
+    pub identity_url: Option<String>,
+    /// PEM file with the CA to trust instead of the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// The API key, best left out: see `api_key_file`.
+    #[serde(default)]
+    pub api_key: Option<SecretString>,
+    /// File that holds the API key and nothing else. Without it: `TTN_FERRY_API_KEY_<NAME>`, `TTN_FERRY_API_KEY`, or
+    /// the systemd credential `api-key-<name>` or `api-key`.
+    pub api_key_file: Option<PathBuf>,
+    /// The codec for devices that have none of their own.
+    pub codec: Option<String>,
+}
+
+fn ttn_tenant() -> String {
+    "ttn".into()
+}
