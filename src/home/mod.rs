@@ -1,3 +1,32 @@
-//! x
+//! The home side: what the home broker sees, and what it asks for.
+//!
+//! - [`topics`]: the names of everything; [`state`]: the merged state of each device.
+//! - [`broker`]: the task that owns the connection and the outbox.
+//! - [`presence`]: what is published at birth and on the last day.
+//!
+//! [`Home`] is the handle the flows publish through.
+
 mod config;
+mod publish;
+mod topics;
+
+use bytes::Bytes;
+
 pub use config::{DeviceConfig, HomeConfig};
+pub use publish::Home;
+pub use topics::{Candidate, Route, Topics, Verb};
+
+/// A command as it arrived at home: never a retained one, those are ignored at the door.
+#[derive(Debug)]
+pub struct HomeCommand {
+    /// How its topic can be read, in order of preference.
+    pub candidates: Vec<Candidate>,
+    pub payload: Bytes,
+}
+
+/// A request to the bridge itself.
+#[derive(Debug)]
+pub struct HomeRequest {
+    pub command: String,
+    pub payload: Bytes,
+}
