@@ -1,1 +1,31 @@
-//! x
+//! Turns the payloads of LoRaWAN devices into JSON and commands into payloads: engines, and one folder per device.
+//!
+//! Pure computation: no I/O, no clock but the one a codec is timed with, no async. A caller picks a [`Source`] (a script,
+//! Cayenne LPP, or a shipped [`devices::Device`]'s), [`load`]s it on the thread that will run it, and then decodes and
+//! encodes. What a codec does wrong, an endless loop included, comes back as a [`CodecError`].
+//!
+//! ```
+//! use payload_codecs::{Limits, UplinkInput, devices, load};
+//!
+//! let device = devices::find("generic/cayenne-lpp").expect("it is shipped");
+//! let mut codec = load(&device.source(), &Limits::default())?;
+//! let uplink = UplinkInput { bytes: &[3, 103, 1, 16], f_port: 1, recv_time_ms: None };
+//! assert_eq!(codec.decode_uplink(&uplink)?.data.get(), r#"{"temperature_3":27.2}"#);
+//! # Ok::<(), payload_codecs::CodecError>(())
+//! ```
+//!
+//! | to learn about | open |
+//! |---|---|
+//! | the types callers use | `codec.rs`, `error.rs` |
+//! | how a stranger's script is run | `javascript/` |
+//! | the fixed format of Cayenne LPP | `cayenne_lpp.rs` |
+//! | the shipped devices and their metadata | `devices/` here, and the folders in `payload-codecs/devices/` |
+
+mod cayenne_lpp;
+mod codec;
+pub mod devices;
+mod error;
+mod javascript;
+
+pub use codec::{Codec, Decoded, DownlinkInput, Encoded, Limits, Source, UplinkInput, load};
+pub use error::CodecError;

@@ -1,0 +1,131 @@
+//! What a codec is to its callers: where it comes from, what it may use, what goes in and what comes out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use crate::cayenne_lpp::CayenneLpp;
+use crate::error::CodecError;
+use crate::javascript::JavaScript;
+
+/// What a codec is before it is loaded. Cheap to clone, and free to cross threads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A script in the dialect of The Things Stack's payload formatters.
+    JavaScript {
+        /// What messages call it: a file's name, or a device's id.
+        name: Arc<str>,
+        /// The text of the script.
+        script: Arc<str>,
+    },
+    /// Cayenne Low Power Payload, as The Things Stack reads it.
+    CayenneLpp,
+}
+
+impl Source {
+    /// What messages call this codec.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::JavaScript { name, .. } => name,
+            Self::CayenneLpp => "cayenne-lpp",
+        }
+    }
+}
+
+/// What one call of a script may use. Engines that cannot run away ignore it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Wall time for one message: evaluation and call together. The Things Stack allows 100 ms.
+    ///
+    /// QuickJS looks at the clock between its own steps, not inside a native loop such as a sort of a huge array: a
+    /// caller that must never be held up also watches the thread from outside.
+    pub time: Duration,
+    /// Bytes of heap the codec's engine may hold.
+    pub memory: usize,
+    /// Bytes of native stack a script may use; recursion beyond it is an error, not a crash. The thread that runs the
+    /// codec needs as much and a few hundred KiB more (Rust's default of 2 MiB is ample).
+    pub stack: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { time: Duration::from_millis(100), memory: 8 << 20, stack: 256 << 10 }
+    }
+}
+
+/// One uplink, or a downlink to be decoded, as a codec gets it.
+#[derive(Clone, Copy, Debug)]
+pub struct UplinkInput<'a> {
+    /// The decrypted application payload (LoRaWAN's `FRMPayload`).
+    pub bytes: &'a [u8],
+    /// LoRaWAN's `FPort`, 1 to 223 for applications.
+    pub f_port: u8,
+    /// When the network received it, in Unix milliseconds; the script sees a `Date` named `recvTime`.
+    pub recv_time_ms: Option<i64>,
+}
+
+/// One command, as a codec gets it.
+#[derive(Clone, Copy, Debug)]
+pub struct DownlinkInput<'a> {
+    /// The fields of the command: a JSON object by convention, anything the codec understands in fact.
+    pub data: &'a RawValue,
+    /// The `FPort` asked for; the script sees 0 if there is none, as on The Things Stack.
+    pub f_port: Option<u8>,
+}
+
+/// What a payload says.
+#[derive(Debug)]
+pub struct Decoded {
+    /// The fields: always a JSON object.
+    pub data: Box<RawValue>,
+    /// What `normalizeUplink` made of them: a JSON list of measurements. `None` if the codec has no normalizer, or if
+    /// it failed (a warning then says why).
+    pub normalized: Option<Box<RawValue>>,
+    /// What the codec, or the engine on its behalf, wants known although it succeeded.
+    pub warnings: Vec<String>,
+}
+
+/// The payload of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// The application payload to send.
+    pub bytes: Vec<u8>,
+    /// The `FPort` the codec chose, unchecked (0 and 224 to 255 are not for applications); `None` leaves it to the caller.
+    pub f_port: Option<u8>,
+    /// What the codec wants known although it succeeded.
+    pub warnings: Vec<String>,
+}
+
+/// A loaded codec. It lives on the thread that loaded it, and nothing one call leaves behind reaches the next.
+pub trait Codec {
+    /// Decodes an uplink's payload, and normalizes it if the codec can.
+    ///
+    /// # Errors
+    /// Whatever the codec did wrong or reported; the codec stays usable.
+    fn decode_uplink(&mut self, input: &UplinkInput<'_>) -> Result<Decoded, CodecError>;
+
+    /// Makes the payload of a command.
+    ///
+    /// # Errors
+    /// Whatever the codec did wrong or reported, and [`CodecError::MissingFunction`] if it has no encoder.
+    fn encode_downlink(&mut self, input: &DownlinkInput<'_>) -> Result<Encoded, CodecError>;
+
+    /// Reads a command's payload back into fields.
+    ///
+    /// # Errors
+    /// Whatever the codec did wrong or reported, and [`CodecError::MissingFunction`] if it has no downlink decoder.
+    fn decode_downlink(&mut self, input: &UplinkInput<'_>) -> Result<Decoded, CodecError>;
+}
+
+/// Loads a codec on this thread: a script is compiled and evaluated once, so that what is wrong with it shows now.
+///
+/// # Errors
+/// [`CodecError::Load`] if the script does not compile or throws; [`CodecError::MissingFunction`] if it defines none of
+/// the functions a codec may have; the limits' errors if it exceeds them.
+pub fn load(source: &Source, limits: &Limits) -> Result<Box<dyn Codec>, CodecError> {
+    match source {
+        Source::JavaScript { script, .. } => Ok(Box::new(JavaScript::load(script, limits)?)),
+        Source::CayenneLpp => Ok(Box::new(CayenneLpp)),
+    }
+}
