@@ -8,8 +8,8 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 pub use rumqttc::{
-    ConnAck, Connect, ConnectAuth, ConnectReturnCode, LastWill, Packet, PingResp, PubAck, PubComp, PubRec, Publish, QoS,
-    SubAck, Subscribe, SubscribeFilter, SubscribeReasonCode, UnsubAck,
+    ConnAck, Connect, ConnectAuth, ConnectReturnCode, LastWill, Packet, PingResp, PubAck, PubComp, PubRec, PubRel,
+    Publish, QoS, SubAck, Subscribe, SubscribeFilter, SubscribeReasonCode, UnsubAck, Unsubscribe,
 };
 
 /// The largest packet either server accepts, in bytes. TTS itself sets no limit below MQTT's own 256 MiB; the bridge is
@@ -25,6 +25,14 @@ pub enum WireError {
     /// The socket failed, or closed in the middle of a packet.
     #[error("socket failed: {0}")]
     Socket(#[from] io::Error),
+}
+
+impl WireError {
+    /// Whether the peer asked in a CONNECT for another version of MQTT than 3.1.1: MQTT 3.1.1, 3.1.2-2 lets a server
+    /// answer that with return code 1 before it closes.
+    pub fn is_other_version(&self) -> bool {
+        matches!(self, Self::Malformed(rumqttc::Error::InvalidProtocol | rumqttc::Error::InvalidProtocolLevel(_)))
+    }
 }
 
 /// Reads packets from a socket, whatever the segments they arrive in.
