@@ -1,0 +1,132 @@
+//! What a test or the demo can do with a running look-alike.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::{broadcast, mpsc, watch};
+
+use super::config::Device;
+use super::faults::Fault;
+use super::messages::ApplicationDownlink;
+use super::radio::RadioFrame;
+use super::shared::Shared;
+
+/// Class C frames a node may leave unheard before further ones are lost.
+const FRAMES_IN_THE_AIR: usize = 16;
+
+/// A cheap handle on a [`Stack`](super::Stack).
+#[derive(Debug, Clone)]
+pub struct StackHandle {
+    shared: Arc<Shared>,
+}
+
+/// No application of this id was configured.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no application `{0}`")]
+pub struct UnknownApplication(pub String);
+
+/// One request of the HTTP face.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    pub body: Bytes,
+    /// The answer's status; `None` if there was no answer.
+    pub status: Option<u16>,
+}
+
+/// What happened, for those who wait for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StackEvent {
+    /// An MQTT client was let in.
+    Connected { client_id: String },
+    /// An MQTT client subscribed; these are the filters it was granted, as rewritten.
+    Subscribed { client_id: String, filters: Vec<String> },
+    /// An MQTT connection that had been let in ended.
+    Disconnected { client_id: String },
+    /// An MQTT client published something.
+    Received { topic: String, payload: Bytes },
+    /// A message went out to whoever subscribed.
+    Published { topic: String, payload: Bytes },
+    /// An HTTP request was answered, or deliberately not.
+    Http(HttpRequest),
+}
+
+impl StackHandle {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Registers a device with an application.
+    pub fn register(&self, application_id: &str, device: Device) -> Result<(), UnknownApplication> {
+        match self.shared.world().register(application_id, device) {
+            true => Ok(()),
+            false => Err(UnknownApplication(application_id.to_owned())),
+        }
+    }
+
+    /// What a node sends, as a gateway hears it; returns the frame the gateway sends in the node's receive window.
+    ///
+    /// Takes as long as the window is away ([`StackConfig::receive_delay`](super::StackConfig)). Frames of strangers,
+    /// with a wrong MIC or an old counter are ignored.
+    pub async fn transmit(&self, frame: RadioFrame) -> Option<Vec<u8>> {
+        self.shared.transmit(frame).await
+    }
+
+    /// The frames sent to a class C device outside its receive windows, from now on; `None` if nobody registered it. A
+    /// later listener takes the place of this one.
+    pub fn listen(&self, dev_eui: [u8; 8]) -> Option<mpsc::Receiver<Vec<u8>>> {
+        let (sender, frames) = mpsc::channel(FRAMES_IN_THE_AIR);
+        let mut world = self.shared.world();
+        let (_, state) = world.devices_mut().find(|(_, state)| state.device.dev_eui == dev_eui)?;
+        state.listener = Some(sender);
+        Some(frames)
+    }
+
+    /// Delivers any bytes to the subscribers of `topic` (`v3/{uid}/devices/…`).
+    pub fn publish_raw(&self, topic: &str, payload: impl Into<Bytes>) {
+        self.shared.publish_raw(topic, payload.into());
+    }
+
+    /// Delivers a ready uplink of `device_id` in `uid` (`app` or `app@tenant`).
+    pub fn publish_up(&self, uid: &str, device_id: &str, message: &Value) {
+        self.publish_raw(&format!("v3/{uid}/devices/{device_id}/up"), message.to_string());
+    }
+
+    /// Cuts every MQTT connection; clients may come back at once.
+    pub fn drop_connections(&self) {
+        self.shared.drop_connections();
+    }
+
+    pub fn set_fault(&self, fault: Fault) {
+        self.shared.faults.set(fault);
+    }
+
+    pub fn clear_faults(&self) {
+        self.shared.faults.clear();
+    }
+
+    /// The device's queue as the HTTP face lists it.
+    pub fn queue(&self, application_id: &str, device_id: &str) -> Vec<Value> {
+        let items = self.shared.list_queue(application_id, device_id).unwrap_or_default();
+        let value = |item: &ApplicationDownlink| serde_json::to_value(item).expect("a downlink is plain JSON");
+        items.iter().map(value).collect()
+    }
+
+    /// The latest HTTP requests, oldest first.
+    pub fn http_requests(&self) -> Vec<HttpRequest> {
+        self.shared.logged()
+    }
+
+    /// MQTT connections let in and not yet ended. The watch lets one wait for a number.
+    pub fn connections(&self) -> watch::Receiver<usize> {
+        self.shared.connections.subscribe()
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> broadcast::Receiver<StackEvent> {
+        self.shared.events()
+    }
+}
