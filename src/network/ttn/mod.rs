@@ -7,7 +7,18 @@
 //! - [`api`]: the HTTP API; [`downlinks`]: pushes through it.
 
 mod config;
+mod downlinks;
 mod endpoints;
+mod health;
+mod json;
+mod messages;
+mod parts;
+mod registry;
+pub mod rights;
+mod server;
+mod stream;
+mod topics;
 
 pub use config::ApplicationConfig;
 pub use endpoints::{Endpoints, InvalidEndpoint};
+pub use parts::{Parts, PartsError, parts};
