@@ -1,5 +1,6 @@
 //! x
 #![allow(dead_code, unused)]
+pub mod cli;
 pub mod codecs;
 pub mod config;
 pub mod home;
