@@ -54,7 +54,11 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut terminal = Terminal::standard();
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error).into(),
+        Err(error) => {
+            // Nothing is left to say if the terminal is gone.
+            let _ = error.print();
+            return usage(&error).into();
+        }
     };
     match cli.command.run(cli.config, &Process, &mut terminal).await {
         Ok(exit) => exit.into(),
@@ -83,8 +87,6 @@ impl Command {
 
 /// Help and version are no mistakes; the rest is, and clap has its own code for it.
 fn usage(error: &clap::Error) -> Exit {
-    // Nothing is left to say if the terminal is gone.
-    let _ = error.print();
     if error.use_stderr() { Exit::Usage } else { Exit::Success }
 }
 

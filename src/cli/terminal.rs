@@ -1,5 +1,6 @@
 //! The one place that writes to people: data to standard output, talk to standard error.
 
+use std::error::Error;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 /// What a command reads from and writes to.
@@ -36,7 +37,7 @@ impl Terminal {
 
     /// Tells an error with its causes.
     pub fn complain(&mut self, error: &anyhow::Error) {
-        self.say(&format!("error: {error:#}"));
+        self.say(&format!("error: {}", with_causes(error.as_ref())));
     }
 
     /// Asks, and gives the answer without white space around it, or the default for an empty one. None at the end of
@@ -77,4 +78,19 @@ impl Terminal {
         let read = self.input.read_line(&mut line)?;
         Ok((read > 0).then(|| line.trim().to_owned()))
     }
+}
+
+/// An error and all its causes in one line.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut told = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        // Some errors repeat their cause in their own text.
+        if !told.contains(&text) {
+            told = format!("{told}: {text}");
+        }
+        next = cause.source();
+    }
+    told
 }

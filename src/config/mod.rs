@@ -84,14 +84,20 @@ impl Config {
 
     /// What may be shown to anyone at home: no secret, and no path to one.
     pub fn public(&self) -> serde_json::Value {
-        let applications: Vec<_> = self.application.iter().map(|application| json!({
-            "name": application.name(),
-            "id": application.id,
-            "tenant": application.tenant,
-            "cluster": application.cluster,
-            "mqtt_url": application.mqtt_url,
-            "api_url": application.api_url,
-        })).collect();
+        let applications: Vec<_> = self
+            .application
+            .iter()
+            .map(|application| {
+                json!({
+                    "name": application.name(),
+                    "id": application.id,
+                    "tenant": application.tenant,
+                    "cluster": application.cluster,
+                    "mqtt_url": application.mqtt_url,
+                    "api_url": application.api_url,
+                })
+            })
+            .collect();
         json!({
             "application": applications,
             "home": { "url": self.home.url, "base_topic": self.home.base_topic, "client_id": self.home.client_id },

@@ -212,7 +212,7 @@ impl Broker {
     }
 
     fn hand_over(&mut self, sender: &Sender) -> Result<(), Lost> {
-        while let Some(message) = self.outbox.next() {
+        while let Some(message) = self.outbox.take_next() {
             sender.publish(message)?;
         }
         self.wiring.counters.set_waiting_at_home(self.outbox.len());

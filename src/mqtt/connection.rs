@@ -179,6 +179,12 @@ impl fmt::Debug for Endpoint {
 }
 
 impl ConnectError {
+    /// Whether the server knows our protocol and does not take these credentials.
+    pub fn is_credentials(&self) -> bool {
+        use ConnectReturnCode::{BadUserNamePassword, NotAuthorized};
+        matches!(self, Self::Refused { code: BadUserNamePassword | NotAuthorized, .. })
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -186,6 +192,9 @@ impl ConnectError {
             Self::Tls { .. } => "mqtts:// needs a certificate for this host from a known authority, or `ca_file`",
             Self::Refused { code: ConnectReturnCode::ServiceUnavailable, .. } => {
                 "the server has too many connections or no resources; the bridge keeps trying"
+            }
+            Self::Refused { code: ConnectReturnCode::RefusedProtocolVersion, .. } => {
+                "the server wants another version of MQTT: let it accept 3.1.1 besides 5"
             }
             Self::Refused { .. } => {
                 "check user name and password (on TTN: application id, tenant and a complete API key)"

@@ -4,13 +4,17 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::Limits;
-use super::finding::{Legs, with_causes};
+use super::finding::Legs;
+use crate::cli::terminal::with_causes;
 use crate::config::ApplicationConfig;
 use crate::mqtt::tls::Tls;
 use crate::network::ttn::Endpoints;
 use crate::network::ttn::rights::{self, KeyInfo, READ, RightsError, WRITE};
 
 const LEGS: [&str; 5] = ["api", "key", "read right", "write right", "cluster"];
+
+const AWAY: &str = "is the cluster (or api_url, identity_url) right, with https:// or http:// as the server has it? An \
+                    authority of your own needs ca_file";
 
 /// What the API says.
 pub enum Api {
@@ -49,7 +53,7 @@ impl Api {
         match self {
             Self::None => legs.skipped(&LEGS, "no api_url: commands to devices need the API, readings do not"),
             Self::Away(why) => {
-                legs.failed("api", why, "is api_url (or identity_url) right, with https:// or http:// as the server has it? A CA of your own needs ca_file");
+                legs.failed("api", why, AWAY);
                 legs.skipped(&LEGS[1..], "needs the api");
             }
             Self::Asked { key, rights, device_server } => {
@@ -84,7 +88,7 @@ impl Api {
             ),
             Self::None | Self::Away(_) => {
                 format!(
-                    "is `{uid}` the user the server knows, and the password (on The Things Network: the whole API key) right?"
+                    "does the server know the user `{uid}` with this password? On The Things Network it is the whole API key"
                 )
             }
         }
@@ -116,7 +120,7 @@ fn tell_key(key: &Result<KeyInfo, RightsError>, legs: &mut Legs) -> bool {
                     "too many requests; try again in a minute"
                 }
                 _ => {
-                    "the server does not know this key: deleted, expired, cut off when copied, or of another stack? Make another one"
+                    "the server does not know this key: deleted, expired, cut off, or of another stack? Make another one"
                 }
             };
             legs.failed("key", error, hint);

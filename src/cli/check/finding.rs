@@ -1,6 +1,5 @@
 //! What a check found: one line for people, one object for programs.
 
-use std::error::Error;
 use std::fmt;
 
 use serde::Serialize;
@@ -62,21 +61,6 @@ impl Legs {
         let subject = self.subject.clone();
         self.all.push(Finding { subject, leg: leg.into(), status, detail: detail.to_string(), hint });
     }
-}
-
-/// An error and all its causes in one line.
-pub fn with_causes(error: &dyn Error) -> String {
-    let mut told = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        // Some errors repeat their cause in their own text.
-        if !told.contains(&text) {
-            told = format!("{told}: {text}");
-        }
-        next = cause.source();
-    }
-    told
 }
 
 impl fmt::Display for Finding {

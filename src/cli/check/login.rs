@@ -4,8 +4,9 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::Limits;
-use super::finding::{Legs, with_causes};
+use super::finding::Legs;
 use super::reach;
+use crate::cli::terminal::with_causes;
 use crate::mqtt::tls::Tls;
 use crate::mqtt::{Address, ConnectError, Connection, Endpoint, Event, Kind, Message};
 
@@ -43,7 +44,7 @@ pub async fn login(
         }
         Err(error) => {
             let hint = match &error {
-                ConnectError::Refused { .. } if !is_version(&error) => refused.to_owned(),
+                error if error.is_credentials() => refused.to_owned(),
                 ConnectError::Closed { .. } | ConnectError::Protocol { .. } | ConnectError::Silent { .. }
                     if !endpoint.address.tls && reach::speaks_tls(&endpoint.address, tls, limits).await =>
                 {
@@ -129,9 +130,4 @@ pub async fn leave(mut connection: Connection, limits: Limits) {
 async fn open(endpoint: &Endpoint, limits: Limits) -> Result<Connection, ConnectError> {
     let silent = |_| Err(ConnectError::Silent { address: endpoint.address.clone() });
     timeout(limits.login, Connection::open(endpoint)).await.unwrap_or_else(silent)
-}
-
-/// Refused for the protocol's version, which no other password mends.
-fn is_version(error: &ConnectError) -> bool {
-    error.to_string().contains("(code 1)")
 }

@@ -145,6 +145,10 @@ fn hint_of_certificate(error: &io::Error) -> Option<&'static str> {
         InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
             "the certificate is for another name: write the host as the certificate does"
         }
+        // Named like this by webpki, whose error has no type of its own here.
+        InvalidCertificate(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "the server shows an authority's certificate as its own: make an authority and, signed by it, one for the server"
+        }
         InvalidCertificate(_) => "the server's certificate cannot be used",
         AlertReceived(_) => "the server ended the handshake: does it want TLS 1.1 or a client certificate?",
         _ => return None,

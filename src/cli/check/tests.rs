@@ -164,6 +164,15 @@ async fn a_web_server_is_no_broker() {
 }
 
 #[tokio::test]
+async fn a_broker_that_speaks_only_mqtt_5_is_named() {
+    // CONNACK as MQTT 3.1.1 refuses a version, and as MQTT 5 does: reason 0x84, no properties.
+    for (answer, told) in [(&[0x20, 2, 0, 1][..], "accept 3.1.1 besides 5"), (&[0x20, 3, 0, 0x84, 0], "wants MQTT 5")] {
+        let server = Server::answering(answer).await;
+        assert_failed(&home(server.url("mqtt"), None).await, "login", told);
+    }
+}
+
+#[tokio::test]
 async fn a_plain_port_reached_with_tls_is_named() {
     let server = Server::answering(&REFUSED).await;
     let findings = home(server.url("mqtts"), None).await;
@@ -304,7 +313,8 @@ async fn the_command_prints_a_line_a_leg_and_ends_with_what_was_found() {
         let exit = Check { connect, json }.run(&path, &Process, &mut terminal).await.unwrap();
         (exit, out.text())
     };
-    let good = "[[application]]\nid = 'my-app'\nmqtt_url = 'mqtt://127.0.0.1:1'\napi_key = 'x'\n[home]\nurl = 'mqtt://127.0.0.1:1'\n";
+    let good = "[[application]]\nid = 'my-app'\nmqtt_url = 'mqtt://127.0.0.1:1'\napi_key = 'x'\n\
+                [home]\nurl = 'mqtt://127.0.0.1:1'\n";
     let (exit, text) = run(good, false, false).await;
     assert_eq!(exit, Exit::Success);
     assert!(text.starts_with("configuration: file"), "{text}");

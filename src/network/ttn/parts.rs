@@ -62,14 +62,8 @@ pub fn parts(
         window: WINDOW,
         will: None,
     };
-    let stream = Stream {
-        application: name.clone(),
-        endpoint,
-        filters: topics.filters(),
-        raw,
-        health: health.clone(),
-        notices,
-    };
+    let stream =
+        Stream { application: name.clone(), endpoint, filters: topics.filters(), raw, health: health.clone(), notices };
     let server = Ttn { name, topics, health, downlinks: None };
     Ok(Parts { server: Arc::new(server), stream, registry: Registry })
 }

@@ -1,3 +1,7 @@
 //! TEMPORARY
 pub struct Registry;
-impl Registry { pub async fn run(self, stop: tokio_util::sync::CancellationToken) { stop.cancelled().await } }
+impl Registry {
+    pub async fn run(self, stop: tokio_util::sync::CancellationToken) {
+        stop.cancelled().await
+    }
+}

@@ -48,7 +48,11 @@ impl NetworkServer for Ttn {
         async move { self.downlinks()?.push(device, items).await }.boxed()
     }
 
-    fn replace<'a>(&'a self, device: &'a DeviceId, items: &'a [QueuedDownlink]) -> BoxFuture<'a, Result<(), PushError>> {
+    fn replace<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        items: &'a [QueuedDownlink],
+    ) -> BoxFuture<'a, Result<(), PushError>> {
         async move { self.downlinks()?.replace(device, items).await }.boxed()
     }
 
