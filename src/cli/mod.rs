@@ -4,6 +4,7 @@
 //! [`Command::run`].
 
 mod check;
+mod demo;
 mod init;
 mod run;
 mod terminal;
@@ -30,6 +31,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show the bridge at work, with a simulated network, nodes and home broker
+    Demo(demo::Demo),
     /// Carry messages until stopped
     Run(run::Run),
     /// Write a first configuration
@@ -78,6 +81,7 @@ impl Command {
     ) -> anyhow::Result<Exit> {
         let existing = || config.clone().unwrap_or_else(|| default_path(environment));
         match self {
+            Self::Demo(demo) => demo.run(environment, terminal).await,
             Self::Run(run) => run.run(&existing(), environment).await,
             Self::Init(init) => Ok(init.run(config, environment, terminal)?),
             Self::Check(check) => check.run(&existing(), environment, terminal).await,
