@@ -22,6 +22,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const GOOD_CONNECTION: Duration = Duration::from_secs(30);
 
+/// Messages taken from the flows at once, so that they leave together.
+const BATCH: usize = 64;
+
 /// What the last will says, and what is published before a wanted end.
 pub const OFFLINE: &str = r#"{"state":"offline"}"#;
 const ONLINE: &str = r#"{"state":"online"}"#;
@@ -90,12 +93,12 @@ impl Broker {
 
     /// Takes messages in while something else goes on, so that nobody waits for the broker.
     async fn absorb_while<T>(&mut self, other: impl Future<Output = T>) -> T {
-        let mut other = pin!(other);
+        let (mut other, mut batch) = (pin!(other), Vec::new());
         loop {
             tokio::select! {
                 biased;
                 output = &mut other => return output,
-                message = self.wiring.messages.recv(), if self.open => self.take(message),
+                taken = self.wiring.messages.recv_many(&mut batch, BATCH), if self.open => self.take(taken, &mut batch),
             }
         }
     }
@@ -104,7 +107,7 @@ impl Broker {
     async fn serve(&mut self, mut connection: Connection, stop: &CancellationToken) -> Result<(), Lost> {
         let sender = connection.sender();
         self.greet(&sender)?;
-        let mut farewell = false;
+        let (mut farewell, mut batch) = (false, Vec::with_capacity(BATCH));
         loop {
             let mut next = pin!(connection.next());
             let event = loop {
@@ -116,7 +119,7 @@ impl Broker {
                 tokio::select! {
                     biased;
                     event = &mut next => break event?,
-                    message = self.wiring.messages.recv(), if self.open => self.take(message),
+                    taken = self.wiring.messages.recv_many(&mut batch, BATCH), if self.open => self.take(taken, &mut batch),
                 }
             };
             match event {
@@ -153,11 +156,10 @@ impl Broker {
         !self.open && self.outbox.is_empty()
     }
 
-    fn take(&mut self, message: Option<Message>) {
-        match message {
-            Some(message) => self.keep(message),
-            None => self.open = false,
-        }
+    /// No messages at all means that the last publisher is gone.
+    fn take(&mut self, taken: usize, batch: &mut Vec<Message>) {
+        self.open = taken > 0;
+        batch.drain(..).for_each(|message| self.keep(message));
     }
 
     fn handle(&mut self, event: Event, stop: &CancellationToken) {

@@ -25,6 +25,9 @@ const MAX_OUTGOING: usize = 4 << 20;
 /// Subscriptions and the like that may wait for the socket besides the window of publishes.
 const CONTROL_REQUESTS: usize = 32;
 
+/// Packets that share one system call where they come or go together. Without it the library makes one for each.
+const BATCH: usize = 64;
+
 /// Everything needed to connect.
 #[derive(Clone)]
 pub struct Endpoint {
@@ -214,6 +217,8 @@ fn options(endpoint: &Endpoint) -> MqttOptions {
         .set_clean_session(true)
         .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING)
         .set_inflight(endpoint.window)
+        .set_max_request_batch(BATCH)
+        .set_read_batch_size(BATCH)
         .set_request_channel_capacity(usize::from(endpoint.window) + CONTROL_REQUESTS);
     if let Some(tls) = &endpoint.tls {
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls.clone())));
