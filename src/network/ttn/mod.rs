@@ -6,8 +6,15 @@
 //! - [`stream`]: the connection that is read without waiting for anything.
 //! - [`api`]: the HTTP API; [`downlinks`]: pushes through it.
 
+mod api;
 mod config;
+mod downlinks;
 mod endpoints;
 
+pub use api::{Api, ApiError, RateLimit, Refusal, RegisteredDevice};
 pub use config::ApplicationConfig;
+pub use downlinks::Downlinks;
 pub use endpoints::{Endpoints, InvalidEndpoint};
+
+#[cfg(test)]
+mod wire_tests;
