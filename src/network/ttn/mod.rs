@@ -17,4 +17,6 @@ pub use downlinks::Downlinks;
 pub use endpoints::{Endpoints, InvalidEndpoint};
 
 #[cfg(test)]
+mod lookalike_tests;
+#[cfg(test)]
 mod wire_tests;
