@@ -1,17 +1,60 @@
 //! Finds a device's codec and runs it on watched threads.
+//!
+//! ```text
+//! uplink ──▶ finder: which codec? ──▶ lane (by device) ──▶ worker thread ──▶ decoded, in order per device
+//!                                       watch: a worker that overstays is abandoned, its codec quarantined,
+//!                                       the uplink handed on raw, the lane given a new thread
+//! ```
 
 mod config;
+mod finder;
+mod lane;
+mod pool;
+mod quarantine;
 
-use payload_codecs::CodecError;
+use std::sync::{Arc, Mutex};
+
+use payload_codecs::{CodecError, Decoded};
 use serde_json::value::RawValue;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::model::{DeviceKey, FPort};
+use crate::model::{CodecChoice, DeviceKey, FPort, Uplink};
 
 pub use config::CodecsConfig;
+pub use finder::{Finder, NotFound, Wishes};
+pub use lane::LANE_CAPACITY;
+pub use pool::Pool;
+
+/// A codec ready to be used by any worker.
+#[derive(Debug)]
+pub struct Codec {
+    /// Distinguishes codecs within this process; workers keep what they loaded by it.
+    id: usize,
+    pub name: String,
+    source: payload_codecs::Source,
+}
+
+/// A device's codec and the reason for it.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    pub codec: Arc<Codec>,
+    pub by: &'static str,
+}
 
 /// Codecs by device. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Codecs {}
+pub struct Codecs {
+    finder: Arc<Mutex<Finder>>,
+    pool: Pool,
+}
+
+/// An uplink that has been to its codec.
+#[derive(Debug)]
+pub struct Crossed {
+    pub uplink: Box<Uplink>,
+    pub codec: Arc<Codec>,
+    pub outcome: Result<Decoded, Fault>,
+}
 
 /// The bytes a codec made of a command's fields.
 #[derive(Debug)]
@@ -20,6 +63,23 @@ pub struct Encoded {
     /// The codec's own choice, as it came: not yet checked.
     pub f_port: Option<u8>,
     pub warnings: Vec<String>,
+}
+
+/// Why a codec gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    #[error("it did not come back and was abandoned; it rests for {rest_s} s")]
+    Stuck { rest_s: u64 },
+    #[error("it rests, because it did not come back before")]
+    Quarantined,
+    #[error("too many codecs never came back; no script runs until the bridge is restarted")]
+    TooManyStuck,
+    #[error("its thread has too much to do")]
+    Busy,
+    #[error("the bridge is stopping")]
+    Stopping,
 }
 
 /// Why a command could not be encoded.
@@ -31,4 +91,62 @@ pub enum EncodeError {
     Codec { codec: String, source: CodecError },
     #[error("codec `{codec}` is out of action: {why}")]
     Unavailable { codec: String, why: String },
+}
+
+impl Codecs {
+    /// Starts the worker threads. Decoded uplinks come out of `crossed`.
+    pub fn start(finder: Finder, config: &CodecsConfig, crossed: mpsc::Sender<Crossed>) -> std::io::Result<Self> {
+        Ok(Self { finder: Arc::new(Mutex::new(finder)), pool: Pool::start(config, crossed)? })
+    }
+
+    /// Which codec a device has, and why.
+    pub fn choose(&self, device: &DeviceKey, wishes: &Wishes<'_>) -> Option<Chosen> {
+        self.finder.lock().unwrap_or_else(std::sync::PoisonError::into_inner).choose(device, wishes)
+    }
+
+    /// Sends an uplink to its codec. It comes back through the channel given at the start, whatever the codec does;
+    /// uplinks of one device come back in their order. The caller has fewer than [`LANE_CAPACITY`] under way.
+    pub fn decode(&self, uplink: Box<Uplink>, codec: Arc<Codec>) {
+        self.pool.decode(uplink, codec);
+    }
+
+    /// Asks the device's codec for the bytes of a command.
+    pub async fn encode(
+        &self,
+        device: &DeviceKey,
+        data: Box<RawValue>,
+        f_port: Option<FPort>,
+    ) -> Result<Encoded, EncodeError> {
+        let chosen = self.choose(device, &Wishes::default()).ok_or(EncodeError::NoCodec)?;
+        let (reply, answer) = oneshot::channel();
+        self.pool.encode(device, chosen.codec.clone(), data, f_port.map(FPort::value), reply);
+        let codec = chosen.codec.name.clone();
+        match answer.await.unwrap_or(Err(Fault::Stopping)) {
+            Ok(encoded) => Ok(Encoded { bytes: encoded.bytes, f_port: encoded.f_port, warnings: encoded.warnings }),
+            Err(Fault::Codec(source)) => Err(EncodeError::Codec { codec, source }),
+            Err(fault) => Err(EncodeError::Unavailable { codec, why: fault.to_string() }),
+        }
+    }
+
+    /// Watches the workers. Never ends.
+    pub async fn watch(&self) {
+        self.pool.watch().await;
+    }
+}
+
+impl Fault {
+    /// The line of the script where it went wrong, if that is known.
+    pub fn line(&self) -> Option<u32> {
+        match self {
+            Self::Codec(error) => error.line(),
+            _ => None,
+        }
+    }
+}
+
+impl Chosen {
+    /// For people.
+    pub fn describe(&self) -> CodecChoice {
+        CodecChoice { name: self.codec.name.clone(), chosen_by: self.by }
+    }
 }

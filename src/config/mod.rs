@@ -1,15 +1,41 @@
 //! The configuration: the sum of the components' own, read from a file, the environment and systemd credentials.
 //!
 //! Only this module reads files or the environment; what it hands out is complete and checked.
+//!
+//! ```text
+//! file ──▶ parse ──▶ secrets ──▶ rules ──▶ Config
+//!            ▲          ▲          ▲
+//!            └──── Environment ────┘        every problem: file, line, key, hint
+//! ```
 
-use std::path::PathBuf;
+mod environment;
+mod error;
+mod parse;
+mod rules;
+mod secrets;
+mod trust;
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::json;
 
 pub use crate::codecs::CodecsConfig;
+pub use crate::downlink::DownlinkConfig;
 pub use crate::home::{DeviceConfig, HomeConfig};
 pub use crate::network::ttn::ApplicationConfig;
+pub use environment::{Environment, Process};
+pub use error::{ConfigError, Problem};
+pub use rules::InvalidKey;
+pub use trust::{TrustError, trust};
+
+use error::Report;
+
+/// Where the service's configuration lies.
+const SYSTEM_PATH: &str = "/etc/ttn-ferry/ttn-ferry.toml";
+/// Where someone who only tries it out has it: the folder they stand in.
+const LOCAL_PATH: &str = "ttn-ferry.toml";
 
 /// Everything a bridge needs to know.
 #[derive(Debug, Clone, Deserialize)]
@@ -24,11 +50,71 @@ pub struct Config {
     #[serde(default)]
     pub device: Vec<DeviceConfig>,
     #[serde(default)]
+    pub downlink: DownlinkConfig,
+    #[serde(default)]
     pub codecs: CodecsConfig,
     #[serde(default)]
     pub log: LogConfig,
     #[serde(default)]
     pub service: ServiceConfig,
+    /// What is allowed and yet probably not meant; to be told once at the start.
+    #[serde(skip)]
+    pub warnings: Vec<Problem>,
+}
+
+impl Config {
+    /// Reads the file at `path`, finds the secrets, checks everything.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no TOML, or breaks rules: then all broken rules at once.
+    pub fn load(path: &Path, environment: &dyn Environment) -> Result<Self, ConfigError> {
+        let text =
+            environment.read(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        Self::from_text(&text, path, environment)
+    }
+
+    /// [`Config::load`] for a text that is at hand; `path` is what relative paths are relative to, and what errors name.
+    pub fn from_text(text: &str, path: &Path, environment: &dyn Environment) -> Result<Self, ConfigError> {
+        let invalid = |problems| ConfigError::Invalid { path: path.to_owned(), problems };
+        let mut config = parse::parse(text).map_err(|problem| invalid(vec![problem]))?;
+        config.make_paths_absolute(path.parent().unwrap_or(Path::new("")));
+        let mut report = Report::new(text);
+        secrets::resolve(&mut config, path, environment, &mut report);
+        rules::check(&config, environment, &mut report);
+        config.warnings = report.finish().map_err(invalid)?;
+        Ok(config)
+    }
+
+    /// What may be shown to anyone at home: no secret, and no path to one.
+    pub fn public(&self) -> serde_json::Value {
+        let applications: Vec<_> = self
+            .application
+            .iter()
+            .map(|application| {
+                json!({
+                    "name": application.name(),
+                    "id": application.id,
+                    "tenant": application.tenant,
+                    "cluster": application.cluster,
+                    "mqtt_url": application.mqtt_url,
+                    "api_url": application.api_url,
+                })
+            })
+            .collect();
+        json!({
+            "application": applications,
+            "home": { "url": self.home.url, "base_topic": self.home.base_topic, "client_id": self.home.client_id },
+            "codecs": { "folder": self.codecs.folder },
+        })
+    }
+
+    fn make_paths_absolute(&mut self, folder: &Path) {
+        let applications = self.application.iter_mut().flat_map(|a| [&mut a.ca_file, &mut a.api_key_file]);
+        let others = [&mut self.home.ca_file, &mut self.home.password_file, &mut self.codecs.folder];
+        for path in applications.chain(others).flatten() {
+            *path = folder.join(&*path);
+        }
+    }
 }
 
 /// `[log]`: what the bridge writes to standard error, or to the journal under systemd.
@@ -65,7 +151,17 @@ impl Default for ServiceConfig {
     }
 }
 
-/// Where the configuration is looked for when nobody says: the user's file wins over the system's.
-pub fn default_path() -> PathBuf {
-    PathBuf::from("/etc/ttn-ferry/ttn-ferry.toml")
+/// Where the configuration is looked for when nobody says: `ttn-ferry.toml` in the current folder, if there is one, wins
+/// over the system's.
+pub fn default_path(environment: &dyn Environment) -> PathBuf {
+    let local = Path::new(LOCAL_PATH);
+    if environment.exists(local) { local.into() } else { SYSTEM_PATH.into() }
 }
+
+/// Whether this is the key of an API of The Things Stack: `NNSXS.<39>.<52>`.
+pub fn check_api_key(key: &str) -> Result<(), InvalidKey> {
+    rules::api_key_shape(key)
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::refusal::Refusal;
 use super::request::checked;
-use crate::codecs::{EncodeError, Encoded};
+use crate::codecs::{Codecs, EncodeError, Encoded};
 use crate::model::{DeviceKey, DownlinkId, DownlinkRequest, FPort, Payload, QueuedDownlink};
 
 /// What makes bytes of fields: the device's codec.
@@ -19,6 +19,17 @@ pub trait Encoder: Send + Sync {
         data: Box<RawValue>,
         f_port: Option<FPort>,
     ) -> BoxFuture<'a, Result<Encoded, EncodeError>>;
+}
+
+impl Encoder for Codecs {
+    fn encode<'a>(
+        &'a self,
+        device: &'a DeviceKey,
+        data: Box<RawValue>,
+        f_port: Option<FPort>,
+    ) -> BoxFuture<'a, Result<Encoded, EncodeError>> {
+        Box::pin(self.encode(device, data, f_port))
+    }
 }
 
 /// The downlink with its bytes known.

@@ -34,10 +34,10 @@ pub use dispatch::Servers;
 pub use encode::Encoder;
 pub use intake::Clock;
 pub use queue::OpenDownlink;
-pub use track::Tracked;
 
 use crate::home::{Home, HomeCommand};
 use crate::model::{DeviceKey, Directory, State, Step};
+use crate::network::Tracked;
 use dispatch::Dispatcher;
 use intake::{Addressee, Desk, Intake, Prepared, Refused, new_id};
 use queue::{Action, Event, Machine};

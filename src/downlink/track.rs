@@ -5,16 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use super::queue::Event;
 use crate::home::Home;
 use crate::model::{DeviceKey, Directory, DownlinkEvent, HomeName, Step};
-
-/// What the network side tells this flow.
-#[derive(Debug)]
-pub enum Tracked {
-    Event(DownlinkEvent),
-    /// The device joined or sent an uplink: it has a session.
-    Alive {
-        key: DeviceKey,
-    },
-}
+use crate::network::Tracked;
 
 /// What the queue makes of it; nothing if the downlink is somebody else's.
 pub fn event(tracked: Tracked) -> Option<Event> {

@@ -6,14 +6,18 @@
 //!
 //! [`Home`] is the handle the flows publish through.
 
+mod broker;
 mod config;
 mod publish;
+mod state;
 mod topics;
 
 use bytes::Bytes;
 
+pub use broker::{Broker, OFFLINE, Wiring};
 pub use config::{DeviceConfig, HomeConfig};
 pub use publish::Home;
+pub use state::States;
 pub use topics::{Candidate, Route, Topics, Verb};
 
 /// A command as it arrived at home: never a retained one, those are ignored at the door.

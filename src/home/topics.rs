@@ -134,7 +134,16 @@ mod tests {
     fn requests_are_the_bridges_and_everything_else_is_nobodys() {
         let topics = Topics::new("ttn", 1);
         assert_eq!(topics.route("ttn/bridge/request/health"), Some(Route::Request("health".into())));
-        for topic in ["ttn/lamp", "ttn/lamp/uplink", "ttn/bridge/state", "ttn/bridge/set", "other/lamp/set", "ttnx/lamp/set", "ttn/lamp/downlink/state", "ttn/bridge/request/"] {
+        for topic in [
+            "ttn/lamp",
+            "ttn/lamp/uplink",
+            "ttn/bridge/state",
+            "ttn/bridge/set",
+            "other/lamp/set",
+            "ttnx/lamp/set",
+            "ttn/lamp/downlink/state",
+            "ttn/bridge/request/",
+        ] {
             assert_eq!(topics.route(topic), None, "{topic}");
         }
     }
@@ -143,7 +152,12 @@ mod tests {
     fn no_filter_matches_a_topic_the_bridge_publishes() {
         let topics = Topics::new("ttn", 2);
         let name = HomeName::parse("hall/lamp").unwrap();
-        let own = [topics.state(&name), topics.of_device(&name, "uplink"), topics.of_device(&name, "downlink/state"), topics.of_bridge("info")];
+        let own = [
+            topics.state(&name),
+            topics.of_device(&name, "uplink"),
+            topics.of_device(&name, "downlink/state"),
+            topics.of_bridge("info"),
+        ];
         for filter in topics.filters() {
             assert!(!filter.contains('#'));
             for topic in &own {

@@ -111,6 +111,9 @@ mod tests {
 
     #[test]
     fn an_application_called_bridge_cannot_take_the_bridges_topics() {
-        assert_eq!(full_name(&ApplicationName::parse("bridge").unwrap(), &DeviceId::parse("node").unwrap()).as_str(), "application-bridge/node");
+        assert_eq!(
+            full_name(&ApplicationName::parse("bridge").unwrap(), &DeviceId::parse("node").unwrap()).as_str(),
+            "application-bridge/node"
+        );
     }
 }

@@ -127,7 +127,9 @@ pub struct Step {
 pub enum InvalidDownlink {
     #[error("f_port {0} is out of range: application ports are 1 to 223")]
     Port(u64),
-    #[error("priority `{0}` is unknown: LOWEST, LOW, BELOW_NORMAL, NORMAL, ABOVE_NORMAL, HIGH or HIGHEST, spelled exactly")]
+    #[error(
+        "priority `{0}` is unknown: LOWEST, LOW, BELOW_NORMAL, NORMAL, ABOVE_NORMAL, HIGH or HIGHEST, spelled exactly"
+    )]
     Priority(String),
     #[error("the payload is {0} bytes: no LoRaWAN frame carries more than {MAX_PAYLOAD}")]
     TooLong(usize),
@@ -140,8 +142,8 @@ pub enum InvalidDownlink {
 impl DownlinkId {
     /// Takes 1 to 64 characters of `a-zA-Z0-9-_.`: TTN limits a correlation id to 100, ours carries a prefix.
     pub fn parse(text: &str) -> Result<Self, InvalidDownlink> {
-        let fits = (1..=64).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        let fits =
+            (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         fits.then(|| Self(text.into())).ok_or_else(|| InvalidDownlink::Id(text.chars().take(80).collect()))
     }
 

@@ -87,9 +87,9 @@ impl DeviceKey {
 /// Whether TTN would take `text` as the id of an application or a device.
 pub fn ttn_id(text: &str) -> bool {
     (3..=36).contains(&text.len())
-        && text.split('-').all(|run| {
-            !run.is_empty() && run.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        })
+        && text
+            .split('-')
+            .all(|run| !run.is_empty() && run.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
 }
 
 fn topic_level(text: &str) -> Result<(), InvalidName> {

@@ -8,7 +8,8 @@ mod uplink;
 
 pub use device::{CodecChoice, Device, Directory, Taken};
 pub use downlink::{
-    Command, DownlinkId, DownlinkRequest, FPort, InvalidDownlink, MAX_PAYLOAD, Payload, Priority, QueuedDownlink, State, Step,
+    Command, DownlinkId, DownlinkRequest, FPort, InvalidDownlink, MAX_PAYLOAD, Payload, Priority, QueuedDownlink,
+    State, Step,
 };
 pub use event::{DownlinkEvent, DownlinkHappening, Failure, Join, Location, NetworkMessage, ServiceData};
 pub use ids::{ApplicationName, DeviceId, DeviceKey, HomeName, InvalidName, ttn_id};

@@ -17,6 +17,8 @@ pub struct Uplink {
     /// traffic that has neither, the time.
     pub id: String,
     pub ids: EndDeviceIds,
+    /// The session the counter belongs to; `None` for simulated traffic.
+    pub session_key_id: Option<String>,
     /// 1 to 255; `None` for a frame that carries only MAC commands.
     pub f_port: Option<u8>,
     /// The full 32-bit counter of the session.

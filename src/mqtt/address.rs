@@ -42,7 +42,8 @@ impl Address {
         if !matches!(url.path(), "" | "/") {
             return Err(InvalidAddress::Path(url.path().into()));
         }
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| InvalidAddress::NotAUrl(text.into()))?;
+        let host =
+            url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| InvalidAddress::NotAUrl(text.into()))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         Ok(Self { host, port: url.port().unwrap_or(if tls { 8883 } else { 1883 }), tls })
     }

@@ -7,13 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use rumqttc::{
     AsyncClient, ClientError, ConnectReturnCode, ConnectionError, EventLoop, LastWill, MqttOptions, NetworkOptions,
-    Outgoing, Packet, PublishOptions, QoS, StateError, SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport,
+    Outgoing, Packet, PublishOptions, QoS, StateError, SubscribeFilter, SubscribeReasonCode, TlsConfiguration,
+    Transport,
 };
 use secrecy::{ExposeSecret, SecretString};
 
+use super::Address;
 use super::outbox::Message;
 use super::tls::Tls;
-use super::Address;
 
 /// From TCP's first packet to CONNACK.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
@@ -82,9 +83,17 @@ pub struct Inbound {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     #[error("no route to {address}")]
-    Unreachable { address: Address, #[source] source: io::Error },
+    Unreachable {
+        address: Address,
+        #[source]
+        source: io::Error,
+    },
     #[error("TLS with {address} failed")]
-    Tls { address: Address, #[source] source: Box<dyn std::error::Error + Send + Sync> },
+    Tls {
+        address: Address,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("{address} refused the login: {}", refusal(.code))]
     Refused { address: Address, code: ConnectReturnCode },
     #[error("{address} closed the connection instead of answering the login")]
@@ -92,7 +101,11 @@ pub enum ConnectError {
     #[error("{address} did not answer within {} s", CONNECT_LIMIT.as_secs())]
     Silent { address: Address },
     #[error("{address} does not speak MQTT 3.1.1")]
-    Protocol { address: Address, #[source] source: Box<dyn std::error::Error + Send + Sync> },
+    Protocol {
+        address: Address,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 /// Why a connection ended.
@@ -158,11 +171,20 @@ impl Sender {
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("address", &self.address).field("username", &self.username).finish_non_exhaustive()
+        f.debug_struct("Endpoint")
+            .field("address", &self.address)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
     }
 }
 
 impl ConnectError {
+    /// Whether the server knows our protocol and does not take these credentials.
+    pub fn is_credentials(&self) -> bool {
+        use ConnectReturnCode::{BadUserNamePassword, NotAuthorized};
+        matches!(self, Self::Refused { code: BadUserNamePassword | NotAuthorized, .. })
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -171,7 +193,12 @@ impl ConnectError {
             Self::Refused { code: ConnectReturnCode::ServiceUnavailable, .. } => {
                 "the server has too many connections or no resources; the bridge keeps trying"
             }
-            Self::Refused { .. } => "check user name and password (on TTN: application id, tenant and a complete API key)",
+            Self::Refused { code: ConnectReturnCode::RefusedProtocolVersion, .. } => {
+                "the server wants another version of MQTT: let it accept 3.1.1 besides 5"
+            }
+            Self::Refused { .. } => {
+                "check user name and password (on TTN: application id, tenant and a complete API key)"
+            }
             Self::Closed { .. } => "a server that speaks only MQTT 5, a TLS port reached without TLS, or a rate limit",
             Self::Silent { .. } => "something listens there, but it does not answer as an MQTT broker",
             Self::Protocol { .. } => "the port belongs to another service, or the server wants MQTT 5",

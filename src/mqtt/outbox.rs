@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! push ──▶ kept ───┐
-//!          latest ─┴─▶ next ──▶ sent ── acked ──▶ gone
+//!          latest ─┴─▶ take_next ──▶ sent ── acked ──▶ gone
 //!            ▲ ▲                  │
 //!            └─┴──── lost ◀───────┘   the connection ended: everything unacknowledged waits again, in its order
 //! ```
@@ -53,7 +53,7 @@ pub struct Outbox {
     limit: usize,
     /// Most messages under way.
     window: usize,
-    /// Turns of `next` since a `Latest` went first.
+    /// Turns of `take_next` since a `Latest` went first.
     turn: u32,
 }
 
@@ -100,7 +100,7 @@ impl Outbox {
 
     /// The next message to hand to the connection, or `None` while the window is full or nothing waits. The caller
     /// publishes it at once and in this order.
-    pub fn next(&mut self) -> Option<Message> {
+    pub fn take_next(&mut self) -> Option<Message> {
         if self.unacknowledged >= self.window {
             return None;
         }
@@ -181,8 +181,8 @@ mod tests {
         let mut outbox = Outbox::new(10, 10);
         outbox.push(message("state", "1", Kind::Latest));
         outbox.push(message("state", "2", Kind::Latest));
-        assert_eq!(outbox.next().unwrap().payload, "2");
-        assert_eq!(outbox.next(), None);
+        assert_eq!(outbox.take_next().unwrap().payload, "2");
+        assert_eq!(outbox.take_next(), None);
     }
 
     #[test]
@@ -198,11 +198,11 @@ mod tests {
     fn an_old_state_under_way_gives_way_to_a_newer_one_after_a_lost_connection() {
         let mut outbox = Outbox::new(10, 10);
         outbox.push(message("state", "old", Kind::Latest));
-        outbox.next().unwrap();
+        outbox.take_next().unwrap();
         outbox.push(message("state", "new", Kind::Latest));
         outbox.lost();
-        assert_eq!(outbox.next().unwrap().payload, "new");
-        assert!(outbox.next().is_none());
+        assert_eq!(outbox.take_next().unwrap().payload, "new");
+        assert!(outbox.take_next().is_none());
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
             outbox.push(message("t", &n.to_string(), Kind::Each));
         }
         outbox.push(message("state", "s", Kind::Latest));
-        let place = (0..50).position(|_| outbox.next().unwrap().kind == Kind::Latest).unwrap();
+        let place = (0..50).position(|_| outbox.take_next().unwrap().kind == Kind::Latest).unwrap();
         assert!(place < FAIR_SHARE as usize, "{place}");
     }
 
@@ -251,7 +251,7 @@ mod tests {
                         outbox.push(message("t", &pushed.to_string(), kind));
                         pushed += 1;
                     }
-                    Move::Hand => if let Some(message) = outbox.next() {
+                    Move::Hand => if let Some(message) = outbox.take_next() {
                         if message.kind == Kind::Each {
                             let n: u32 = std::str::from_utf8(&message.payload).unwrap().parse().unwrap();
                             assert!(last_handed.is_none_or(|last| last < n), "{n} after {last_handed:?}");

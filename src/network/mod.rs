@@ -4,8 +4,7 @@
 //! socket ──▶ stream (stamps, hands on, waits for nothing) ──▶ sorting (parses) ──▶ uplink flow
 //!                                                                              └─▶ downlink flow
 //! ```
-
-
+mod sorting;
 pub mod ttn;
 
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use serde::Serialize;
 
 use crate::model::{ApplicationName, DeviceId, DownlinkId, Failure, NetworkMessage, QueuedDownlink};
 
-
+pub use sorting::{Arrival, Sorting, Tracked, with_causes};
 
 /// One application at a network server: what the two flows may ask of it.
 ///
@@ -30,10 +29,18 @@ pub trait NetworkServer: Send + Sync {
     fn parse(&self, raw: &RawMessage) -> Result<NetworkMessage, Unreadable>;
 
     /// Appends downlinks to the network's queue for `device`, in order, all or none.
-    fn push<'a>(&'a self, device: &'a DeviceId, downlinks: &'a [QueuedDownlink]) -> BoxFuture<'a, Result<(), PushError>>;
+    fn push<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        downlinks: &'a [QueuedDownlink],
+    ) -> BoxFuture<'a, Result<(), PushError>>;
 
     /// Swaps what waits in the network's queue for `device`; an empty list clears it.
-    fn replace<'a>(&'a self, device: &'a DeviceId, downlinks: &'a [QueuedDownlink]) -> BoxFuture<'a, Result<(), PushError>>;
+    fn replace<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        downlinks: &'a [QueuedDownlink],
+    ) -> BoxFuture<'a, Result<(), PushError>>;
 
     /// The ids of our downlinks that wait in the network's queue for `device`.
     fn waiting<'a>(&'a self, device: &'a DeviceId) -> BoxFuture<'a, Result<Vec<DownlinkId>, PushError>>;

@@ -1,6 +1,6 @@
 //! What a `device.toml` says: the device, its fields for a home's dashboards, and the commands it takes.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A whole `device.toml`.
 #[derive(Debug, Deserialize)]
@@ -45,7 +45,7 @@ pub struct Match {
 }
 
 /// What a decoded field is. Units and classes are Home Assistant's.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
     /// Its name in the decoded data, levels joined by dots; a `*` at the end stands for a channel's number.
@@ -75,7 +75,7 @@ impl Field {
 }
 
 /// What sort of thing a field shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldKind {
     /// A number or a text.
@@ -88,7 +88,7 @@ pub enum FieldKind {
 }
 
 /// One thing the device can be told.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Command {
     /// The key in the command's data, as the codec's encoder reads it.
@@ -102,7 +102,7 @@ pub struct Command {
 }
 
 /// What values a command takes.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum CommandValue {
     /// `true` or `false`: a switch.

@@ -27,6 +27,16 @@ pub trait Behaviour: Send {
     fn downlink(&mut self, f_port: u8, payload: &[u8]);
 }
 
+impl Behaviour for Box<dyn Behaviour> {
+    fn uplink(&mut self) -> Report {
+        (**self).uplink()
+    }
+
+    fn downlink(&mut self, f_port: u8, payload: &[u8]) {
+        (**self).downlink(f_port, payload);
+    }
+}
+
 /// What a node sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {

@@ -14,14 +14,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::codecs::{EncodeError, Encoded};
-use crate::downlink::{DownlinkConfig, Downlinks, Encoder, OpenDownlinks, Parts, Tracked};
+use crate::downlink::{DownlinkConfig, Downlinks, Encoder, OpenDownlinks, Parts};
 use crate::home::{Home, HomeCommand, Route, Topics};
 use crate::model::{
     ApplicationName, DeviceId, DeviceKey, Directory, DownlinkEvent, DownlinkHappening, DownlinkId, FPort, HomeName,
     NetworkMessage, QueuedDownlink,
 };
 use crate::mqtt::Message;
-use crate::network::{NetworkHealth, NetworkServer, PushError, RawMessage, Unreadable};
+use crate::network::{NetworkHealth, NetworkServer, PushError, RawMessage, Tracked, Unreadable};
 
 /// Answers pushes by its script, then well; lists and withdraws what the test puts into it.
 pub struct Scripted {

@@ -36,6 +36,13 @@ pub struct ApplicationConfig {
     pub codec: Option<String>,
 }
 
+impl ApplicationConfig {
+    /// How the bridge calls it: its `name`, else its id.
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.id)
+    }
+}
+
 fn ttn_tenant() -> String {
     "ttn".into()
 }

@@ -8,11 +8,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::api::{Api, ApiError, Refusal};
+use super::messages::{CORRELATION_PREFIX, our_id};
 use crate::model::{DeviceId, DownlinkId, Failure, Priority, QueuedDownlink};
 use crate::network::PushError;
-
-/// What marks a correlation id as one of ours: the id of our downlink follows.
-pub const CORRELATION_PREFIX: &str = "ferry:";
 
 /// The wait when the API says too many but not how long.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -74,12 +72,6 @@ impl Downlinks {
     }
 }
 
-/// The id of our downlink in one of its correlation ids.
-pub fn our_id<'a>(correlation_ids: impl IntoIterator<Item = &'a str>) -> Option<DownlinkId> {
-    let mut ours = correlation_ids.into_iter().filter_map(|id| id.strip_prefix(CORRELATION_PREFIX));
-    ours.find_map(|id| DownlinkId::parse(id).ok())
-}
-
 #[derive(Serialize)]
 struct Body {
     downlinks: Vec<ApplicationDownlink>,
@@ -134,7 +126,7 @@ impl ApplicationDownlink {
 
 impl Listed {
     fn ours(&self) -> Option<DownlinkId> {
-        our_id(self.correlation_ids.iter().map(String::as_str))
+        our_id(&self.correlation_ids)
     }
 }
 

@@ -123,7 +123,12 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for bad in ["id = 'a'", "id = 'a'\ncluster = 'eu1.cloud'", "id = 'a'\nmqtt_url = 'https://x'", "id = 'a'\ncluster='eu1'\napi_url = 'x'"] {
+        for bad in [
+            "id = 'a'",
+            "id = 'a'\ncluster = 'eu1.cloud'",
+            "id = 'a'\nmqtt_url = 'https://x'",
+            "id = 'a'\ncluster='eu1'\napi_url = 'x'",
+        ] {
             assert!(Endpoints::of(&config(bad)).is_err(), "{bad}");
         }
     }

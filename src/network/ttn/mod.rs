@@ -10,11 +10,21 @@ mod api;
 mod config;
 mod downlinks;
 mod endpoints;
+mod health;
+mod json;
+mod messages;
+mod parts;
+mod registry;
+pub mod rights;
+mod server;
+mod stream;
+mod topics;
 
 pub use api::{Api, ApiError, RateLimit, Refusal, RegisteredDevice};
 pub use config::ApplicationConfig;
 pub use downlinks::Downlinks;
 pub use endpoints::{Endpoints, InvalidEndpoint};
+pub use parts::{Parts, PartsError, parts};
 
 #[cfg(test)]
 mod lookalike_tests;

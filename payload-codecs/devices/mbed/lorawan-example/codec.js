@@ -5,6 +5,8 @@ function decodeUplink(input) {
   var data = { text: text };
   var number = /[-+]?\d+(\.\d+)?(?!.*\d)/.exec(text);
   if (number) data.value = Number(number[0]);
+  var led = /LED (on|off)/.exec(text);
+  if (led) data.led = led[1] === "on";
   return { data: data, warnings: number ? [] : ["the text holds no number"] };
 }
 

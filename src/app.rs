@@ -1,0 +1,298 @@
+//! Wires the sides and the flows, and owns every task.
+//!
+//! ```text
+//! stream ─raw─▶ sorting ─arrivals─▶ uplinks ─┐
+//!                  └─tracked─▶ downlinks ────┼─messages─▶ home broker
+//!            requests, notices ─▶ control ───┘     └─commands─▶ downlinks, requests ─▶ control
+//! ```
+//!
+//! A stop runs through this picture by itself: the streams stop reading and close their channel, each task finishes
+//! what it holds and closes the next one, and the home broker's task, when nobody can publish any more, delivers the
+//! rest, says `offline` and disconnects.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::codecs::{Codecs, Finder, NotFound};
+use crate::config::{Config, Environment, TrustError, trust};
+use crate::control::{Answers, Control};
+use crate::downlink::{self, Downlinks};
+use crate::home::{self, Home, OFFLINE, Topics, Wiring};
+use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, HomeName, InvalidName};
+use crate::mqtt::{Address, Endpoint, InvalidAddress, Will};
+use crate::network::ttn::{self, Parts};
+use crate::network::{Arrival, NetworkServer, Sorting, Tracked};
+use crate::shutdown::{Ended, Tasks};
+use crate::telemetry::{Counters, Notices, Systemd};
+use crate::uplink::{Decode, MOST_IN_DECODING, Publish, Receive, Record, Uplinks};
+
+/// Parsed messages between the network and a flow. The raw ones before them are `service.intake`.
+const FLOW_CAPACITY: usize = 256;
+/// Messages between the flows and the home broker's task, which keeps what has to wait.
+const HOME_CAPACITY: usize = 256;
+/// Commands and requests that wait to be looked at.
+const COMMAND_CAPACITY: usize = 1024;
+/// Notices that wait to be told at home.
+const NOTICE_CAPACITY: usize = 256;
+/// Seconds between signs of life on the home connection.
+const HOME_KEEP_ALIVE: u16 = 30;
+/// Levels of a home name that commands are subscribed to, unless the configuration has longer ones.
+const NAME_LEVELS: usize = 2;
+
+/// A bridge, built and not yet running.
+pub struct App {
+    tasks: Tasks,
+    stop: CancellationToken,
+    grace: Duration,
+    systemd: Systemd,
+    counters: Counters,
+}
+
+/// Why no bridge can be built of a configuration that parsed.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error(transparent)]
+    Codec(#[from] NotFound),
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    #[error("home.url: {0}")]
+    HomeAddress(#[from] InvalidAddress),
+    #[error("home.ca_file: {0}")]
+    HomeTrust(#[from] TrustError),
+    #[error("application `{name}`: {source}")]
+    Application { name: String, source: ttn::PartsError },
+    #[error("no thread could be started for codecs")]
+    Threads(#[source] std::io::Error),
+}
+
+/// What the tasks of a bridge share.
+struct Shared {
+    stop: CancellationToken,
+    counters: Counters,
+    notices: Notices,
+    directory: Arc<Mutex<Directory>>,
+    devices_changed: Arc<Notify>,
+}
+
+impl App {
+    /// Builds a bridge: everything that can be wrong without a network is found here.
+    pub fn build(config: &Config, environment: &dyn Environment) -> Result<Self, BuildError> {
+        let (notices, told) = mpsc::channel(NOTICE_CAPACITY);
+        let shared = Shared {
+            stop: CancellationToken::new(),
+            counters: Counters::default(),
+            notices: Notices::new(notices),
+            directory: Arc::new(Mutex::new(directory(config)?)),
+            devices_changed: Arc::default(),
+        };
+        let systemd = Systemd::detect();
+        let mut tasks = Tasks::default();
+        let (arrivals, arrived) = mpsc::channel(FLOW_CAPACITY);
+        let (tracked, tracking) = mpsc::channel(FLOW_CAPACITY);
+        let servers = network_side(config, environment, &shared, &arrivals, &tracked, &mut tasks)?;
+        drop((arrivals, tracked));
+        let (home, asked) = home_side(config, environment, &shared, &mut tasks)?;
+        let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
+        let codecs = Codecs::start(finder(config)?, &config.codecs, crossed).map_err(BuildError::Threads)?;
+
+        let (downlinks, open_downlinks) = Downlinks::new(downlink::Parts {
+            config: config.downlink,
+            commands: asked.commands,
+            tracked: tracking,
+            home: home.clone(),
+            directory: shared.directory.clone(),
+            encoder: Arc::new(codecs.clone()),
+            servers: servers.iter().map(|server| (server.name().clone(), server.clone())).collect(),
+        });
+        let uplinks = uplink_flow(arrived, back, &home, &codecs, &shared);
+        let control = Control {
+            answers: Answers {
+                servers,
+                directory: shared.directory.clone(),
+                counters: shared.counters.clone(),
+                open_downlinks,
+                configuration: config.public(),
+                started: Instant::now(),
+            },
+            home,
+            requests: asked.requests,
+            notices: told,
+            devices_changed: shared.devices_changed.clone(),
+            home_connected: asked.connected,
+            health_interval: config.service.health_interval,
+            systemd,
+        };
+        let stop = shared.stop.clone();
+        tasks.add("uplinks", uplinks.run());
+        tasks.add("downlinks", downlinks.run(stop.clone()));
+        tasks.add("control", control.run(stop.clone()));
+        tasks.add_background("codec watch", async move { codecs.watch().await });
+        tasks.add_background("watchdog", async move { systemd.watchdog().await });
+        Ok(Self { tasks, stop, grace: config.service.grace, systemd, counters: shared.counters })
+    }
+
+    /// Counts what happens in this bridge.
+    pub fn counters(&self) -> Counters {
+        self.counters.clone()
+    }
+
+    /// Runs until `stop` resolves for the first time, then drains within the grace period; a second `stop` ends the
+    /// drain at once. A task that ends by itself stops the bridge too.
+    pub async fn run_until_stopped(self, stop: impl AsyncFnMut()) -> Ended {
+        self.systemd.ready();
+        let ended = self.tasks.run(self.stop, self.grace, self.systemd, stop).await;
+        let left = self.counters.snapshot().waiting_at_home;
+        if left > 0 {
+            tracing::error!(messages = left, "Stopped before the home broker had everything.");
+        }
+        ended
+    }
+}
+
+/// What the home asks, and whether it is there.
+struct Asked {
+    commands: mpsc::Receiver<home::HomeCommand>,
+    requests: mpsc::Receiver<home::HomeRequest>,
+    connected: watch::Receiver<bool>,
+}
+
+fn home_side(
+    config: &Config,
+    environment: &dyn Environment,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Result<(Home, Asked), BuildError> {
+    let topics = Arc::new(Topics::new(&config.home.base_topic, longest_name(config)));
+    let endpoint = home_endpoint(config, environment, &topics)?;
+    let (messages, published) = mpsc::channel(HOME_CAPACITY);
+    let (command, commands) = mpsc::channel(COMMAND_CAPACITY);
+    let (request, requests) = mpsc::channel(COMMAND_CAPACITY);
+    let (connecting, connected) = watch::channel(false);
+    let wiring = Wiring {
+        messages: published,
+        commands: command,
+        requests: request,
+        counters: shared.counters.clone(),
+        notices: shared.notices.clone(),
+        connected: connecting,
+    };
+    let broker = home::Broker::new(endpoint, topics.clone(), config.home.spool, wiring);
+    tasks.add("home broker", broker.run(shared.stop.clone()));
+    Ok((Home::new(messages, topics), Asked { commands, requests, connected }))
+}
+
+fn network_side(
+    config: &Config,
+    environment: &dyn Environment,
+    shared: &Shared,
+    arrivals: &mpsc::Sender<Arrival>,
+    tracked: &mpsc::Sender<Tracked>,
+    tasks: &mut Tasks,
+) -> Result<Vec<Arc<dyn NetworkServer>>, BuildError> {
+    let mut servers = Vec::new();
+    for application in &config.application {
+        let (raw, heard) = mpsc::channel(config.service.intake);
+        let failed = |source| BuildError::Application { name: application.name().into(), source };
+        let Parts { server, stream, registry } =
+            ttn::parts(application, environment, raw, arrivals.clone(), shared.notices.clone()).map_err(failed)?;
+        let sorting = Sorting {
+            server: server.clone(),
+            raw: heard,
+            arrivals: arrivals.clone(),
+            tracked: tracked.clone(),
+            counters: shared.counters.clone(),
+            notices: shared.notices.clone(),
+        };
+        tasks.add("network stream", stream.run(shared.stop.clone()));
+        tasks.add("network sorting", sorting.run());
+        tasks.add("network registry", registry.run(shared.stop.clone()));
+        servers.push(server);
+    }
+    Ok(servers)
+}
+
+fn uplink_flow(
+    arrivals: mpsc::Receiver<Arrival>,
+    crossed: mpsc::Receiver<crate::codecs::Crossed>,
+    home: &Home,
+    codecs: &Codecs,
+    shared: &Shared,
+) -> Uplinks {
+    Uplinks {
+        arrivals,
+        crossed,
+        receive: Receive {
+            directory: shared.directory.clone(),
+            home: home.clone(),
+            notices: shared.notices.clone(),
+            devices_changed: shared.devices_changed.clone(),
+        },
+        record: Record::default(),
+        decode: Decode::new(codecs.clone(), shared.directory.clone(), shared.counters.clone()),
+        publish: Publish { home: home.clone(), states: home::States::default() },
+        counters: shared.counters.clone(),
+    }
+}
+
+fn home_endpoint(config: &Config, environment: &dyn Environment, topics: &Topics) -> Result<Endpoint, BuildError> {
+    let home = &config.home;
+    let address = Address::parse(&home.url)?;
+    let tls = address.tls.then(|| trust(home.ca_file.as_deref(), environment)).transpose()?;
+    Ok(Endpoint {
+        address,
+        tls,
+        client_id: home.client_id.clone(),
+        username: home.username.clone(),
+        password: home.password.clone(),
+        keep_alive: HOME_KEEP_ALIVE,
+        window: home.in_flight,
+        will: Some(Will { topic: topics.of_bridge("state"), payload: OFFLINE }),
+    })
+}
+
+/// The devices the configuration speaks of, by their names.
+fn directory(config: &Config) -> Result<Directory, BuildError> {
+    let mut directory = Directory::default();
+    for (key, device) in configured_devices(config)? {
+        if let Some(name) = &device.friendly_name {
+            directory.add(key, HomeName::parse(name)?);
+        }
+    }
+    Ok(directory)
+}
+
+/// The codecs the configuration speaks of; each must be there.
+fn finder(config: &Config) -> Result<Finder, BuildError> {
+    let mut finder = Finder::new(&config.codecs);
+    for application in &config.application {
+        if let Some(codec) = &application.codec {
+            finder.assign_default(ApplicationName::parse(application.name())?, codec)?;
+        }
+    }
+    for (key, device) in configured_devices(config)? {
+        if let Some(codec) = &device.codec {
+            finder.assign(key, codec)?;
+        }
+    }
+    Ok(finder)
+}
+
+/// Each `[[device]]` with the application it belongs to: the one it names, else the only one.
+fn configured_devices(config: &Config) -> Result<Vec<(DeviceKey, &home::DeviceConfig)>, InvalidName> {
+    let only = config.application.first().map(|application| application.name());
+    let named = config.device.iter().filter_map(|device| Some((device.application.as_deref().or(only)?, device)));
+    named
+        .map(|(application, device)| {
+            let key = DeviceKey::new(&ApplicationName::parse(application)?, DeviceId::parse(&device.id)?);
+            Ok((key, device))
+        })
+        .collect()
+}
+
+fn longest_name(config: &Config) -> usize {
+    let names = config.device.iter().filter_map(|device| device.friendly_name.as_deref());
+    names.map(|name| name.split('/').count()).max().unwrap_or(0).max(NAME_LEVELS)
+}

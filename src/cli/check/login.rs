@@ -1,0 +1,133 @@
+//! The login to an MQTT server, and what follows on the connection: subscription, and a message there and back.
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::Limits;
+use super::finding::Legs;
+use super::reach;
+use crate::cli::terminal::with_causes;
+use crate::mqtt::tls::Tls;
+use crate::mqtt::{Address, ConnectError, Connection, Endpoint, Event, Kind, Message};
+
+/// Publishes under way at once: a check has one.
+const WINDOW: u16 = 1;
+const KEEP_ALIVE: u16 = 30;
+
+/// Who logs in where.
+pub fn endpoint(address: &Address, tls: &Tls, client_id: String) -> Endpoint {
+    Endpoint {
+        address: address.clone(),
+        tls: address.tls.then(|| tls.clone()),
+        client_id,
+        username: None,
+        password: None,
+        keep_alive: KEEP_ALIVE,
+        window: WINDOW,
+        will: None,
+    }
+}
+
+/// Logs in. `refused` is the hint for a server that knows MQTT and does not take these credentials.
+pub async fn login(
+    endpoint: &Endpoint,
+    tls: &Tls,
+    limits: Limits,
+    refused: &str,
+    legs: &mut Legs,
+) -> Option<Connection> {
+    match open(endpoint, limits).await {
+        Ok(connection) => {
+            let user = endpoint.username.as_deref().map_or("without a user".into(), |user| format!("as {user}"));
+            legs.ok("login", user);
+            Some(connection)
+        }
+        Err(error) => {
+            let hint = match &error {
+                error if error.is_credentials() => refused.to_owned(),
+                ConnectError::Closed { .. } | ConnectError::Protocol { .. } | ConnectError::Silent { .. }
+                    if !endpoint.address.tls && reach::speaks_tls(&endpoint.address, tls, limits).await =>
+                {
+                    let secure = Address { tls: true, ..endpoint.address.clone() };
+                    format!("this port speaks TLS: write {secure}")
+                }
+                error => error.hint().into(),
+            };
+            legs.failed("login", with_causes(&error), hint);
+            None
+        }
+    }
+}
+
+/// Whether a server without TLS answers a login; it gets no credentials, since anyone could read them.
+pub async fn speaks_plain_mqtt(address: &Address, limits: Limits) -> bool {
+    let plain = Address { tls: false, ..address.clone() };
+    let endpoint = endpoint(&plain, &crate::mqtt::tls::public(), "ttn-ferry-check".into());
+    matches!(open(&endpoint, limits).await, Ok(_) | Err(ConnectError::Refused { .. }))
+}
+
+/// Subscribes to one filter. `Ok(false)` if the server says no.
+pub async fn subscribe(connection: &mut Connection, filter: &str, limits: Limits) -> Result<bool, String> {
+    connection.sender().subscribe(&[filter.to_owned()]).map_err(|lost| lost.to_string())?;
+    let answer = async {
+        loop {
+            if let Event::Subscribed(granted) = connection.next().await.map_err(|lost| lost.to_string())? {
+                return Ok(granted.iter().all(|granted| *granted));
+            }
+        }
+    };
+    timeout(limits.answer, answer).await.unwrap_or_else(|_| Err(format!("no answer within {:?}", limits.answer)))
+}
+
+/// How far a message came.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Trip {
+    /// Acknowledged, and back on our own subscription.
+    Returned,
+    /// Acknowledged and never seen again.
+    Swallowed,
+    Unanswered,
+}
+
+/// Publishes with QoS 1, not retained, to a topic that `connection` subscribed to, and waits for it to come back.
+pub async fn round_trip(
+    connection: &mut Connection,
+    topic: &str,
+    payload: Bytes,
+    limits: Limits,
+) -> Result<Trip, String> {
+    let message = Message { topic: topic.into(), payload: payload.clone(), retain: false, kind: Kind::Each };
+    connection.sender().publish(message).map_err(|lost| lost.to_string())?;
+    let (mut acked, mut seen) = (false, false);
+    let watch = async {
+        while !(acked && seen) {
+            match connection.next().await.map_err(|lost| lost.to_string())? {
+                Event::Acked(_) => acked = true,
+                Event::Message(message) if message.payload == payload => seen = true,
+                _ => {}
+            }
+        }
+        Ok::<(), String>(())
+    };
+    // Running out of time is an outcome here: what came until then tells.
+    timeout(limits.answer, watch).await.unwrap_or(Ok(()))?;
+    Ok(match (acked, seen) {
+        (true, true) => Trip::Returned,
+        (true, false) => Trip::Swallowed,
+        (false, _) => Trip::Unanswered,
+    })
+}
+
+/// Says goodbye, so that the server's log does not tell of a lost client.
+pub async fn leave(mut connection: Connection, limits: Limits) {
+    if connection.sender().disconnect().is_ok() {
+        let gone = async { while !matches!(connection.next().await, Ok(Event::Disconnected) | Err(_)) {} };
+        // The check is done either way.
+        let _ = timeout(limits.answer, gone).await;
+    }
+}
+
+async fn open(endpoint: &Endpoint, limits: Limits) -> Result<Connection, ConnectError> {
+    let silent = |_| Err(ConnectError::Silent { address: endpoint.address.clone() });
+    timeout(limits.login, Connection::open(endpoint)).await.unwrap_or_else(silent)
+}

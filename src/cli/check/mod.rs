@@ -1,0 +1,124 @@
+//! `ttn-ferry check`: is the configuration right and, with `--connect`, does every leg of the way carry?
+
+mod api;
+mod application;
+mod codecs;
+mod finding;
+mod home;
+mod login;
+mod reach;
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Exit, Terminal};
+use crate::config::{Config, ConfigError, Environment};
+pub use finding::{Finding, Status};
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Also try every connection: name, TCP, TLS, login, rights, and a message to the home broker and back
+    #[arg(long)]
+    connect: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// How long each leg may take.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    name: Duration,
+    tcp: Duration,
+    tls: Duration,
+    login: Duration,
+    /// An answer on a connection that stands, or to an HTTP request.
+    answer: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { name: seconds(5), tcp: seconds(5), tls: seconds(10), login: seconds(20), answer: seconds(10) }
+    }
+}
+
+impl Check {
+    pub async fn run(
+        self,
+        path: &Path,
+        environment: &dyn Environment,
+        terminal: &mut Terminal,
+    ) -> anyhow::Result<Exit> {
+        let config = match Config::load(path, environment) {
+            Ok(config) => config,
+            Err(error) if self.json => {
+                self.print(&refused(path, &error), terminal)?;
+                return Ok(Exit::Configuration);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut all = accepted(path, &config);
+        all.extend(codecs::check_codecs(&config));
+        self.print(&all, terminal)?;
+        if self.connect {
+            for application in &config.application {
+                let legs = application::check(application, environment, Limits::default()).await;
+                self.print(&legs, terminal)?;
+                all.extend(legs);
+            }
+            let legs = home::check(&config.home, environment, Limits::default()).await;
+            self.print(&legs, terminal)?;
+            all.extend(legs);
+        }
+        let failed = all.iter().any(|finding| finding.status == Status::Failed);
+        Ok(if failed { Exit::Failure } else { Exit::Success })
+    }
+
+    fn print(&self, findings: &[Finding], terminal: &mut Terminal) -> anyhow::Result<()> {
+        for finding in findings {
+            let text = if self.json { serde_json::to_string(finding)? } else { finding.to_string() };
+            terminal.line(&text)?;
+        }
+        Ok(())
+    }
+}
+
+fn accepted(path: &Path, config: &Config) -> Vec<Finding> {
+    let warnings = config.warnings.iter().map(|problem| Finding {
+        subject: "configuration".into(),
+        leg: problem.key.clone(),
+        status: Status::Warning,
+        detail: problem.to_string(),
+        hint: Some(problem.hint.clone()),
+    });
+    let file = Finding {
+        subject: "configuration".into(),
+        leg: "file".into(),
+        status: Status::Ok,
+        detail: path.display().to_string(),
+        hint: None,
+    };
+    std::iter::once(file).chain(warnings).collect()
+}
+
+fn refused(path: &Path, error: &ConfigError) -> Vec<Finding> {
+    let failed = |leg: &str, detail: String, hint: Option<String>| Finding {
+        subject: "configuration".into(),
+        leg: leg.into(),
+        status: Status::Failed,
+        detail: format!("{}: {detail}", path.display()),
+        hint,
+    };
+    match error {
+        ConfigError::Unreadable { source, .. } => vec![failed("file", source.to_string(), None)],
+        ConfigError::Invalid { problems, .. } => {
+            problems.iter().map(|p| failed(&p.key, p.to_string(), Some(p.hint.clone()))).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

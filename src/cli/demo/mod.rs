@@ -1,0 +1,122 @@
+//! `demo`: the whole bridge in one process, with the outside world simulated around it.
+//!
+//! The bridge is the same [`App`] as in `run`, built from a configuration text and reached only through its two sides.
+
+mod story;
+mod telling;
+mod world;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::SignedDuration;
+use tokio_util::sync::CancellationToken;
+
+use super::{Exit, Terminal};
+use crate::app::App;
+use crate::config::{Config, Environment};
+use crate::mqtt::Address;
+use crate::shutdown::{Ended, Signals};
+use crate::telemetry;
+use story::Story;
+use world::World;
+
+/// A node reports this often at speed 1.
+const INTERVAL: Duration = Duration::from_secs(4);
+
+/// Show the bridge at work, with a simulated network, nodes and home broker
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// End after this time, such as 30s; exit 0 if every node was decoded and the command acknowledged, else 1
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    time: Option<Duration>,
+    /// How many times faster than normal the nodes report
+    #[arg(long, default_value_t = 1.0, value_parser = speed)]
+    speed: f64,
+    /// Where the simulated home broker listens
+    #[arg(long, default_value = "127.0.0.1:1884", value_name = "ADDR")]
+    listen: SocketAddr,
+    /// Use a real home broker instead: needs --home
+    #[arg(long, requires = "home")]
+    no_broker: bool,
+    /// The real home broker, such as mqtt://localhost:1883
+    #[arg(long, value_name = "URL", requires = "no_broker", value_parser = address)]
+    home: Option<Address>,
+    /// What the bridge logs to standard error meanwhile
+    #[arg(long, default_value = "error", value_name = "LEVEL")]
+    log: String,
+}
+
+impl Demo {
+    pub async fn run(self, environment: &dyn Environment, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        telemetry::start_log(&self.log)?;
+        let (mut signals, mut more_signals) = (Signals::listen()?, Signals::listen()?);
+        let world = World::start(self.home.clone(), self.listen, INTERVAL.div_f64(self.speed)).await?;
+        let config = Config::from_text(&world.configuration(), "demo.toml".as_ref(), environment)?;
+        let app = App::build(&config, environment)?;
+        terminal.line(&telling::welcome(world.home(), self.home.is_some()))?;
+
+        let mut story = Story::new(world.home().clone());
+        let stop = CancellationToken::new();
+        let mut asks = 0;
+        let bridge = app.run_until_stopped(async || {
+            asks += 1;
+            if asks == 1 { stop.cancelled().await } else { more_signals.next().await }
+        });
+        let watching = async {
+            let told = tokio::select! {
+                told = story.run(terminal) => told,
+                () = signals.next() => Ok(()),
+                () = sleep(self.time) => Ok(()),
+            };
+            stop.cancel();
+            told
+        };
+        let (ended, told) = tokio::join!(bridge, watching);
+        world.stop().await;
+        finish(told, ended, &story, self.time.is_some(), terminal)
+    }
+}
+
+/// With `--for` the demo is a test, and says whether it passed.
+fn finish(
+    told: io::Result<()>,
+    ended: Ended,
+    story: &Story,
+    judged: bool,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Exit> {
+    // Nobody reads any more, as with `demo | head`: no failure of the bridge.
+    let told = told.and_then(|()| terminal.line(&story.summary()));
+    let good = ended == Ended::Stopped && (!judged || story.is_complete());
+    match told {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ if good => Ok(Exit::Success),
+        _ => Ok(Exit::Failure),
+    }
+}
+
+async fn sleep(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let time: SignedDuration = text.parse().map_err(|_| format!("`{text}` is no time such as 30s or 2m"))?;
+    Duration::try_from(time).ok().filter(|time| !time.is_zero()).ok_or_else(|| "must be longer than nothing".into())
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(speed) if (0.1..=100.0).contains(&speed) => Ok(speed),
+        _ => Err("must be a number from 0.1 to 100".into()),
+    }
+}
+
+fn address(text: &str) -> Result<Address, String> {
+    Address::parse(text).map_err(|error| error.to_string())
+}

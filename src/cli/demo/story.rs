@@ -1,0 +1,139 @@
+//! What the demo does and sees: it watches the home broker like any client, and commands a node once.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::pin::pin;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::super::Terminal;
+use super::telling;
+use super::world::{CAST, COMMANDED};
+use crate::mqtt::{Address, Connection, Endpoint, Event, Inbound, Kind, Lost, Message};
+
+/// The base topic of the demo's configuration: the default one.
+const BASE: &str = "ttn";
+const COMMAND: &str = r#"{"led":true}"#;
+
+/// The home's view of the demo so far.
+pub struct Story {
+    home: Address,
+    /// Nodes whose payload was decoded by a codec of ours.
+    decoded: BTreeSet<String>,
+    /// Whether the LED was commanded, and whether the node acknowledged it and showed it.
+    commanded: bool,
+    acked: bool,
+    reported: bool,
+}
+
+/// The parts of `<device>/uplink` that are told.
+#[derive(Deserialize)]
+pub struct Reading {
+    pub device: String,
+    pub at: jiff::Timestamp,
+    pub codec: Option<String>,
+    pub codec_error: Option<String>,
+    pub fields: Option<Map<String, Value>>,
+    pub payload_hex: String,
+    pub radio: Radio,
+}
+
+#[derive(Deserialize)]
+pub struct Radio {
+    pub gateways: Vec<Gateway>,
+    pub spreading_factor: Option<u8>,
+}
+
+#[derive(Deserialize)]
+pub struct Gateway {
+    pub rssi: f32,
+}
+
+/// The parts of `<device>/downlink/state` that are told.
+#[derive(Deserialize)]
+pub struct Step {
+    pub id: String,
+    pub state: String,
+    pub at: jiff::Timestamp,
+    pub reason: Option<String>,
+}
+
+impl Story {
+    pub fn new(home: Address) -> Self {
+        Self { home, decoded: BTreeSet::new(), commanded: false, acked: false, reported: false }
+    }
+
+    /// Every node decoded, the command acknowledged, and the node's next report seen.
+    pub fn is_complete(&self) -> bool {
+        self.decoded.len() == CAST.len() && self.acked && self.reported
+    }
+
+    /// Watches until the home broker is lost; tells each reading and each step of a downlink.
+    pub async fn run(&mut self, terminal: &mut Terminal) -> io::Result<()> {
+        let mut connection = Connection::open(&self.endpoint()).await.map_err(io::Error::other)?;
+        let sender = connection.sender();
+        sender.subscribe(&[format!("{BASE}/+/uplink"), format!("{BASE}/+/downlink/state")]).map_err(io::Error::other)?;
+        loop {
+            let event = pin!(connection.next()).await.map_err(io::Error::other)?;
+            let Event::Message(message) = event else { continue };
+            if let Some(line) = self.hear(&message) {
+                terminal.line(&line)?;
+            }
+            if !self.commanded && self.decoded.contains(COMMANDED) {
+                self.commanded = true;
+                terminal.line(&telling::command(COMMANDED, COMMAND))?;
+                self.command(&sender).map_err(io::Error::other)?;
+            }
+        }
+    }
+
+    pub fn summary(&self) -> String {
+        telling::summary(self.decoded.len(), CAST.len(), self.acked, self.reported)
+    }
+
+    fn hear(&mut self, message: &Inbound) -> Option<String> {
+        let topic = std::str::from_utf8(&message.topic).ok()?;
+        if message.retain {
+            return None;
+        }
+        if topic.ends_with("/uplink") {
+            let reading: Reading = serde_json::from_slice(&message.payload).ok()?;
+            self.note(&reading);
+            return Some(telling::reading(&reading));
+        }
+        let device = topic.strip_prefix(BASE)?.strip_prefix('/')?.strip_suffix("/downlink/state")?;
+        let step: Step = serde_json::from_slice(&message.payload).ok()?;
+        self.acked |= device == COMMANDED && step.state == "acked";
+        Some(telling::step(device, &step))
+    }
+
+    fn note(&mut self, reading: &Reading) {
+        let Some(fields) = reading.fields.as_ref().filter(|_| reading.codec_error.is_none()) else { return };
+        self.decoded.insert(reading.device.clone());
+        self.reported |= self.acked && reading.device == COMMANDED && fields.get("led") == Some(&Value::Bool(true));
+    }
+
+    fn command(&self, sender: &crate::mqtt::Sender) -> Result<(), Lost> {
+        sender.publish(Message {
+            topic: format!("{BASE}/{COMMANDED}/set"),
+            payload: Bytes::from_static(COMMAND.as_bytes()),
+            retain: false,
+            kind: Kind::Each,
+        })
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            address: self.home.clone(),
+            tls: None,
+            client_id: format!("ttn-ferry-demo-{:08x}", fastrand::u32(..)),
+            username: None,
+            password: None,
+            keep_alive: 30,
+            window: 10,
+            will: None,
+        }
+    }
+}

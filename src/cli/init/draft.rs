@@ -1,0 +1,160 @@
+//! The configuration that `init` writes: its text, checked before anything is written, and its two files.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::InitError;
+use crate::config::{Config, ConfigError, Environment};
+
+/// Everything `init` learned.
+pub struct Draft {
+    pub target: PathBuf,
+    pub cluster: Option<String>,
+    /// MQTT and HTTP address of a stack of one's own, in place of the cluster.
+    pub own: Option<(String, Option<String>)>,
+    pub id: String,
+    pub tenant: String,
+    pub key: Key,
+    pub home: String,
+}
+
+/// Where the API key comes from.
+pub enum Key {
+    /// Goes into a new file beside the configuration.
+    New(SecretString),
+    /// Stays in the file in which it is.
+    File(PathBuf),
+}
+
+impl Draft {
+    /// Loads the configuration as `run` would, without a file being there yet.
+    pub fn check(&self, environment: &dyn Environment) -> Result<(), ConfigError> {
+        let drafted = Drafted { draft: self, environment };
+        Config::from_text(&self.text(), &self.target, &drafted).map(|_| ())
+    }
+
+    /// Writes the key's file, then the configuration.
+    pub fn write(&self, force: bool) -> Result<(), InitError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            |source: io::Error| match source.kind() {
+                io::ErrorKind::AlreadyExists => InitError::Exists(path),
+                _ => InitError::Write { path, source },
+            }
+        };
+        if let Some(folder) = self.target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(failed(folder))?;
+        }
+        if let Key::New(key) = &self.key {
+            let path = self.key_path();
+            write_file(&path, &format!("{}\n", key.expose_secret()), 0o600, force).map_err(failed(&path))?;
+        }
+        write_file(&self.target, &self.text(), 0o644, force).map_err(failed(&self.target))
+    }
+
+    pub fn key_path(&self) -> PathBuf {
+        match &self.key {
+            Key::New(_) => self.target.with_extension("key"),
+            Key::File(path) => path.clone(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let place = match (&self.cluster, &self.own) {
+            (Some(cluster), _) => format!("cluster = {}\n", quoted(cluster)),
+            (None, Some((mqtt, api))) => {
+                let api = api.as_ref().map(|api| format!("api_url = {}\n", quoted(api))).unwrap_or_default();
+                format!("mqtt_url = {}\n{api}", quoted(mqtt))
+            }
+            (None, None) => String::new(),
+        };
+        let tenant = if self.tenant == "ttn" { String::new() } else { format!("tenant = {}\n", quoted(&self.tenant)) };
+        let (id, home) = (quoted(&self.id), quoted(&self.home));
+        let key_file = quoted(&self.shown_key_path().to_string_lossy());
+        format!(
+            r#"# ttn-ferry. `ttn-ferry check` says what is wrong with this file, `ttn-ferry check --connect` tries it.
+
+[[application]]                  # one table for each application
+id = {id}
+{place}{tenant}api_key_file = {key_file}   # the key stands alone in a file of its own
+
+[home]
+url = {home}    # mqtts:// with TLS
+# username = "ferry"
+# password_file = "home.password"
+base_topic = "ttn"               # everything is published below this
+
+# [[device]]                     # only for what a device should be called, or a codec of its own
+# id = "my-device"
+# friendly_name = "garden/soil"
+"#
+        )
+    }
+
+    /// A key beside the configuration is named without its folder, so that both can move together.
+    fn shown_key_path(&self) -> PathBuf {
+        match &self.key {
+            Key::New(_) => self.key_path().file_name().map(PathBuf::from).unwrap_or_default(),
+            Key::File(path) => path.clone(),
+        }
+    }
+}
+
+/// The environment as it will be once the key's file is written. Variables are left out: what is written must do
+/// without them, since they may be gone when the bridge runs.
+struct Drafted<'a> {
+    draft: &'a Draft,
+    environment: &'a dyn Environment,
+}
+
+impl Environment for Drafted<'_> {
+    fn var(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    fn read(&self, path: &Path) -> io::Result<String> {
+        match &self.draft.key {
+            Key::New(key) if path == self.draft.key_path() => Ok(key.expose_secret().to_owned()),
+            _ => self.environment.read(path),
+        }
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.environment.exists(path)
+    }
+
+    fn readable_by_others(&self, _path: &Path) -> bool {
+        false
+    }
+}
+
+/// A JSON string is a TOML basic string as well.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Writes a file that was not there before or, by force, takes the place of what is there in one step.
+fn write_file(path: &Path, text: &str, mode: u32, force: bool) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let first = if force { &beside } else { path };
+    if force && beside.exists() {
+        std::fs::remove_file(&beside)?;
+    }
+    let mut file = created(first, mode)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    if force { std::fs::rename(first, path) } else { Ok(()) }
+}
+
+#[cfg(unix)]
+fn created(path: &Path, mode: u32) -> io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
+}
+
+#[cfg(not(unix))]
+fn created(path: &Path, _mode: u32) -> io::Result<std::fs::File> {
+    std::fs::OpenOptions::new().write(true).create_new(true).open(path)
+}

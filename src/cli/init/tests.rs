@@ -1,0 +1,144 @@
+//! `init` against a folder of its own: what it writes loads again, what is wrong writes nothing.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use clap::Parser;
+
+use super::*;
+use crate::config::{Config, Process};
+
+/// No variables, the real files.
+struct NoVariables;
+
+impl Environment for NoVariables {
+    fn var(&self, _name: &str) -> Option<String> {
+        None
+    }
+    fn read(&self, path: &Path) -> io::Result<String> {
+        Process.read(path)
+    }
+    fn exists(&self, path: &Path) -> bool {
+        Process.exists(path)
+    }
+    fn readable_by_others(&self, path: &Path) -> bool {
+        Process.readable_by_others(path)
+    }
+}
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    init: Init,
+}
+
+fn key() -> String {
+    format!("NNSXS.{}.{}", "A".repeat(39), "B".repeat(52))
+}
+
+fn init(folder: &Path, flags: &[&str], typed: &str) -> Result<Config, InitError> {
+    let target = folder.join("ttn-ferry.toml");
+    let mut terminal = Terminal::of(Cursor::new(typed.to_owned()), io::sink(), io::sink());
+    let line = Line::parse_from(["init"].iter().chain(flags));
+    line.init.run(Some(target.clone()), &NoVariables, &mut terminal)?;
+    Ok(Config::load(&target, &NoVariables)?)
+}
+
+#[test]
+fn three_answers_make_a_configuration_that_loads() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = init(folder.path(), &[], &format!("nam1\nmy-app\n{}\n", key())).unwrap();
+    let application = &config.application[0];
+    assert_eq!((application.id.as_str(), application.tenant.as_str()), ("my-app", "ttn"));
+    assert_eq!(application.cluster.as_deref(), Some("nam1"));
+    assert_eq!(application.api_key.as_ref().unwrap().expose_secret(), key());
+    assert_eq!(config.home.url, DEFAULT_HOME);
+    assert_eq!(config.warnings, []);
+    let written = std::fs::read_to_string(folder.path().join("ttn-ferry.toml")).unwrap();
+    assert!(!written.contains("NNSXS"), "{written}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_key_lies_in_a_file_that_only_its_owner_reads_even_when_forced_over_an_open_one() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ttn-ferry.key");
+    std::fs::write(&path, "old").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    init(folder.path(), &["--force"], &format!("eu1\nmy-app\n{}\n", key())).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read_to_string(&path).unwrap().trim(), key());
+}
+
+#[test]
+fn a_pasted_console_address_answers_two_questions() {
+    let folder = tempfile::tempdir().unwrap();
+    let pasted = "https://acme.au1.cloud.thethings.industries/console/applications/my-app";
+    let config = init(folder.path(), &["--cluster", pasted], &format!("{}\n", key())).unwrap();
+    let application = &config.application[0];
+    assert_eq!((application.id.as_str(), application.tenant.as_str()), ("my-app", "acme"));
+    assert_eq!(application.cluster.as_deref(), Some("au1"));
+}
+
+#[test]
+fn a_stack_of_ones_own_takes_its_addresses_and_any_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = [
+        "--mqtt-url",
+        "mqtt://tts.lan",
+        "--api-url",
+        "http://tts.lan:1885",
+        "--tenant",
+        "",
+        "--application",
+        "my-app",
+        "--api-key-stdin",
+    ];
+    let config = init(folder.path(), &flags, "my own key\n").unwrap();
+    let application = &config.application[0];
+    assert_eq!(application.mqtt_url.as_deref(), Some("mqtt://tts.lan"));
+    assert_eq!(application.api_url.as_deref(), Some("http://tts.lan:1885"));
+    assert_eq!(application.tenant, "");
+}
+
+#[test]
+fn a_key_file_stays_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("my \"own\".key");
+    std::fs::write(&file, key()).unwrap();
+    let flags = ["--cluster", "eu1", "--application", "my-app@ttn", "--api-key-file", file.to_str().unwrap()];
+    let config = init(folder.path(), &flags, "").unwrap();
+    assert_eq!(config.application[0].api_key_file.as_deref(), Some(file.as_path()));
+    assert!(!folder.path().join("ttn-ferry.key").exists());
+}
+
+#[test]
+fn nothing_is_overwritten_unasked() {
+    for existing in ["ttn-ferry.toml", "ttn-ferry.key"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(existing);
+        std::fs::write(&path, "mine").unwrap();
+        let error = init(folder.path(), &[], &format!("eu1\nmy-app\n{}\n", key())).unwrap_err();
+        assert!(matches!(error, InitError::Exists(ref at) if *at == path), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+    }
+}
+
+#[test]
+fn wrong_answers_are_explained_and_write_nothing() {
+    for (typed, told, exit) in [
+        ("eu1\nMy App\nKEY\n", "is no application id", Exit::Configuration),
+        ("eu1\nmy-app\nNNSXS.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", "id of an API key", Exit::Configuration),
+        ("console.cloud.thethings.network\n", "page that chooses", Exit::Usage),
+        ("eu1\n", "--application", Exit::Usage),
+        ("eu1\nmy-app\n", "--api-key-file", Exit::Usage),
+        ("eu1\n\n", "application id", Exit::Usage),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let error = init(folder.path(), &[], &typed.replace("KEY", &key())).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+        assert_eq!(error.exit(), exit, "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{typed}");
+    }
+}

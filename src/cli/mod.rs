@@ -1,0 +1,128 @@
+//! The command line: one file or folder for each command.
+//!
+//! A new command is a module with an `Args` struct and its `run`, a variant of [`Command`] and a line in
+//! [`Command::run`].
+
+mod check;
+mod demo;
+mod init;
+mod run;
+mod terminal;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{ConfigError, Environment, Process, default_path};
+pub use terminal::Terminal;
+
+/// Carries messages between The Things Network and a home MQTT broker, both ways.
+#[derive(Debug, Parser)]
+#[command(name = "ttn-ferry", version)]
+struct Cli {
+    /// The configuration [default: ./ttn-ferry.toml if there is one, else /etc/ttn-ferry/ttn-ferry.toml]
+    #[arg(long, global = true, env = "TTN_FERRY_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the bridge at work, with a simulated network, nodes and home broker
+    Demo(demo::Demo),
+    /// Carry messages until stopped
+    Run(run::Run),
+    /// Write a first configuration
+    Init(init::Init),
+    /// Check the configuration and, if asked to, every connection
+    Check(check::Check),
+}
+
+/// How a command ended, and the exit code that says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Success = 0,
+    Failure = 1,
+    /// The command line was wrong (`EX_USAGE`).
+    Usage = 64,
+    /// The configuration was wrong (`EX_CONFIG`): trying again does not help.
+    Configuration = 78,
+}
+
+/// Parses the arguments, runs the command, tells people what went wrong.
+pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut terminal = Terminal::standard();
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing is left to say if the terminal is gone.
+            let _ = error.print();
+            return usage(&error).into();
+        }
+    };
+    match cli.command.run(cli.config, &Process, &mut terminal).await {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            terminal.complain(&error);
+            exit_of(&error).into()
+        }
+    }
+}
+
+impl Command {
+    async fn run(
+        self,
+        config: Option<PathBuf>,
+        environment: &dyn Environment,
+        terminal: &mut Terminal,
+    ) -> anyhow::Result<Exit> {
+        let existing = || config.clone().unwrap_or_else(|| default_path(environment));
+        match self {
+            Self::Demo(demo) => demo.run(environment, terminal).await,
+            Self::Run(run) => run.run(&existing(), environment).await,
+            Self::Init(init) => Ok(init.run(config, environment, terminal)?),
+            Self::Check(check) => check.run(&existing(), environment, terminal).await,
+        }
+    }
+}
+
+/// Help and version are no mistakes; the rest is, and clap has its own code for it.
+fn usage(error: &clap::Error) -> Exit {
+    if error.use_stderr() { Exit::Usage } else { Exit::Success }
+}
+
+fn exit_of(error: &anyhow::Error) -> Exit {
+    match error.downcast_ref::<init::InitError>() {
+        Some(error) => error.exit(),
+        None if error.is::<ConfigError>() => Exit::Configuration,
+        None => Exit::Failure,
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_is_no_mistake_and_an_unknown_flag_is() {
+        let parse = |arguments: &[&str]| Cli::try_parse_from(arguments).unwrap_err();
+        assert_eq!(usage(&parse(&["ttn-ferry", "--help"])), Exit::Success);
+        assert_eq!(usage(&parse(&["ttn-ferry", "check", "--conect"])), Exit::Usage);
+        assert_eq!(usage(&parse(&["ttn-ferry"])), Exit::Usage);
+    }
+}

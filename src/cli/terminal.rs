@@ -1,0 +1,96 @@
+//! The one place that writes to people: data to standard output, talk to standard error.
+
+use std::error::Error;
+use std::io::{self, BufRead, IsTerminal, Write};
+
+/// What a command reads from and writes to.
+pub struct Terminal {
+    input: Box<dyn BufRead>,
+    data: Box<dyn Write>,
+    talk: Box<dyn Write>,
+    /// Whether a person sits there, so that what they type can be hidden.
+    person: bool,
+}
+
+impl Terminal {
+    /// Of this process.
+    pub fn standard() -> Self {
+        let person = io::stdin().is_terminal();
+        let input = Box::new(io::BufReader::new(io::stdin()));
+        Self { input, data: Box::new(io::stdout()), talk: Box::new(io::stderr()), person }
+    }
+
+    /// Reads from and writes to whatever is given, as if no person were there.
+    pub fn of(input: impl BufRead + 'static, data: impl Write + 'static, talk: impl Write + 'static) -> Self {
+        Self { input: Box::new(input), data: Box::new(data), talk: Box::new(talk), person: false }
+    }
+
+    /// One line of data. An error means that nobody reads it any more.
+    pub fn line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.data, "{text}")
+    }
+
+    /// One line of talk. If nobody hears it there is nobody to tell.
+    pub fn say(&mut self, text: &str) {
+        let _ = writeln!(self.talk, "{text}");
+    }
+
+    /// Tells an error with its causes.
+    pub fn complain(&mut self, error: &anyhow::Error) {
+        self.say(&format!("error: {}", with_causes(error.as_ref())));
+    }
+
+    /// Asks, and gives the answer without white space around it, or the default for an empty one. None at the end of
+    /// the input.
+    pub fn ask(&mut self, question: &str, default: Option<&str>) -> io::Result<Option<String>> {
+        let shown = default.map(|default| format!(" [{default}]")).unwrap_or_default();
+        write!(self.talk, "{question}{shown}: ")?;
+        self.talk.flush()?;
+        let answer = self.read_line()?;
+        Ok(answer.map(|answer| match default {
+            Some(default) if answer.is_empty() => default.to_owned(),
+            _ => answer,
+        }))
+    }
+
+    /// Asks for a secret; what a person types is not shown.
+    pub fn ask_secret(&mut self, question: &str) -> io::Result<Option<String>> {
+        if self.person {
+            return rpassword::prompt_password(format!("{question} (not shown): "))
+                .map(|text| Some(text.trim().into()));
+        }
+        self.say(&format!("{question}: read from standard input"));
+        self.read_line()
+    }
+
+    /// Whether a person can be asked again.
+    pub fn is_person(&self) -> bool {
+        self.person
+    }
+
+    /// The input itself.
+    pub fn input(&mut self) -> &mut dyn BufRead {
+        &mut *self.input
+    }
+
+    fn read_line(&mut self) -> io::Result<Option<String>> {
+        let mut line = String::new();
+        let read = self.input.read_line(&mut line)?;
+        Ok((read > 0).then(|| line.trim().to_owned()))
+    }
+}
+
+/// An error and all its causes in one line.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut told = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        // Some errors repeat their cause in their own text.
+        if !told.contains(&text) {
+            told = format!("{told}: {text}");
+        }
+        next = cause.source();
+    }
+    told
+}

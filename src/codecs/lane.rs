@@ -1,0 +1,179 @@
+//! One lane: a queue of jobs and the thread that works on it at the moment.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use payload_codecs::{CodecError, DownlinkInput, Limits, UplinkInput};
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, oneshot};
+
+use super::quarantine::Quarantine;
+use super::{Codec, Crossed, Fault};
+use crate::model::Uplink;
+
+/// Jobs that wait in one lane.
+pub const LANE_CAPACITY: usize = 256;
+
+/// One thing for a codec to do.
+#[derive(Debug)]
+pub struct Job {
+    pub codec: Arc<Codec>,
+    pub task: Task,
+}
+
+/// What to do, and whom to tell.
+#[derive(Debug)]
+pub enum Task {
+    Decode(Box<Uplink>),
+    Encode { data: Box<RawValue>, f_port: Option<u8>, reply: oneshot::Sender<Result<payload_codecs::Encoded, Fault>> },
+}
+
+/// The receiving end of a lane. It outlives the thread that works on it.
+#[derive(Clone)]
+pub struct Lane {
+    pub number: usize,
+    pub jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
+    pub crossed: mpsc::Sender<Crossed>,
+    pub limits: Limits,
+    pub quarantine: Arc<Mutex<Quarantine>>,
+}
+
+/// What a worker is doing, shared with the watch. Whoever takes the job out of it answers for it: the worker when it
+/// is done, or the watch when the worker has overstayed. A worker that finds its job taken is abandoned, and ends.
+#[derive(Debug, Default)]
+pub struct Desk(Mutex<Option<(Instant, Job)>>);
+
+impl Desk {
+    /// Takes the job away if it has been on the desk for longer than `limit`.
+    pub fn take_overdue(&self, limit: Duration, now: Instant) -> Option<Job> {
+        let mut desk = lock(&self.0);
+        match &*desk {
+            Some((since, _)) if now.saturating_duration_since(*since) > limit => desk.take().map(|(_, job)| job),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing is being worked on.
+    pub fn is_free(&self) -> bool {
+        lock(&self.0).is_none()
+    }
+
+    fn put(&self, job: Job) {
+        *lock(&self.0) = Some((Instant::now(), job));
+    }
+
+    fn take(&self) -> Option<Job> {
+        lock(&self.0).take().map(|(_, job)| job)
+    }
+}
+
+impl Lane {
+    /// Starts a thread on this lane.
+    pub fn staff(&self) -> io::Result<Arc<Desk>> {
+        let (desk, lane) = (Arc::new(Desk::default()), self.clone());
+        let its_desk = desk.clone();
+        thread::Builder::new().name(format!("codec-{}", self.number)).spawn(move || lane.work(&its_desk))?;
+        Ok(desk)
+    }
+
+    /// Works until the lane is closed, or until the watch gave up on this thread.
+    fn work(&self, desk: &Desk) {
+        let mut loaded: HashMap<usize, Result<Box<dyn payload_codecs::Codec>, CodecError>> = HashMap::new();
+        while let Some(job) = self.next_job() {
+            let codec = job.codec.clone();
+            let input = Input::of(&job.task);
+            desk.put(job);
+            let codec = loaded.entry(codec.id).or_insert_with(|| payload_codecs::load(&codec.source, &self.limits));
+            let output = match codec {
+                Ok(codec) => input.run(codec.as_mut()),
+                Err(error) => Output::failed(&input, error.clone()),
+            };
+            match desk.take() {
+                Some(job) => self.answer(job, output),
+                None => return,
+            }
+        }
+    }
+
+    /// Holds the lane's entrance only while it waits, so that a new thread can take over from one that is stuck.
+    fn next_job(&self) -> Option<Job> {
+        lock(&self.jobs).blocking_recv()
+    }
+
+    fn answer(&self, job: Job, output: Output) {
+        lock(&self.quarantine).note(job.codec.id, output.timed_out(), Instant::now());
+        match (job.task, output) {
+            (Task::Decode(uplink), Output::Decoded(outcome)) => {
+                // Fails only when the uplink flow is gone: the process is past its drain.
+                self.crossed
+                    .blocking_send(Crossed { uplink, codec: job.codec, outcome: outcome.map_err(Fault::Codec) })
+                    .ok();
+            }
+            (Task::Encode { reply, .. }, Output::Encoded(outcome)) => {
+                reply.send(outcome.map_err(Fault::Codec)).ok();
+            }
+            _ => unreachable!("an input's output is of its own kind"),
+        }
+    }
+}
+
+/// What a codec reads, apart from the job on the desk so that the watch can take that away meanwhile.
+enum Input {
+    Uplink { bytes: bytes::Bytes, f_port: u8, recv_time_ms: i64 },
+    Command { data: Box<RawValue>, f_port: Option<u8> },
+}
+
+enum Output {
+    Decoded(Result<payload_codecs::Decoded, CodecError>),
+    Encoded(Result<payload_codecs::Encoded, CodecError>),
+}
+
+impl Input {
+    fn of(task: &Task) -> Self {
+        match task {
+            Task::Decode(uplink) => Self::Uplink {
+                bytes: uplink.payload.clone(),
+                f_port: uplink.f_port.unwrap_or(0),
+                recv_time_ms: uplink.at.as_millisecond(),
+            },
+            Task::Encode { data, f_port, .. } => Self::Command { data: data.clone(), f_port: *f_port },
+        }
+    }
+
+    fn run(&self, codec: &mut dyn payload_codecs::Codec) -> Output {
+        match self {
+            Self::Uplink { bytes, f_port, recv_time_ms } => {
+                let input = UplinkInput { bytes, f_port: *f_port, recv_time_ms: Some(*recv_time_ms) };
+                Output::Decoded(codec.decode_uplink(&input))
+            }
+            Self::Command { data, f_port } => {
+                Output::Encoded(codec.encode_downlink(&DownlinkInput { data, f_port: *f_port }))
+            }
+        }
+    }
+}
+
+impl Output {
+    fn failed(input: &Input, error: CodecError) -> Self {
+        match input {
+            Input::Uplink { .. } => Self::Decoded(Err(error)),
+            Input::Command { .. } => Self::Encoded(Err(error)),
+        }
+    }
+
+    fn timed_out(&self) -> bool {
+        let error = match self {
+            Self::Decoded(outcome) => outcome.as_ref().err(),
+            Self::Encoded(outcome) => outcome.as_ref().err(),
+        };
+        matches!(error, Some(CodecError::TimedOut { .. }))
+    }
+}
+
+/// A thread that panicked while it held the lock left nothing half-done: every critical section is one assignment.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

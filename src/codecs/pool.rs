@@ -1,0 +1,182 @@
+//! The lanes and the watch over them.
+
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use payload_codecs::Limits;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::lane::{Desk, Job, LANE_CAPACITY, Lane, Task, lock};
+use super::quarantine::Quarantine;
+use super::{Codec, CodecsConfig, Crossed, Fault};
+use crate::model::{DeviceKey, Uplink};
+
+/// How long a codec may stay beyond its own limit before its thread is given up. The engine ends a script at its
+/// limit; only a native loop inside the engine stays longer.
+const OVERSTAY: Duration = Duration::from_millis(100);
+/// How often the watch looks while there is work.
+const LOOK: Duration = Duration::from_millis(50);
+/// Threads, unless the configuration says otherwise: one a processor, but no more than these.
+const MOST_THREADS: usize = 4;
+
+/// The lanes. A device always takes the same one, so its uplinks keep their order.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    lanes: Vec<Staffed>,
+    crossed: mpsc::Sender<Crossed>,
+    quarantine: Arc<Mutex<Quarantine>>,
+    /// Rung when work arrives: an idle bridge looks at nothing.
+    work: Notify,
+    time_limit: Duration,
+}
+
+/// A lane, its entrance, and the desk of the thread that works on it now.
+struct Staffed {
+    entrance: mpsc::Sender<Job>,
+    lane: Lane,
+    desk: Mutex<Arc<Desk>>,
+}
+
+impl Pool {
+    pub fn start(config: &CodecsConfig, crossed: mpsc::Sender<Crossed>) -> io::Result<Self> {
+        let limits = Limits { time: config.time_limit, memory: config.memory_limit, ..Limits::default() };
+        let count = match config.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS),
+            count => count,
+        };
+        let quarantine = Arc::default();
+        let lanes = (0..count)
+            .map(|number| Staffed::start(number, limits, &crossed, &quarantine))
+            .collect::<io::Result<_>>()?;
+        let shared = Shared { lanes, crossed, quarantine, work: Notify::new(), time_limit: config.time_limit };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    pub fn decode(&self, uplink: Box<Uplink>, codec: Arc<Codec>) {
+        let lane = self.lane_of(&uplink.key);
+        self.submit(lane, Job { codec, task: Task::Decode(uplink) });
+    }
+
+    pub fn encode(
+        &self,
+        device: &DeviceKey,
+        codec: Arc<Codec>,
+        data: Box<RawValue>,
+        f_port: Option<u8>,
+        reply: oneshot::Sender<Result<payload_codecs::Encoded, Fault>>,
+    ) {
+        let lane = self.lane_of(device);
+        self.submit(lane, Job { codec, task: Task::Encode { data, f_port, reply } });
+    }
+
+    /// Looks after the workers while there is work. Never ends.
+    pub async fn watch(&self) {
+        loop {
+            self.shared.work.notified().await;
+            while self.look_once() {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+
+    fn submit(&self, lane: &Staffed, job: Job) {
+        if let Some(fault) = self.shared.objection(&job.codec) {
+            return self.refuse(job, fault);
+        }
+        match lane.entrance.try_send(job) {
+            Ok(()) => self.shared.work.notify_one(),
+            Err(TrySendError::Full(job)) => self.refuse(job, Fault::Busy),
+            Err(TrySendError::Closed(job)) => self.refuse(job, Fault::Stopping),
+        }
+    }
+
+    /// Gives up on workers that overstayed. Returns whether any lane still has work.
+    fn look_once(&self) -> bool {
+        let limit = self.shared.time_limit + OVERSTAY;
+        for lane in &self.shared.lanes {
+            let overdue = lock(&lane.desk).take_overdue(limit, Instant::now());
+            if let Some(job) = overdue {
+                let rest = lock(&self.shared.quarantine).abandoned(job.codec.id, Instant::now());
+                tracing::error!(
+                    codec = job.codec.name,
+                    rest_s = rest.as_secs(),
+                    "Codec never came back; its thread is abandoned."
+                );
+                lane.restaff();
+                self.refuse(job, Fault::Stuck { rest_s: rest.as_secs() });
+            }
+        }
+        self.shared.lanes.iter().any(Staffed::has_work)
+    }
+
+    /// Answers a job that no codec will see: an uplink goes on raw. There is room for it: the channel holds as many as
+    /// may be under way.
+    fn refuse(&self, job: Job, fault: Fault) {
+        match job.task {
+            Task::Decode(uplink) => {
+                let crossed = Crossed { uplink, codec: job.codec, outcome: Err(fault) };
+                self.shared.crossed.try_send(crossed).ok();
+            }
+            Task::Encode { reply, .. } => {
+                reply.send(Err(fault)).ok();
+            }
+        }
+    }
+
+    fn lane_of(&self, device: &DeviceKey) -> &Staffed {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(device);
+        &self.shared.lanes[hash as usize % self.shared.lanes.len()]
+    }
+}
+
+impl Shared {
+    fn objection(&self, codec: &Codec) -> Option<Fault> {
+        let quarantine = lock(&self.quarantine);
+        match codec.source {
+            payload_codecs::Source::JavaScript { .. } if quarantine.is_exhausted() => Some(Fault::TooManyStuck),
+            _ if !quarantine.admits(codec.id, Instant::now()) => Some(Fault::Quarantined),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("lanes", &self.lanes.len()).finish_non_exhaustive()
+    }
+}
+
+impl Staffed {
+    fn start(
+        number: usize,
+        limits: Limits,
+        crossed: &mpsc::Sender<Crossed>,
+        quarantine: &Arc<Mutex<Quarantine>>,
+    ) -> io::Result<Self> {
+        let (entrance, jobs) = mpsc::channel(LANE_CAPACITY);
+        let jobs = Arc::new(Mutex::new(jobs));
+        let lane = Lane { number, jobs, crossed: crossed.clone(), limits, quarantine: quarantine.clone() };
+        let desk = Mutex::new(lane.staff()?);
+        Ok(Self { entrance, lane, desk })
+    }
+
+    /// A new thread for the lane; the old one ends by itself if its codec ever comes back.
+    fn restaff(&self) {
+        match self.lane.staff() {
+            Ok(desk) => *lock(&self.desk) = desk,
+            Err(error) => tracing::error!(error = %error, "No new codec thread could be started."),
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        self.entrance.capacity() < LANE_CAPACITY || !lock(&self.desk).is_free()
+    }
+}

@@ -1,0 +1,158 @@
+//! TOML into [`Config`]: what is unknown or of the wrong type, on which line, and what was probably meant.
+
+use serde_path_to_error::Segment;
+use toml::de::{DeTable, DeValue};
+
+use super::{Config, Problem};
+
+/// How alike two names must be for one to be suggested, from 0 to 1.
+const ALIKE: f64 = 0.6;
+/// Values of these keys are never repeated in an error.
+const SECRETS: [&str; 2] = ["api_key", "password"];
+
+pub fn parse(text: &str) -> Result<Config, Problem> {
+    let document = toml::de::Deserializer::parse(text).map_err(|error| not_toml(text, &error))?;
+    serde_path_to_error::deserialize(document).map_err(|error| not_ours(text, &error))
+}
+
+/// The line on which `key` (`application[0].cluster`) stands or, if it does not, the table it would stand in. From 1.
+pub fn line_of(text: &str, key: &str) -> usize {
+    let Ok(document) = DeTable::parse(text) else { return 1 };
+    let mut table = Some(document.get_ref());
+    let mut at = 0;
+    for step in key.split('.') {
+        let (name, index) = step.split_once('[').map_or((step, None), |(name, rest)| (name, rest.strip_suffix(']')));
+        let Some((key, value)) = table.and_then(|table| table.get_key_value(name)) else { break };
+        at = key.span().start;
+        let index = index.and_then(|index| index.parse::<usize>().ok());
+        table = match (value.get_ref(), index) {
+            (DeValue::Array(all), Some(index)) => all.get(index).and_then(|element| {
+                at = element.span().start;
+                element.get_ref().as_table()
+            }),
+            (value, _) => value.as_table(),
+        };
+    }
+    line_at(text, at)
+}
+
+/// The text does not even parse. The parser's message names what it expected and never repeats the value.
+fn not_toml(text: &str, error: &toml::de::Error) -> Problem {
+    Problem {
+        line: line_at(text, error.span().map_or(0, |span| span.start)),
+        key: String::new(),
+        message: format!("not valid TOML: {}", error.message().replace('\n', ", ")),
+        hint: "texts stand in quotes (\"eu1\"), a table begins with its name: [home], [[application]]".into(),
+    }
+}
+
+/// The text is TOML, and no configuration of ours.
+fn not_ours(text: &str, error: &serde_path_to_error::Error<toml::de::Error>) -> Problem {
+    let key = shown(error.path());
+    let inner = error.inner();
+    let line = inner.span().map_or_else(|| line_of(text, &key), |span| line_at(text, span.start));
+    let told = inner.message();
+    let (message, hint) = match named_keys(told) {
+        Some((unknown, known)) => (format!("unknown key `{unknown}`"), did_you_mean(unknown, &known)),
+        None if SECRETS.contains(&last_name(&key)) => ("this is no text".into(), "a secret stands in quotes".into()),
+        None => (told.replace('\n', ", "), hint_for_type(told)),
+    };
+    Problem { line, key, message, hint }
+}
+
+/// serde lists the known fields only in its message: ``unknown field `a`, expected one of `b`, `c` ``.
+fn named_keys(message: &str) -> Option<(&str, Vec<&str>)> {
+    let rest = message.strip_prefix("unknown field ")?;
+    let mut quoted = rest.split('`').skip(1).step_by(2);
+    Some((quoted.next()?, quoted.collect()))
+}
+
+fn did_you_mean(unknown: &str, known: &[&str]) -> String {
+    let likeness = |name: &&str| strsim::normalized_damerau_levenshtein(unknown, name);
+    let nearest = known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    match nearest.filter(|name| likeness(name) >= ALIKE) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("known here: {}", known.join(", ")),
+    }
+}
+
+fn hint_for_type(message: &str) -> String {
+    let of_a_duration = message.contains("duration") || message.contains("time unit") || message.contains("friendly");
+    match () {
+        () if of_a_duration => "a duration is a text with its unit: \"30s\", \"100ms\", \"5min\"",
+        () if message.starts_with("missing field") => "add it to this table",
+        () if message.contains("expected a sequence") => "write [[application]] and [[device]], with two brackets",
+        () => "texts stand in quotes, numbers and true or false do not",
+    }
+    .into()
+}
+
+/// `application[0].cluster`.
+fn shown(path: &serde_path_to_error::Path) -> String {
+    let mut key = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => key.push_str(&format!("[{index}]")),
+            Segment::Map { key: name } => {
+                key.push_str(if key.is_empty() { "" } else { "." });
+                key.push_str(name);
+            }
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    key
+}
+
+fn last_name(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str =
+        "\n[[application]]\nid = 'one'\n\n[[application]]\nid = 'two'\ncluster = 'eu1'\n\n[home]\nurl = 'x'\n";
+
+    #[test]
+    fn a_key_is_found_on_its_line_and_a_missing_one_at_its_table() {
+        for (key, line) in [
+            ("application[0].id", 3),
+            ("application[1].cluster", 7),
+            ("application[1].name", 5),
+            ("home.url", 10),
+            ("home.spool", 9),
+            ("", 1),
+        ] {
+            assert_eq!(line_of(TEXT, key), line, "{key}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_gets_the_nearest_name_and_its_own_line() {
+        let problem = parse("[[application]]\nid = 'abc'\nclustr = 'eu1'\n").unwrap_err();
+        assert_eq!((problem.line, problem.key.as_str()), (3, "application[0].clustr"));
+        assert_eq!(problem.hint, "did you mean `cluster`?");
+        let problem = parse("[home]\nxyz = 1\n").unwrap_err();
+        assert!(problem.hint.starts_with("known here: url, username"), "{}", problem.hint);
+    }
+
+    #[test]
+    fn no_error_repeats_a_secret() {
+        for text in [
+            "[[application]]\nid = 'abc'\napi_key = NNSXS.HUSH.HUSH\n",
+            "[[application]]\nid = 'abc'\napi_key = ['HUSH']\n",
+            "[home]\npassword = 815815\n",
+            "[home]\npassword = 'HUSH\n",
+            "password = 'HUSH'\n",
+        ] {
+            let problem = parse(text).unwrap_err();
+            let told = format!("{problem:?}");
+            assert!(!told.contains("HUSH") && !told.contains("815815"), "{told}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Ranges of numbers and durations, and the log filter.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Config;
+use crate::config::error::Report;
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+/// More threads than any machine this runs on has use for.
+const MAX_THREADS: usize = 64;
+
+pub fn check(config: &Config, report: &mut Report) {
+    let Config { home, downlink, codecs, service, .. } = config;
+    let (ms, s, min) = (Duration::from_millis, Duration::from_secs, |n: u64| Duration::from_secs(n * 60));
+    within(report, "home.spool", home.spool, (100, 1_000_000), "100 to 1000000 messages");
+    within(report, "home.in_flight", home.in_flight, (1, 1000), "1 to 1000 messages");
+    within(report, "downlink.in_network", downlink.in_network, (1, 100), "1 to 100 downlinks");
+    within(report, "downlink.per_device", downlink.per_device, (1, 10_000), "1 to 10000 downlinks");
+    within(report, "downlink.total", downlink.total, (1, 1_000_000), "1 to 1000000 downlinks");
+    within(report, "codecs.time_limit", codecs.time_limit, (ms(1), s(10)), "\"1ms\" to \"10s\"");
+    within(report, "codecs.memory_limit", codecs.memory_limit, (1 << 20, 256 << 20), "1048576 to 268435456 bytes");
+    within(report, "codecs.threads", codecs.threads, (0, MAX_THREADS), "0 to 64; 0 chooses by itself");
+    within(report, "service.grace", service.grace, (s(1), min(5)), "\"1s\" to \"5min\"");
+    within(report, "service.health_interval", service.health_interval, (s(1), min(60)), "\"1s\" to \"1h\"");
+    within(report, "service.intake", service.intake, (100, 1_000_000), "100 to 1000000 messages");
+    log_level(&config.log.level, report);
+}
+
+fn within<T: PartialOrd + Debug>(report: &mut Report, key: &str, value: T, (least, most): (T, T), range: &str) {
+    if value < least || value > most {
+        report.error(key, format!("{value:?} is out of range"), format!("from {range}"));
+    }
+}
+
+/// A filter may name targets; a bare word that is no level would be taken for a target and silence everything else.
+fn log_level(level: &str, report: &mut Report) {
+    let filter = level.contains(['=', ',']);
+    let good = if filter { EnvFilter::try_new(level).is_ok() } else { LEVELS.contains(&level) };
+    if !good {
+        let hint = "error, warn, info, debug or trace, or a filter such as \"info,ttn_ferry::network=debug\"";
+        report.error("log.level", format!("`{level}` is no level"), hint);
+    }
+}

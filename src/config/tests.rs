@@ -1,0 +1,214 @@
+//! Whole configurations: every file below `tests/fixtures/config`, and where secrets come from.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use secrecy::ExposeSecret;
+
+use super::*;
+
+/// An environment of its own: nothing of the machine comes through but the fixtures.
+#[derive(Default)]
+struct Fake {
+    variables: HashMap<String, String>,
+    files: HashMap<PathBuf, String>,
+    forbidden: Vec<PathBuf>,
+    open_to_all: Vec<PathBuf>,
+}
+
+impl Fake {
+    fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    fn file(mut self, path: &str, text: impl Into<String>) -> Self {
+        self.files.insert(path.into(), text.into());
+        self
+    }
+}
+
+impl Environment for Fake {
+    fn var(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned()
+    }
+
+    fn read(&self, path: &Path) -> io::Result<String> {
+        if self.forbidden.iter().any(|forbidden| forbidden == path) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        self.files.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.files.contains_key(path)
+    }
+
+    fn readable_by_others(&self, path: &Path) -> bool {
+        self.open_to_all.iter().any(|open| open == path)
+    }
+}
+
+fn key(letter: char) -> String {
+    format!("NNSXS.{}.{}", "A".repeat(39), letter.to_string().repeat(52))
+}
+
+/// Every fixture sees the keys of its applications, unless it is about a missing one.
+fn environment() -> Fake {
+    Fake::default()
+        .with("TTN_FERRY_API_KEY_MY_APP", key('B'))
+        .with("TTN_FERRY_API_KEY_GARDEN", key('C'))
+        .file("CONFIG/empty.pem", "no certificate in here")
+}
+
+fn load(text: &str, environment: &Fake) -> Result<Config, ConfigError> {
+    Config::from_text(text, Path::new("CONFIG/ttn-ferry.toml"), environment)
+}
+
+fn fixtures(kind: &str) -> Vec<(PathBuf, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config").join(kind);
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+#[test]
+fn every_bad_configuration_is_explained_with_line_key_and_hint() {
+    let all = fixtures("invalid");
+    assert!(all.len() >= 12, "only {} fixtures", all.len());
+    let surprises: Vec<_> = all.iter().filter_map(|(path, text)| surprise(text).map(|told| (path, told))).collect();
+    assert!(surprises.is_empty(), "{surprises:#?}");
+}
+
+/// What differs from a fixture's own `# expect: <in the message> | <in the hint>` lines.
+fn surprise(text: &str) -> Option<Vec<String>> {
+    let Err(error) = load(text, &environment()) else { return Some(vec!["it loads".into()]) };
+    let expected: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# expect: ")).collect();
+    let all_met = error.problems().iter().zip(&expected).all(|(problem, expected)| {
+        let (message, hint) = expected.split_once(" | ").unwrap();
+        problem.to_string().contains(message) && problem.hint.contains(hint)
+    });
+    let told = error.to_string();
+    let leaks = told.contains(&"B".repeat(20)) || told.contains("secret@");
+    let good =
+        all_met && !leaks && expected.len() == error.problems().len() && told.contains("CONFIG/ttn-ferry.toml: line ");
+    (!good).then(|| told.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn every_good_configuration_loads() {
+    let all = fixtures("valid");
+    assert!(all.len() >= 3, "only {} fixtures", all.len());
+    for (path, text) in all {
+        load(&text, &environment()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
+
+#[test]
+fn the_example_in_the_repository_loads_without_a_warning() {
+    let text = include_str!("../../config/ttn-ferry.toml");
+    let config = load(text, &Fake::default().file("CONFIG/ttn-ferry.key", key('D'))).unwrap();
+    assert_eq!(config.warnings, []);
+    assert_eq!(config.application[0].api_key.as_ref().unwrap().expose_secret(), key('D'));
+}
+
+#[test]
+fn every_key_the_example_has_commented_out_is_a_real_one() {
+    let text: String = include_str!("../../config/ttn-ferry.toml")
+        .lines()
+        .map(|line| {
+            line.strip_prefix("# ").filter(|rest| rest.contains(" = ") || rest.starts_with('[')).unwrap_or(line)
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let config = parse::parse(&text).unwrap_or_else(|problem| panic!("{problem}"));
+    assert_eq!(config.device[0].friendly_name.as_deref(), Some("garden/soil"));
+    assert_eq!(config.application[0].tenant, "acme");
+}
+
+#[test]
+fn a_secret_is_taken_from_the_first_place_that_has_it() {
+    let text = |own: &str| format!("[[application]]\nid = 'my-app'\nname = 'a-b'\ncluster = 'eu1'\n{own}");
+    let all = || {
+        Fake::default()
+            .file("CONFIG/key", format!(" {}\n", key('F')))
+            .with("TTN_FERRY_API_KEY_A_B", key('G'))
+            .with("TTN_FERRY_API_KEY", key('H'))
+            .with("CREDENTIALS_DIRECTORY", "/run/credentials")
+            .file("/run/credentials/api-key-a-b", key('I'))
+            .file("/run/credentials/api-key", key('J'))
+    };
+    let without = |variables: &[&str], files: &[&str]| {
+        let mut fake = all();
+        variables.iter().for_each(|name| drop(fake.variables.remove(*name)));
+        files.iter().for_each(|path| drop(fake.files.remove(Path::new(path))));
+        fake
+    };
+    let (named, general) = ("TTN_FERRY_API_KEY_A_B", "TTN_FERRY_API_KEY");
+    for (own, environment, expected) in [
+        (format!("api_key = '{}'\napi_key_file = 'key'", key('E')), all(), 'E'),
+        ("api_key_file = 'key'".into(), all(), 'F'),
+        (String::new(), all(), 'G'),
+        (String::new(), without(&[named], &[]), 'H'),
+        (String::new(), without(&[named, general], &[]), 'I'),
+        (String::new(), without(&[named, general], &["/run/credentials/api-key-a-b"]), 'J'),
+    ] {
+        let config = load(&text(&own), &environment).unwrap();
+        assert_eq!(config.application[0].api_key.as_ref().unwrap().expose_secret(), key(expected));
+        assert!(!format!("{config:?}").contains("NNSXS"), "a secret in Debug");
+    }
+}
+
+#[test]
+fn a_key_file_that_the_service_may_not_read_gives_way_to_its_systemd_credential() {
+    let mut environment =
+        Fake::default().with("CREDENTIALS_DIRECTORY", "/run/credentials").file("/run/credentials/api-key", key('B'));
+    environment.forbidden.push("CONFIG/ttn-ferry.key".into());
+    let text = "[[application]]\nid = 'my-app'\ncluster = 'eu1'\napi_key_file = 'ttn-ferry.key'\n";
+    let config = load(text, &environment).unwrap();
+    assert_eq!(config.warnings, []);
+    let missing = load(text, &Fake { forbidden: vec![], ..environment }).unwrap();
+    assert!(missing.warnings[0].message.contains("not used: file CONFIG/ttn-ferry.key"), "{:?}", missing.warnings);
+}
+
+#[test]
+fn a_secret_that_everyone_can_read_gives_a_warning() {
+    let text = format!("[[application]]\nid = 'my-app'\ncluster = 'eu1'\napi_key = '{}'\n", key('B'));
+    let environment = Fake { open_to_all: vec!["CONFIG/ttn-ferry.toml".into()], ..Fake::default() };
+    let config = load(&text, &environment).unwrap();
+    assert_eq!(config.warnings.len(), 1);
+    assert_eq!((config.warnings[0].line, config.warnings[0].hint.as_str()), (4, "chmod 600 CONFIG/ttn-ferry.toml"));
+}
+
+#[test]
+fn what_is_only_unusual_is_a_warning() {
+    let own = "[[application]]\nid = 'my-app'\ntenant = ''\nmqtt_url = 'mqtt://tts.lan'\napi_url = 'http://tts.lan'\n\
+               api_key = 'my own'\n";
+    let config = load(own, &Fake::default()).unwrap();
+    assert!(config.warnings[0].message.contains("white space"), "{:?}", config.warnings);
+    let plain = "[[application]]\nid = 'my-app'\nmqtt_url = 'mqtt://broker.lan'\n";
+    let config = load(plain, &Fake::default()).unwrap();
+    assert!(config.warnings[0].message.contains("without a password"), "{:?}", config.warnings);
+    let cluster = load("[[application]]\nid = 'my-app'\ncluster = 'eu2'\n", &environment()).unwrap();
+    assert!(cluster.warnings[0].message.contains("eu2"), "{:?}", cluster.warnings);
+}
+
+#[test]
+fn relative_paths_start_at_the_file() {
+    let text = "[[application]]\nid = 'my-app'\ncluster = 'eu1'\n[codecs]\nfolder = 'codecs'\n";
+    let config = load(text, &environment()).unwrap();
+    assert_eq!(config.codecs.folder.as_deref(), Some(Path::new("CONFIG/codecs")));
+}
+
+#[test]
+fn a_file_that_is_not_there_says_what_to_do() {
+    let error = Config::load(Path::new("nowhere.toml"), &Fake::default()).unwrap_err();
+    assert!(error.to_string().starts_with("nowhere.toml: cannot be read"), "{error}");
+    assert!(error.to_string().contains("hint: `ttn-ferry init`"), "{error}");
+}
+
+#[test]
+fn the_file_in_the_current_folder_wins_over_the_systems() {
+    assert_eq!(default_path(&Fake::default()), Path::new(SYSTEM_PATH));
+    assert_eq!(default_path(&Fake::default().file(LOCAL_PATH, "")), Path::new(LOCAL_PATH));
+}

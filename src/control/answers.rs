@@ -1,0 +1,122 @@
+//! What the bridge knows about itself, one function per question.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::model::{Device, Directory};
+use crate::network::{NetworkHealth, NetworkServer};
+use crate::telemetry::{Counters, memory_bytes};
+
+/// The requests there are, for the answer to an unknown one.
+const REQUESTS: [&str; 3] = ["devices", "health", "info"];
+
+/// Everything an answer is made from.
+pub struct Answers {
+    pub servers: Vec<Arc<dyn NetworkServer>>,
+    pub directory: Arc<Mutex<Directory>>,
+    pub counters: Counters,
+    pub open_downlinks: crate::downlink::OpenDownlinks,
+    /// The configuration without secrets.
+    pub configuration: Value,
+    pub started: Instant,
+}
+
+/// One entry of `bridge/devices`.
+#[derive(Serialize)]
+struct DeviceAnswer<'a> {
+    name: &'a crate::model::HomeName,
+    application: &'a crate::model::ApplicationName,
+    device_id: &'a crate::model::DeviceId,
+    #[serde(flatten)]
+    ids: &'a crate::model::EndDeviceIds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_ids: &'a Option<crate::model::VersionIds>,
+    codec: &'a Option<crate::model::CodecChoice>,
+    fields: &'a [payload_codecs::devices::Field],
+    commands: &'a [payload_codecs::devices::Command],
+    last_seen: Option<jiff::Timestamp>,
+}
+
+impl Answers {
+    /// Answers a request by its name.
+    pub fn answer(&self, command: &str) -> Result<Value, String> {
+        match command {
+            "devices" => Ok(self.devices()),
+            "health" => Ok(self.health()),
+            "info" => Ok(self.info()),
+            other => {
+                let shown: String = other.chars().take(40).collect();
+                Err(format!("unknown request `{shown}`; there are: {}", REQUESTS.join(", ")))
+            }
+        }
+    }
+
+    /// `bridge/info`.
+    pub fn info(&self) -> Value {
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "configuration": self.configuration,
+            "applications": self.applications(),
+            "counters": self.counters.snapshot(),
+        })
+    }
+
+    /// `bridge/devices`.
+    pub fn devices(&self) -> Value {
+        let directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        directory.all().into_iter().map(|device| json!(describe(device))).collect()
+    }
+
+    /// `bridge/health`.
+    pub fn health(&self) -> Value {
+        let counters = self.counters.snapshot();
+        json!({
+            "applications": self.applications(),
+            "spool": counters.waiting_at_home,
+            "queue": self.open_downlinks.count(),
+            "counters": counters,
+            "memory_bytes": memory_bytes(),
+            "uptime_s": self.started.elapsed().as_secs(),
+        })
+    }
+
+    /// One line for the service manager.
+    pub fn status_line(&self) -> String {
+        let connected = self.servers.iter().filter(|server| server.health().connected).count();
+        let counters = self.counters.snapshot();
+        format!(
+            "{connected} of {} applications connected, {} uplinks, {} waiting for the home broker",
+            self.servers.len(),
+            counters.uplinks,
+            counters.waiting_at_home
+        )
+    }
+
+    fn applications(&self) -> Value {
+        #[derive(Serialize)]
+        struct Application<'a> {
+            name: &'a crate::model::ApplicationName,
+            #[serde(flatten)]
+            health: NetworkHealth,
+        }
+        self.servers.iter().map(|server| json!(Application { name: server.name(), health: server.health() })).collect()
+    }
+}
+
+fn describe(device: &Device) -> DeviceAnswer<'_> {
+    let shipped = device.codec.as_ref().and_then(|codec| payload_codecs::devices::find(&codec.name));
+    DeviceAnswer {
+        name: &device.name,
+        application: &device.key.application,
+        device_id: &device.key.device,
+        ids: &device.ids,
+        version_ids: &device.version_ids,
+        codec: &device.codec,
+        fields: shipped.map_or(&[], |shipped| &shipped.fields),
+        commands: shipped.map_or(&[], |shipped| &shipped.commands),
+        last_seen: device.last_seen,
+    }
+}

@@ -1,0 +1,92 @@
+//! Answers questions about the bridge, and keeps its retained topics true.
+//!
+//! One handler per request, in [`answers`]; the task here serves those that come over MQTT and publishes `bridge/info`,
+//! `bridge/devices`, `bridge/health` and `bridge/event` from the same handlers.
+
+mod answers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::home::{Home, HomeRequest};
+use crate::telemetry::{Notice, Systemd};
+
+pub use answers::Answers;
+
+/// Changes are gathered this long before they are published: a hundred new devices make one message, not a hundred.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// Serves requests and reports.
+pub struct Control {
+    pub answers: Answers,
+    pub home: Home,
+    pub requests: mpsc::Receiver<HomeRequest>,
+    pub notices: mpsc::Receiver<Notice>,
+    pub devices_changed: Arc<Notify>,
+    pub home_connected: watch::Receiver<bool>,
+    pub health_interval: Duration,
+    pub systemd: Systemd,
+}
+
+impl Control {
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut health = tokio::time::interval(self.health_interval);
+        health.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(request) = self.requests.recv() => self.serve(request).await,
+                Some(notice) = self.notices.recv() => self.tell(notice).await,
+                () = self.devices_changed.notified() => {
+                    tokio::time::sleep(GATHER).await;
+                    self.home.bridge_status("devices", &self.answers.devices()).await;
+                }
+                Ok(()) = self.home_connected.changed() => self.greet_home().await,
+                _ = health.tick() => {
+                    self.systemd.status(&self.answers.status_line());
+                    self.home.bridge_status("health", &self.answers.health()).await;
+                }
+            }
+        }
+    }
+
+    /// A broker that has just come, or come back without its memory, gets everything retained.
+    async fn greet_home(&mut self) {
+        if *self.home_connected.borrow_and_update() {
+            self.home.bridge_status("info", &self.answers.info()).await;
+            self.home.bridge_status("devices", &self.answers.devices()).await;
+            self.home.bridge_status("health", &self.answers.health()).await;
+        }
+    }
+
+    async fn tell(&self, notice: Notice) {
+        self.home.bridge_event(&notice).await;
+        if matches!(notice, Notice::NetworkConnected { .. } | Notice::NetworkLost { .. } | Notice::Degraded { .. }) {
+            self.systemd.status(&self.answers.status_line());
+            self.home.bridge_status("info", &self.answers.info()).await;
+        }
+    }
+
+    async fn serve(&self, request: HomeRequest) {
+        let body: Result<Value, _> = match request.payload.is_empty() {
+            true => Ok(Value::Null),
+            false => serde_json::from_slice(&request.payload),
+        };
+        let (answer, transaction) = match &body {
+            Ok(body) => (self.answers.answer(&request.command), body.get("transaction").cloned()),
+            Err(error) => (Err(format!("the request is no JSON: {error}")), None),
+        };
+        let mut response = match answer {
+            Ok(data) => json!({ "status": "ok", "data": data }),
+            Err(error) => json!({ "status": "error", "error": error }),
+        };
+        if let Some(transaction) = transaction {
+            response["transaction"] = transaction;
+        }
+        self.home.respond(&request.command, &response).await;
+    }
+}

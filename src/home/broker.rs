@@ -1,0 +1,221 @@
+//! The task that owns the connection to the home broker.
+//!
+//! Everything published goes through its outbox and counts only once the broker acknowledged it; while the broker is
+//! away, messages wait there. Commands come back the other way.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{HomeCommand, HomeRequest, Route, Topics};
+use crate::mqtt::{Backoff, Connection, Endpoint, Event, Inbound, Kind, Lost, Message, Outbox, Sender};
+use crate::network::with_causes;
+use crate::telemetry::{Count, Counters, Notice, Notices};
+
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const GOOD_CONNECTION: Duration = Duration::from_secs(30);
+
+/// What the last will says, and what is published before a wanted end.
+pub const OFFLINE: &str = r#"{"state":"offline"}"#;
+const ONLINE: &str = r#"{"state":"online"}"#;
+
+/// Owns the home broker's connection for as long as the bridge runs.
+pub struct Broker {
+    endpoint: Endpoint,
+    topics: Arc<Topics>,
+    outbox: Outbox,
+    wiring: Wiring,
+    /// Whether anybody may still publish.
+    open: bool,
+    /// Messages given up since they were last told of.
+    dropped: u64,
+}
+
+/// What the broker's task is connected to inside the bridge.
+pub struct Wiring {
+    /// What the flows publish. Closed once everyone who may publish has stopped: then the last messages leave.
+    pub messages: mpsc::Receiver<Message>,
+    pub commands: mpsc::Sender<HomeCommand>,
+    pub requests: mpsc::Sender<HomeRequest>,
+    pub counters: Counters,
+    pub notices: Notices,
+    /// Tells whether the broker is connected.
+    pub connected: watch::Sender<bool>,
+}
+
+impl Broker {
+    /// `spool` is the most messages that wait while the broker is away.
+    pub fn new(endpoint: Endpoint, topics: Arc<Topics>, spool: usize, wiring: Wiring) -> Self {
+        let outbox = Outbox::new(spool, usize::from(endpoint.window));
+        Self { endpoint, topics, outbox, wiring, open: true, dropped: 0 }
+    }
+
+    /// Runs until everything published is delivered after the last publisher is gone; then says `offline` and
+    /// disconnects. After `stop` no command is taken in any more.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        let mut last_reason = String::new();
+        loop {
+            let started = tokio::time::Instant::now();
+            let endpoint = self.endpoint.clone();
+            let reason = match self.absorb_while(async move { Connection::open(&endpoint).await }).await {
+                Ok(connection) => match self.serve(connection, &stop).await {
+                    Ok(()) => return,
+                    Err(lost) => lost.to_string(),
+                },
+                Err(error) => format!("{} (hint: {})", with_causes(&error), error.hint()),
+            };
+            self.wiring.connected.send_replace(false);
+            self.outbox.lost();
+            if self.is_finished() {
+                return;
+            }
+            if started.elapsed() >= GOOD_CONNECTION {
+                backoff.reset();
+            }
+            if reason != last_reason {
+                tracing::warn!(broker = %self.endpoint.address, reason, waiting = self.outbox.len(), "Home broker is away.");
+                last_reason = reason;
+            }
+            self.absorb_while(tokio::time::sleep(backoff.next_wait())).await;
+        }
+    }
+
+    /// Takes messages in while something else goes on, so that nobody waits for the broker.
+    async fn absorb_while<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = pin!(other);
+        loop {
+            tokio::select! {
+                biased;
+                output = &mut other => return output,
+                message = self.wiring.messages.recv(), if self.open => self.take(message),
+            }
+        }
+    }
+
+    /// Serves one connection; well ended only after the farewell.
+    async fn serve(&mut self, mut connection: Connection, stop: &CancellationToken) -> Result<(), Lost> {
+        let sender = connection.sender();
+        self.greet(&sender)?;
+        let mut farewell = false;
+        loop {
+            let mut next = pin!(connection.next());
+            let event = loop {
+                self.hand_over(&sender)?;
+                if !farewell && self.is_finished() {
+                    farewell = true;
+                    self.say_goodbye(&sender)?;
+                }
+                tokio::select! {
+                    biased;
+                    event = &mut next => break event?,
+                    message = self.wiring.messages.recv(), if self.open => self.take(message),
+                }
+            };
+            match event {
+                Event::Disconnected => return Ok(()),
+                event => self.handle(event, stop),
+            }
+        }
+    }
+
+    /// Subscribes and says `online`, in this order: whoever sees `online` may send commands.
+    fn greet(&mut self, sender: &Sender) -> Result<(), Lost> {
+        sender.subscribe(&self.topics.filters())?;
+        tracing::info!(broker = %self.endpoint.address, waiting = self.outbox.len(), "Home broker connected.");
+        self.keep(self.presence(ONLINE));
+        if self.dropped > 0 {
+            self.wiring.notices.tell(Notice::HomeBacklogDropped { count: std::mem::take(&mut self.dropped) });
+        }
+        self.wiring.connected.send_replace(true);
+        Ok(())
+    }
+
+    /// The library sends DISCONNECT once `offline` is acknowledged.
+    fn say_goodbye(&self, sender: &Sender) -> Result<(), Lost> {
+        sender.publish(self.presence(OFFLINE))?;
+        sender.disconnect()
+    }
+
+    fn presence(&self, state: &'static str) -> Message {
+        let payload = Bytes::from_static(state.as_bytes());
+        Message { topic: self.topics.of_bridge("state"), payload, retain: true, kind: Kind::Latest }
+    }
+
+    fn is_finished(&self) -> bool {
+        !self.open && self.outbox.is_empty()
+    }
+
+    fn take(&mut self, message: Option<Message>) {
+        match message {
+            Some(message) => self.keep(message),
+            None => self.open = false,
+        }
+    }
+
+    fn handle(&mut self, event: Event, stop: &CancellationToken) {
+        match event {
+            Event::Written(packet) => self.outbox.written(packet),
+            Event::Acked(packet) => {
+                if self.outbox.acked(packet).is_some() {
+                    self.wiring.counters.count(Count::Delivered);
+                }
+            }
+            Event::Message(message) if !stop.is_cancelled() => self.take_command(&message),
+            Event::Subscribed(granted) if !granted.iter().all(|granted| *granted) => {
+                tracing::error!(broker = %self.endpoint.address, "Home broker refused a subscription: commands will not arrive.");
+            }
+            _ => {}
+        }
+    }
+
+    /// Retained commands are ignored: a broker must not be able to replay a command at every start.
+    fn take_command(&self, message: &Inbound) {
+        let Ok(topic) = std::str::from_utf8(&message.topic) else { return };
+        if message.retain {
+            tracing::warn!(topic, "Retained command ignored: publish commands without the retain flag.");
+            return;
+        }
+        let payload = message.payload.clone();
+        let full = match self.topics.route(topic) {
+            Some(Route::Command(candidates)) => {
+                self.wiring.counters.count(Count::Command);
+                matches!(self.wiring.commands.try_send(HomeCommand { candidates, payload }), Err(TrySendError::Full(_)))
+            }
+            Some(Route::Request(command)) => {
+                matches!(self.wiring.requests.try_send(HomeRequest { command, payload }), Err(TrySendError::Full(_)))
+            }
+            None => false,
+        };
+        if full {
+            tracing::error!(topic, "Command dropped: too many at once.");
+        }
+    }
+
+    /// What is given up for want of room is told once, with its number, when the broker is back.
+    fn keep(&mut self, message: Message) {
+        if self.outbox.push(message).is_some() {
+            if self.dropped == 0 {
+                tracing::error!("The spool is full: the oldest messages are given up until the home broker is back.");
+            }
+            self.wiring.counters.count(Count::Dropped);
+            self.dropped += 1;
+        }
+        self.wiring.counters.set_waiting_at_home(self.outbox.len());
+    }
+
+    fn hand_over(&mut self, sender: &Sender) -> Result<(), Lost> {
+        while let Some(message) = self.outbox.take_next() {
+            sender.publish(message)?;
+        }
+        self.wiring.counters.set_waiting_at_home(self.outbox.len());
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! How one application stands, shared between its read loop, its API client and whoever asks.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::network::NetworkHealth;
+
+/// The state of one application's two legs.
+#[derive(Debug, Default)]
+pub struct Health(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    connected: bool,
+    last_message: Option<Timestamp>,
+    dropped: u64,
+    /// By what it is about, so that each thing is said once and can be taken back.
+    degraded: BTreeMap<&'static str, String>,
+}
+
+impl Health {
+    pub fn read(&self) -> NetworkHealth {
+        let inner = self.lock();
+        NetworkHealth {
+            connected: inner.connected,
+            last_message: inner.last_message,
+            dropped: inner.dropped,
+            degraded: inner.degraded.values().cloned().collect(),
+        }
+    }
+
+    pub fn set_connected(&self, connected: bool) {
+        self.lock().connected = connected;
+    }
+
+    pub fn heard(&self, at: Timestamp) {
+        self.lock().last_message = Some(at);
+    }
+
+    pub fn count_dropped(&self) {
+        self.lock().dropped += 1;
+    }
+
+    /// Notes that something does not work. Returns whether that is news.
+    pub fn degrade(&self, about: &'static str, what: &str) -> bool {
+        self.lock().degraded.insert(about, what.to_owned()).is_none_or(|before| before != what)
+    }
+
+    /// Notes that it works again.
+    pub fn restore(&self, about: &'static str) {
+        self.lock().degraded.remove(about);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,78 @@
+//! The parts of one application: its server, its read loop, its look at the registry.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::api::{Api, ApiError};
+use super::downlinks::Downlinks;
+use super::health::Health;
+use super::registry::Registry;
+use super::server::Ttn;
+use super::stream::Stream;
+use super::topics::TtnTopics;
+use super::{ApplicationConfig, Endpoints, InvalidEndpoint};
+use crate::config::{Environment, TrustError, trust};
+use crate::model::{ApplicationName, InvalidName};
+use crate::mqtt::Endpoint;
+use crate::network::{Arrival, NetworkServer, RawMessage};
+use crate::telemetry::Notices;
+
+/// Seconds between signs of life. The server closes after one and a half times this.
+const KEEP_ALIVE: u16 = 30;
+/// Nothing is published on this connection; the client library wants a window all the same.
+const WINDOW: u16 = 1;
+
+/// What `app.rs` wires.
+pub struct Parts {
+    pub server: Arc<dyn NetworkServer>,
+    pub stream: Stream,
+    pub registry: Registry,
+}
+
+/// Why no parts can be made of an application's configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum PartsError {
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    #[error(transparent)]
+    Endpoint(#[from] InvalidEndpoint),
+    #[error("ca_file: {0}")]
+    Trust(#[from] TrustError),
+    #[error(transparent)]
+    Api(#[from] ApiError),
+}
+
+/// Makes the parts of one application. `raw` is where its read loop puts what it hears.
+pub fn parts(
+    config: &ApplicationConfig,
+    environment: &dyn Environment,
+    raw: mpsc::Sender<RawMessage>,
+    arrivals: mpsc::Sender<Arrival>,
+    notices: Notices,
+) -> Result<Parts, PartsError> {
+    let name = ApplicationName::parse(config.name())?;
+    let endpoints = Endpoints::of(config)?;
+    let topics = TtnTopics::new(&endpoints.uid);
+    let health = Arc::new(Health::default());
+    let trusted = trust(config.ca_file.as_deref(), environment)?;
+    let tls = endpoints.mqtt.tls.then(|| trusted.clone());
+    let api = match (&endpoints.api, &config.api_key) {
+        (Some(_), Some(key)) => Some(Api::new(&endpoints, &config.id, key.clone(), &trusted)?),
+        _ => None,
+    };
+    let endpoint = Endpoint {
+        address: endpoints.mqtt.clone(),
+        tls,
+        client_id: format!("ttn-ferry-{:08x}", fastrand::u32(..)),
+        username: Some(endpoints.uid.clone()),
+        password: config.api_key.clone(),
+        keep_alive: KEEP_ALIVE,
+        window: WINDOW,
+        will: None,
+    };
+    let stream =
+        Stream { application: name.clone(), endpoint, filters: topics.filters(), raw, health: health.clone(), notices };
+    let server = Ttn { name, topics, health, downlinks: api.map(Downlinks::new) };
+    Ok(Parts { server: Arc::new(server), stream, registry: Registry })
+}

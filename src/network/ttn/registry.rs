@@ -1,0 +1,7 @@
+//! TEMPORARY
+pub struct Registry;
+impl Registry {
+    pub async fn run(self, stop: tokio_util::sync::CancellationToken) {
+        stop.cancelled().await
+    }
+}

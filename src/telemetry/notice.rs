@@ -1,0 +1,105 @@
+//! Things worth telling at home that no single device is about: each is a log line and a message on `bridge/event`.
+
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::model::{ApplicationName, HomeName};
+
+/// One thing that happened to the bridge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Notice {
+    DeviceSeenFirst {
+        device: HomeName,
+        application: ApplicationName,
+        device_id: String,
+    },
+    /// Two devices want one name; the second got another.
+    NameTaken {
+        wanted: HomeName,
+        device: HomeName,
+        key: String,
+        holder: String,
+    },
+    NetworkConnected {
+        application: ApplicationName,
+    },
+    NetworkLost {
+        application: ApplicationName,
+        reason: String,
+    },
+    /// Something does not work, in words, with what to do about it.
+    Degraded {
+        application: ApplicationName,
+        what: String,
+        hint: String,
+    },
+    /// Messages that the read loop had to drop.
+    UplinksDropped {
+        application: ApplicationName,
+        count: u64,
+    },
+    Unreadable {
+        application: ApplicationName,
+        topic: String,
+        reason: String,
+    },
+    /// Messages given up because too many waited for the home broker.
+    HomeBacklogDropped {
+        count: u64,
+    },
+    /// A command for a device nobody knows.
+    UnknownDevice {
+        name: String,
+    },
+    DeviceFrameGap {
+        device: HomeName,
+        missing: u32,
+    },
+}
+
+/// Where notices go. Cheap to clone, never waits: more notices than anybody reads are dropped, their log lines are not.
+#[derive(Debug, Clone)]
+pub struct Notices(mpsc::Sender<Notice>);
+
+impl Notices {
+    pub fn new(notices: mpsc::Sender<Notice>) -> Self {
+        Self(notices)
+    }
+
+    pub fn tell(&self, notice: Notice) {
+        notice.log();
+        self.0.try_send(notice).ok();
+    }
+}
+
+impl Notice {
+    fn log(&self) {
+        match self {
+            Self::DeviceSeenFirst { device, application, .. } => {
+                tracing::info!(%device, %application, "Device seen first.")
+            }
+            Self::NameTaken { wanted, device, key, holder } => {
+                tracing::warn!(%wanted, %device, key, holder, "Home name is taken; the device got another.");
+            }
+            Self::NetworkConnected { application } => tracing::info!(%application, "Network connected."),
+            Self::NetworkLost { application, reason } => {
+                tracing::warn!(%application, reason, "Network connection lost.")
+            }
+            Self::Degraded { application, what, hint } => tracing::warn!(%application, what, hint, "Degraded."),
+            Self::UplinksDropped { application, count } => {
+                tracing::error!(%application, count, "Messages dropped: the bridge was too far behind.");
+            }
+            Self::Unreadable { application, topic, reason } => {
+                tracing::warn!(%application, topic, reason, "Message cannot be understood.");
+            }
+            Self::HomeBacklogDropped { count } => {
+                tracing::error!(count, "Messages given up: too many waited for the home broker.");
+            }
+            Self::UnknownDevice { name } => tracing::warn!(name, "Command for an unknown device."),
+            Self::DeviceFrameGap { device, missing } => {
+                tracing::warn!(%device, missing, "Frames of a device are missing.")
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The service manager: told when the bridge is ready, what it does, that it lives, and that it stops.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+/// systemd's notification socket, if there is one. Outside a service every call does nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Systemd {
+    /// Half of the watchdog's patience.
+    interval: Option<Duration>,
+}
+
+impl Systemd {
+    pub fn detect() -> Self {
+        Self { interval: sd_notify::watchdog_enabled().map(|patience| patience / 2) }
+    }
+
+    pub fn ready(&self) {
+        tell(&[NotifyState::Ready]);
+    }
+
+    pub fn stopping(&self) {
+        tell(&[NotifyState::Stopping]);
+    }
+
+    pub fn status(&self, text: &str) {
+        tell(&[NotifyState::Status(text)]);
+    }
+
+    /// Tells the watchdog that the bridge lives, as often as it wants to hear it. It runs among the bridge's own tasks,
+    /// so a blocked runtime falls silent.
+    pub async fn watchdog(&self) {
+        let Some(interval) = self.interval else { return };
+        let mut ticks = tokio::time::interval(interval);
+        loop {
+            ticks.tick().await;
+            tell(&[NotifyState::Watchdog]);
+        }
+    }
+}
+
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(error = %error, "The service manager could not be told.");
+    }
+}

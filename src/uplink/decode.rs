@@ -1,0 +1,96 @@
+//! The third step: the device's codec, else what the network's own formatter made of the payload, else nothing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::value::RawValue;
+
+use crate::codecs::{Chosen, Codecs, Crossed, Fault, Wishes};
+use crate::model::{CodecChoice, Directory, Uplink};
+use crate::telemetry::{Count, Counters};
+
+/// What is known of an uplink's content.
+#[derive(Debug, Default)]
+pub struct Reading {
+    pub fields: Option<Box<RawValue>>,
+    pub measurements: Option<Box<RawValue>>,
+    pub warnings: Vec<String>,
+    /// Who made the fields: a codec's name, or `network`.
+    pub codec: Option<String>,
+    pub fault: Option<Fault>,
+}
+
+/// Sends uplinks to their codecs and takes them back.
+pub struct Decode {
+    pub codecs: Codecs,
+    pub directory: Arc<Mutex<Directory>>,
+    pub counters: Counters,
+    under_way: usize,
+}
+
+impl Decode {
+    pub fn new(codecs: Codecs, directory: Arc<Mutex<Directory>>, counters: Counters) -> Self {
+        Self { codecs, directory, counters, under_way: 0 }
+    }
+
+    /// Uplinks sent to a codec and not yet back.
+    pub fn under_way(&self) -> usize {
+        self.under_way
+    }
+
+    /// Sends an uplink on its way, or gives it back at once if no codec of ours is needed.
+    pub fn start(&mut self, mut uplink: Box<Uplink>) -> Option<(Box<Uplink>, Reading)> {
+        let wishes = Wishes { attributes: Some(&uplink.attributes), version_ids: uplink.version_ids.as_ref() };
+        let decodable = uplink.f_port.is_some() && !uplink.encrypted;
+        let chosen = self.codecs.choose(&uplink.key, &wishes).filter(|_| decodable);
+        let Some(chosen) = chosen else {
+            let reading = from_network(&mut uplink);
+            return Some((uplink, reading));
+        };
+        self.note_choice(&uplink, &chosen);
+        self.codecs.decode(uplink, chosen.codec);
+        self.under_way += 1;
+        None
+    }
+
+    /// Takes an uplink back from its codec.
+    pub fn finish(&mut self, crossed: Crossed) -> (Box<Uplink>, Reading) {
+        self.under_way -= 1;
+        let mut uplink = crossed.uplink;
+        let reading = match crossed.outcome {
+            Ok(decoded) => {
+                self.counters.count(Count::Decoded);
+                Reading {
+                    fields: Some(decoded.data),
+                    measurements: decoded.normalized.or_else(|| uplink.network_measurements.take()),
+                    warnings: decoded.warnings,
+                    codec: Some(crossed.codec.name.clone()),
+                    fault: None,
+                }
+            }
+            Err(fault) => {
+                self.counters.count(Count::CodecError);
+                let codec = Some(crossed.codec.name.clone());
+                Reading { codec, fault: Some(fault), ..Reading::default() }
+            }
+        };
+        (uplink, reading)
+    }
+
+    fn note_choice(&self, uplink: &Uplink, chosen: &Chosen) {
+        let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(device) = directory.find_mut(&uplink.key).filter(|device| device.codec.is_none()) {
+            device.codec = Some(chosen.describe());
+        }
+    }
+}
+
+fn from_network(uplink: &mut Uplink) -> Reading {
+    let fields = uplink.network_fields.take();
+    Reading {
+        codec: fields.as_ref().map(|_| "network".to_owned()),
+        fields,
+        measurements: uplink.network_measurements.take(),
+        warnings: std::mem::take(&mut uplink.network_warnings),
+        fault: None,
+    }
+}

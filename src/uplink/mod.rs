@@ -1,0 +1,79 @@
+//! From the network to home, as a list of steps.
+//!
+//! ```text
+//! arrival ─▶ receive ─▶ record ─▶ decode ─▶ publish ─▶ home
+//!            which       seen      its       uplink, state,
+//!            device?     before?   codec     events
+//! ```
+//!
+//! Uplinks of one device keep their order: one task receives them, one lane decodes them, and they come back from it
+//! in order. An uplink is published whatever its codec does.
+
+mod decode;
+mod publish;
+mod receive;
+mod record;
+
+use tokio::sync::mpsc;
+
+use crate::codecs::Crossed;
+use crate::network::Arrival;
+use crate::telemetry::{Count, Counters};
+
+pub use decode::Decode;
+pub use publish::Publish;
+pub use receive::Receive;
+pub use record::{Memory, Record};
+
+/// Uplinks under way to or from their codecs: fewer than a codec lane holds, so that sending one never has to wait.
+pub const MOST_IN_DECODING: usize = crate::codecs::LANE_CAPACITY - 16;
+
+/// The uplink flow.
+pub struct Uplinks {
+    pub arrivals: mpsc::Receiver<Arrival>,
+    pub crossed: mpsc::Receiver<Crossed>,
+    pub receive: Receive,
+    pub record: Record,
+    pub decode: Decode,
+    pub publish: Publish,
+    pub counters: Counters,
+}
+
+impl Uplinks {
+    /// Runs until the network side is gone and everything it told is published.
+    pub async fn run(mut self) {
+        loop {
+            tokio::select! {
+                biased;
+                Some(crossed) = self.crossed.recv(), if self.decode.under_way() > 0 => self.leave(crossed).await,
+                arrival = self.arrivals.recv(), if self.decode.under_way() < MOST_IN_DECODING => match arrival {
+                    Some(arrival) => self.enter(arrival).await,
+                    None => break,
+                },
+            }
+        }
+        while self.decode.under_way() > 0 {
+            let Some(crossed) = self.crossed.recv().await else { return };
+            self.leave(crossed).await;
+        }
+    }
+
+    async fn enter(&mut self, arrival: Arrival) {
+        let Some((uplink, name)) = self.receive.take(arrival).await else { return };
+        match self.record.note(&uplink) {
+            Memory::Duplicate => return self.counters.count(Count::Duplicate),
+            Memory::NewAfterGap { missing } => self.publish.lost_frames(&uplink, &name, missing).await,
+            Memory::New => {}
+        }
+        self.counters.count(Count::Uplink);
+        if let Some((uplink, reading)) = self.decode.start(uplink) {
+            self.publish.uplink(&uplink, &name, reading).await;
+        }
+    }
+
+    async fn leave(&mut self, crossed: Crossed) {
+        let name = self.receive.name_of(&crossed.uplink.key);
+        let (uplink, reading) = self.decode.finish(crossed);
+        self.publish.uplink(&uplink, &name, reading).await;
+    }
+}

@@ -1,0 +1,127 @@
+//! The last step: one message per uplink, the device's new state, and what went wrong on the way.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::decode::Reading;
+use crate::home::{Home, States};
+use crate::model::{ApplicationName, DeviceId, EndDeviceIds, HomeName, Radio, Uplink};
+
+/// Publishes what the other steps made.
+pub struct Publish {
+    pub home: Home,
+    pub states: States,
+}
+
+/// The body of `<device>/uplink`.
+#[derive(Serialize)]
+struct UplinkBody<'a> {
+    /// The same for every copy of this uplink.
+    id: &'a str,
+    device: &'a HomeName,
+    application: &'a ApplicationName,
+    device_id: &'a DeviceId,
+    #[serde(flatten)]
+    ids: &'a EndDeviceIds,
+    /// When the network received it.
+    at: Timestamp,
+    f_port: Option<u8>,
+    f_cnt: u32,
+    payload_hex: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    normalized: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codec: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codec_error: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
+    confirmed: bool,
+    encrypted: bool,
+    simulated: bool,
+    backfilled: bool,
+    radio: &'a Radio,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locations: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    battery_percentage: Option<f64>,
+}
+
+/// The body of `<device>/event/codec_error`.
+#[derive(Serialize)]
+struct CodecErrorBody<'a> {
+    at: Timestamp,
+    uplink: &'a str,
+    codec: Option<&'a str>,
+    error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+    f_port: Option<u8>,
+    payload_hex: &'a str,
+}
+
+impl Publish {
+    pub async fn uplink(&mut self, uplink: &Uplink, name: &HomeName, reading: Reading) {
+        let payload_hex = hex::encode(&uplink.payload);
+        let error = reading.fault.as_ref().map(ToString::to_string);
+        self.home.uplink(name, body(uplink, name, &reading, &payload_hex, error.as_deref())).await;
+        if let Some(error) = &error {
+            self.codec_error(uplink, name, &reading, &payload_hex, error).await;
+        }
+        if let Some(state) = self.states.merge(uplink, reading.fields.as_deref()) {
+            self.home.state(name, state).await;
+        }
+    }
+
+    /// Frames of this session that never came: their counters end just before this uplink's.
+    pub async fn lost_frames(&self, uplink: &Uplink, name: &HomeName, missing: u32) {
+        tracing::warn!(device = %name, missing, f_cnt = uplink.f_cnt, "Frames of a device are missing.");
+        let body = json!({ "at": uplink.at, "missing": missing, "before_f_cnt": uplink.f_cnt });
+        self.home.event(name, "lost_frames", &body).await;
+    }
+
+    async fn codec_error(&self, uplink: &Uplink, name: &HomeName, reading: &Reading, payload_hex: &str, error: &str) {
+        tracing::warn!(device = %name, codec = reading.codec, error, "Codec failed; the uplink goes on raw.");
+        let body = CodecErrorBody {
+            at: uplink.at,
+            uplink: &uplink.id,
+            codec: reading.codec.as_deref(),
+            error,
+            line: reading.fault.as_ref().and_then(crate::codecs::Fault::line),
+            f_port: uplink.f_port,
+            payload_hex,
+        };
+        self.home.event(name, "codec_error", &body).await;
+    }
+}
+
+fn body(uplink: &Uplink, name: &HomeName, reading: &Reading, payload_hex: &str, error: Option<&str>) -> bytes::Bytes {
+    let body = UplinkBody {
+        id: &uplink.id,
+        device: name,
+        application: &uplink.key.application,
+        device_id: &uplink.key.device,
+        ids: &uplink.ids,
+        at: uplink.at,
+        f_port: uplink.f_port,
+        f_cnt: uplink.f_cnt,
+        payload_hex,
+        fields: reading.fields.as_deref(),
+        normalized: reading.measurements.as_deref(),
+        codec: reading.codec.as_deref(),
+        codec_error: error,
+        warnings: &reading.warnings,
+        confirmed: uplink.confirmed,
+        encrypted: uplink.encrypted,
+        simulated: uplink.simulated,
+        backfilled: false,
+        radio: &uplink.radio,
+        locations: uplink.locations.as_deref(),
+        battery_percentage: uplink.battery_percentage,
+    };
+    serde_json::to_vec(&body).expect("text keys always serialise").into()
+}

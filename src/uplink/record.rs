@@ -1,0 +1,78 @@
+//! The second step: has this uplink been here before, and is one before it missing?
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::model::{DeviceKey, Uplink};
+
+/// Uplinks remembered per device. The network retries within seconds, so a few are enough.
+const REMEMBERED: usize = 32;
+
+/// Remembers what came, in memory, for as long as the process lives.
+#[derive(Debug, Default)]
+pub struct Record {
+    devices: HashMap<DeviceKey, Seen>,
+}
+
+/// What is remembered of one device.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Fingerprints of the last uplinks' ids.
+    recent: VecDeque<u64>,
+    /// The session and the highest counter in it.
+    last: Option<(String, u32)>,
+}
+
+/// What the memory says of an uplink.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Memory {
+    New,
+    /// New, and so many frames of its session before it never came.
+    NewAfterGap {
+        missing: u32,
+    },
+    /// A copy of one that came before.
+    Duplicate,
+}
+
+impl Record {
+    /// Compares an uplink with what came before, and remembers it.
+    pub fn note(&mut self, uplink: &Uplink) -> Memory {
+        let seen = self.devices.entry(uplink.key.clone()).or_default();
+        let id = fingerprint(&uplink.id);
+        if seen.recent.contains(&id) {
+            return Memory::Duplicate;
+        }
+        if seen.recent.len() == REMEMBERED {
+            seen.recent.pop_front();
+        }
+        seen.recent.push_back(id);
+        match seen.count(uplink) {
+            0 => Memory::New,
+            missing => Memory::NewAfterGap { missing },
+        }
+    }
+}
+
+impl Seen {
+    /// Frames missing between this uplink and the last one of the same session. A new session starts anew.
+    fn count(&mut self, uplink: &Uplink) -> u32 {
+        let Some(session) = &uplink.session_key_id else { return 0 };
+        match &mut self.last {
+            Some((last, f_cnt)) if last == session => {
+                let missing = uplink.f_cnt.saturating_sub(*f_cnt).saturating_sub(1);
+                *f_cnt = (*f_cnt).max(uplink.f_cnt);
+                missing
+            }
+            last => {
+                *last = Some((session.clone(), uplink.f_cnt));
+                0
+            }
+        }
+    }
+}
+
+/// 64 bits of the id: enough to tell the last few uplinks of one device apart.
+fn fingerprint(id: &str) -> u64 {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(id)
+}
