@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::codecs::{Codecs, Finder, NotFound};
 use crate::config::{Config, Environment, TrustError, trust};
 use crate::control::{Answers, Control};
-use crate::downlink::Downlinks;
+use crate::downlink::{self, Downlinks};
 use crate::home::{self, Home, OFFLINE, Topics, Wiring};
 use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, HomeName, InvalidName};
 use crate::mqtt::{Address, Endpoint, InvalidAddress, Will};
@@ -98,8 +98,15 @@ impl App {
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
         let codecs = Codecs::start(finder(config)?, &config.codecs, crossed).map_err(BuildError::Threads)?;
 
-        let downlinks = Downlinks::new(asked.commands, tracking, &home, &shared.directory, &codecs, &servers);
-        let open_downlinks = downlinks.open();
+        let (downlinks, open_downlinks) = Downlinks::new(downlink::Parts {
+            config: config.downlink,
+            commands: asked.commands,
+            tracked: tracking,
+            home: home.clone(),
+            directory: shared.directory.clone(),
+            encoder: Arc::new(codecs.clone()),
+            servers: servers.iter().map(|server| (server.name().clone(), server.clone())).collect(),
+        });
         let uplinks = uplink_flow(arrived, back, &home, &codecs, &shared);
         let control = Control {
             answers: Answers {

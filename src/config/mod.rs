@@ -22,6 +22,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 pub use crate::codecs::CodecsConfig;
+pub use crate::downlink::DownlinkConfig;
 pub use crate::home::{DeviceConfig, HomeConfig};
 pub use crate::network::ttn::ApplicationConfig;
 pub use environment::{Environment, Process};
@@ -48,6 +49,8 @@ pub struct Config {
     /// What the user says about single devices.
     #[serde(default)]
     pub device: Vec<DeviceConfig>,
+    #[serde(default)]
+    pub downlink: DownlinkConfig,
     #[serde(default)]
     pub codecs: CodecsConfig,
     #[serde(default)]

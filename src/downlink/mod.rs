@@ -1,35 +1,224 @@
-//! TEMPORARY local stub until the downlink branch is merged. Never committed.
-use std::sync::{Arc, Mutex};
+//! From a command at home to the device: *accept → encode → queue → dispatch → track*.
+//!
+//! ```text
+//! home ──▶ accept ──▶ encode ──▶ queue ──▶ dispatch ──▶ network
+//!          (parse,    (codec)    (decides    (HTTP)        │
+//!           resolve)              when)                    │ queued, sent, acked, failed
+//! home ◀─────────────── downlink/state ◀── track ◀─────────┘
+//! ```
+//!
+//! One task, [`Downlinks`]: codecs and HTTP requests are awaited beside each other, so that neither keeps reports from
+//! being tracked. What is decided is decided in [`queue`], which has no clock and no I/O.
+
+mod accept;
+mod config;
+mod dispatch;
+mod encode;
+#[cfg(test)]
+mod flow_tests;
+mod intake;
+pub mod queue;
+mod refusal;
+mod request;
+mod track;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub use config::DownlinkConfig;
+pub use dispatch::Servers;
+pub use encode::Encoder;
+pub use intake::Clock;
+pub use queue::OpenDownlink;
+
+use crate::home::{Home, HomeCommand};
+use crate::model::{DeviceKey, Directory, State, Step};
+use crate::network::Tracked;
+use dispatch::Dispatcher;
+use intake::{Addressee, Desk, Intake, Prepared, Refused, new_id};
+use queue::{Action, Event, Machine};
+use refusal::Refusal;
+
+/// A clock that was set forward is noticed within this time.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// The downlink flow's task.
 pub struct Downlinks {
-    c: mpsc::Receiver<crate::home::HomeCommand>,
-    t: mpsc::Receiver<crate::network::Tracked>,
-    h: crate::home::Home,
+    intake: Intake,
+    tracked: mpsc::Receiver<Tracked>,
+    home: Home,
+    directory: Arc<Mutex<Directory>>,
+    queue: OpenDownlinks,
+    dispatcher: Dispatcher,
+    now: Clock,
 }
-#[derive(Clone)]
-pub struct OpenDownlinks;
-impl OpenDownlinks {
-    pub fn count(&self) -> usize {
-        0
-    }
+
+/// What the flow is built from.
+pub struct Parts {
+    pub config: DownlinkConfig,
+    pub commands: mpsc::Receiver<HomeCommand>,
+    pub tracked: mpsc::Receiver<Tracked>,
+    pub home: Home,
+    pub directory: Arc<Mutex<Directory>>,
+    pub encoder: Arc<dyn Encoder>,
+    pub servers: Servers,
 }
+
+/// A handle for whoever asks how the queue stands. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct OpenDownlinks(Arc<Mutex<Machine>>);
+
 impl Downlinks {
-    pub fn new(
-        c: mpsc::Receiver<crate::home::HomeCommand>,
-        t: mpsc::Receiver<crate::network::Tracked>,
-        h: &crate::home::Home,
-        _: &Arc<Mutex<crate::model::Directory>>,
-        _: &crate::codecs::Codecs,
-        _: &[Arc<dyn crate::network::NetworkServer>],
-    ) -> Self {
-        Self { c, t, h: h.clone() }
+    pub fn new(parts: Parts) -> (Self, OpenDownlinks) {
+        Self::with_clock(parts, Arc::new(Timestamp::now))
     }
-    pub fn open(&self) -> OpenDownlinks {
-        OpenDownlinks
+
+    fn with_clock(parts: Parts, now: Clock) -> (Self, OpenDownlinks) {
+        let Parts { config, commands, tracked, home, directory, encoder, servers } = parts;
+        let queue = OpenDownlinks(Arc::new(Mutex::new(Machine::new(config.limits()))));
+        let mut applications = servers.keys();
+        let only = applications.next().filter(|_| servers.len() == 1).cloned();
+        let desk = Desk { directory: directory.clone(), encoder, only, now: now.clone() };
+        let intake = Intake::new(commands, desk);
+        let dispatcher = Dispatcher::new(servers);
+        (Self { intake, tracked, home, directory, queue: queue.clone(), dispatcher, now }, queue)
     }
-    pub async fn run(mut self, stop: tokio_util::sync::CancellationToken) {
+
+    /// Runs until `stop`; then answers what is here already, waits for the requests under way and for whoever tells of
+    /// reports to close that channel, and publishes what they brought. The caller's grace bounds it all.
+    pub async fn run(mut self, stop: CancellationToken) {
         loop {
-            tokio::select! { () = stop.cancelled() => return, Some(_) = self.t.recv() => {}, Some(_) = self.c.recv() => {} }
+            let due = self.until_next_deadline();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(tracked) = self.tracked.recv() => self.track(tracked).await,
+                Some(answer) = self.dispatcher.next() => self.happened(Event::Answered(answer)).await,
+                Some(prepared) = self.intake.next() => self.take(prepared).await,
+                () = sleep(due) => self.happened(Event::Tick).await,
+            }
         }
+        self.drain().await;
+    }
+
+    async fn drain(mut self) {
+        self.intake.close();
+        self.happened(Event::Stop).await;
+        while let Some(prepared) = self.intake.next().await {
+            self.take(prepared).await;
+        }
+        loop {
+            tokio::select! {
+                Some(answer) = self.dispatcher.next() => self.happened(Event::Answered(answer)).await,
+                Some(tracked) = self.tracked.recv() => self.track(tracked).await,
+                else => break,
+            }
+        }
+    }
+
+    async fn track(&mut self, tracked: Tracked) {
+        if let Some(event) = track::event(tracked) {
+            self.happened(event).await;
+        }
+    }
+
+    /// One command, after its first two steps.
+    async fn take(&mut self, prepared: Prepared) {
+        match self.without_duplicates(prepared).map(intake::events) {
+            Ok(Ok(events)) => {
+                for event in events {
+                    self.happened(event).await;
+                }
+            }
+            Ok(Err(refused)) | Err(refused) => self.refuse(refused).await,
+        }
+    }
+
+    /// An id stands for one downlink as long as that is open.
+    fn without_duplicates(&self, prepared: Prepared) -> Result<Prepared, Refused> {
+        let machine = self.queue.lock();
+        let Some(downlink) = prepared.adds().iter().find(|downlink| machine.holds(&downlink.id)) else {
+            return Ok(prepared);
+        };
+        let refusal = Refusal::new(format!("id `{}` belongs to a downlink that is still open", downlink.id))
+            .hint("choose another id, or leave it out");
+        Err(Refused { addressee: Addressee::Device(downlink.key.clone()), id: None, refusal })
+    }
+
+    async fn happened(&mut self, event: Event) {
+        let clear = match &event {
+            Event::Clear(key) => Some(key.clone()),
+            _ => None,
+        };
+        let actions = self.queue.lock().handle(event, (self.now)());
+        if let Some(key) = clear.filter(|key| actions.is_empty() && self.queue.of(key).is_empty()) {
+            self.nothing_to_clear(&key).await;
+        }
+        for action in actions {
+            match action {
+                Action::Publish(key, step) => track::publish(&self.home, &self.directory, &key, &step).await,
+                Action::Ask(request) => self.dispatcher.start(request),
+            }
+        }
+    }
+
+    /// Every command gets an answer, also one that finds nothing to do.
+    async fn nothing_to_clear(&mut self, key: &DeviceKey) {
+        let reason = Some("nothing was waiting".to_owned());
+        let step = Step { id: new_id(), state: State::Cancelled, at: (self.now)(), reason, hint: None };
+        track::publish(&self.home, &self.directory, key, &step).await;
+    }
+
+    /// Says why, under the command's own id unless an open downlink has it.
+    async fn refuse(&mut self, Refused { addressee, id, refusal }: Refused) {
+        let id = id.filter(|id| !self.queue.lock().holds(id)).unwrap_or_else(new_id);
+        let step = refusal.step(id, (self.now)());
+        match addressee {
+            Addressee::Device(key) => track::publish(&self.home, &self.directory, &key, &step).await,
+            Addressee::Unknown(name) => {
+                tracing::warn!(
+                    name = name.as_ref().map(|name| name.as_str()),
+                    reason = step.reason,
+                    "Command refused."
+                );
+                if let Some(name) = name {
+                    self.home.downlink_state(&name, &step).await;
+                }
+            }
+        }
+    }
+
+    fn until_next_deadline(&self) -> Option<Duration> {
+        let now = (self.now)();
+        let deadline = self.queue.lock().next_deadline(now)?;
+        Some(Duration::try_from(deadline.duration_since(now)).unwrap_or_default().min(LONGEST_SLEEP))
+    }
+}
+
+impl OpenDownlinks {
+    /// Downlinks that have not reached their end.
+    pub fn count(&self) -> usize {
+        self.lock().depth()
+    }
+
+    /// The open downlinks of one device, oldest first.
+    pub fn of(&self, device: &DeviceKey) -> Vec<OpenDownlink> {
+        self.lock().open(device)
+    }
+
+    /// Never held over an await. Poisoned means that a panic ended the task in the middle of a decision: what is to be
+    /// read of the queue is still worth reading.
+    fn lock(&self) -> MutexGuard<'_, Machine> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn sleep(due: Option<Duration>) {
+    match due {
+        Some(due) => tokio::time::sleep(due).await,
+        None => std::future::pending().await,
     }
 }

@@ -19,8 +19,8 @@ pub const MAX_PAYLOAD: usize = 242;
 pub enum Command {
     /// `…/set` and its variants: fields for the device's codec to encode.
     Set(Box<RawValue>),
-    /// `…/downlink/push`.
-    Push(DownlinkRequest),
+    /// `…/downlink/push`: one or several, all or none.
+    Push(Vec<DownlinkRequest>),
     /// `…/downlink/replace`: drops what waits for this device and puts this in its place.
     Replace(Vec<DownlinkRequest>),
     /// `…/downlink/cancel`: one downlink by its id.

@@ -45,6 +45,17 @@ pub trait NetworkServer: Send + Sync {
     /// The ids of our downlinks that wait in the network's queue for `device`.
     fn waiting<'a>(&'a self, device: &'a DeviceId) -> BoxFuture<'a, Result<Vec<DownlinkId>, PushError>>;
 
+    /// Takes downlinks of ours back out of the network's queue for `device`, if that touches no one else's and sends no
+    /// other one twice. Returns those taken out; a network that cannot do this returns none.
+    fn withdraw<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        ids: &'a [DownlinkId],
+    ) -> BoxFuture<'a, Result<Vec<DownlinkId>, PushError>> {
+        let _ = (device, ids);
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// How the connection and the API stand at this moment.
     fn health(&self) -> NetworkHealth;
 }

@@ -1,15 +1,169 @@
-//! TEMPORARY
-use crate::model::*;
+//! Downlinks through the HTTP API: push, replace, list, and what an error means for the next try.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::api::{Api, ApiError, Refusal};
+use super::messages::{CORRELATION_PREFIX, our_id};
+use crate::model::{DeviceId, DownlinkId, Failure, Priority, QueuedDownlink};
 use crate::network::PushError;
-pub struct Downlinks;
+
+/// The wait when the API says too many but not how long.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+const LONGEST_RETRY: u64 = 3600;
+
+/// The network's queues of one application's devices.
+#[derive(Debug, Clone)]
+pub struct Downlinks {
+    api: Api,
+}
+
 impl Downlinks {
-    pub async fn push(&self, _: &DeviceId, _: &[QueuedDownlink]) -> Result<(), PushError> {
-        Ok(())
+    pub fn new(api: Api) -> Self {
+        Self { api }
     }
-    pub async fn replace(&self, _: &DeviceId, _: &[QueuedDownlink]) -> Result<(), PushError> {
-        Ok(())
+
+    /// Appends to the device's queue, all or none.
+    pub async fn push(&self, device: &DeviceId, downlinks: &[QueuedDownlink]) -> Result<(), PushError> {
+        self.post(device, "push", downlinks).await
     }
-    pub async fn waiting(&self, _: &DeviceId) -> Result<Vec<DownlinkId>, PushError> {
-        Ok(vec![])
+
+    /// Swaps everything that waits in the device's queue, whoever put it there. What a gateway has already is not
+    /// called back.
+    pub async fn replace(&self, device: &DeviceId, downlinks: &[QueuedDownlink]) -> Result<(), PushError> {
+        self.post(device, "replace", downlinks).await
     }
+
+    /// Our downlinks in the device's queue, in its order.
+    pub async fn waiting(&self, device: &DeviceId) -> Result<Vec<DownlinkId>, PushError> {
+        Ok(self.list(device).await?.iter().filter_map(Listed::ours).collect())
+    }
+
+    /// Takes `ids` out of the queue. The API can only replace a queue as a whole, and what is put back may have been
+    /// transmitted in between: so this is done only if nothing else waits. Returns what was taken out.
+    pub async fn withdraw(&self, device: &DeviceId, ids: &[DownlinkId]) -> Result<Vec<DownlinkId>, PushError> {
+        let listed: Option<Vec<_>> = self.list(device).await?.iter().map(Listed::ours).collect();
+        match listed {
+            Some(waiting) if !waiting.is_empty() && waiting.iter().all(|id| ids.contains(id)) => {
+                self.replace(device, &[]).await.map(|()| waiting)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    async fn post(&self, device: &DeviceId, verb: &str, downlinks: &[QueuedDownlink]) -> Result<(), PushError> {
+        let body = Body { downlinks: downlinks.iter().map(ApplicationDownlink::of).collect() };
+        let url = self.url(device, &["down", verb])?;
+        self.api.post(url, &body).await.map_err(push_error)
+    }
+
+    async fn list(&self, device: &DeviceId) -> Result<Vec<Listed>, PushError> {
+        let (queue, _) = self.api.get::<Queue>(self.url(device, &["down"])?).await.map_err(push_error)?;
+        Ok(queue.downlinks)
+    }
+
+    fn url(&self, device: &DeviceId, path: &[&str]) -> Result<Url, PushError> {
+        let path: Vec<_> = ["devices", device.as_str()].into_iter().chain(path.iter().copied()).collect();
+        self.api.cluster_url(&path).map_err(push_error)
+    }
+}
+
+#[derive(Serialize)]
+struct Body {
+    downlinks: Vec<ApplicationDownlink>,
+}
+
+/// `ApplicationDownlink` of The Things Stack's API.
+#[derive(Serialize)]
+struct ApplicationDownlink {
+    f_port: u8,
+    frm_payload: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    confirmed: bool,
+    priority: Priority,
+    correlation_ids: [String; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmed_retry: Option<ConfirmedRetry>,
+}
+
+/// The stack counts from `attempt`: without it from 0 if the maximum is given, which makes one transmission more than
+/// asked for (observed on The Things Stack 3.32).
+#[derive(Serialize)]
+struct ConfirmedRetry {
+    attempt: u8,
+    max_attempts: u8,
+}
+
+#[derive(Deserialize)]
+struct Queue {
+    #[serde(default)]
+    downlinks: Vec<Listed>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(default)]
+    correlation_ids: Vec<String>,
+}
+
+impl ApplicationDownlink {
+    fn of(downlink: &QueuedDownlink) -> Self {
+        let attempts = downlink.attempts.filter(|_| downlink.confirmed);
+        Self {
+            f_port: downlink.f_port.value(),
+            frm_payload: STANDARD.encode(&downlink.payload),
+            confirmed: downlink.confirmed,
+            priority: downlink.priority,
+            correlation_ids: [format!("{CORRELATION_PREFIX}{}", downlink.id)],
+            confirmed_retry: attempts.map(|max_attempts| ConfirmedRetry { attempt: 1, max_attempts }),
+        }
+    }
+}
+
+impl Listed {
+    fn ours(&self) -> Option<DownlinkId> {
+        our_id(&self.correlation_ids)
+    }
+}
+
+/// Which class an error is of. What leaves open whether the stack acted is [`PushError::Unknown`].
+fn push_error(error: ApiError) -> PushError {
+    match error {
+        ApiError::Refused(refusal) => refused(*refusal),
+        ApiError::NotConfigured => PushError::Refused(Failure { name: "no_api".into(), message: error.to_string() }),
+        error => PushError::Unknown(error.in_full()),
+    }
+}
+
+/// By the error's name where it has one, for the same status means different things.
+fn refused(refusal: Refusal) -> PushError {
+    match (refusal.status, refusal.name.as_str()) {
+        (_, "no_device_session" | "unknown_session" | "unknown_mac_state") => PushError::NoSession,
+        (429, "downlink_queue_capacity") => PushError::QueueFull,
+        (429, _) => PushError::RateLimited { retry_after: retry_after(&refusal) },
+        (401 | 403, _) => PushError::Forbidden(failure(refusal)),
+        // A malformed key.
+        (400, "token") if refusal.namespace == "pkg/auth" => PushError::Forbidden(failure(refusal)),
+        // Encoders and scripts fail the same way again; other conflicts are transactions that were given up.
+        (409, "output_errors" | "script") => PushError::Refused(failure(refusal)),
+        (409, _) => PushError::Unknown(refusal.to_string()),
+        // Something that is not the API answered: nobody knows what it did.
+        (404 | 408, "") => PushError::Unknown(refusal.to_string()),
+        (400..=499, _) => PushError::Refused(failure(refusal)),
+        _ => PushError::Unknown(refusal.to_string()),
+    }
+}
+
+fn retry_after(refusal: &Refusal) -> Duration {
+    let seconds = refusal.rate.retry.or(refusal.rate.reset);
+    seconds.map_or(RETRY_AFTER, |seconds| Duration::from_secs(seconds.clamp(1, LONGEST_RETRY)))
+}
+
+fn failure(refusal: Refusal) -> Failure {
+    let name = if refusal.name.is_empty() { format!("http_{}", refusal.status) } else { refusal.name };
+    Failure { name, message: refusal.message }
 }

@@ -6,6 +6,7 @@
 //! - [`stream`]: the connection that is read without waiting for anything.
 //! - [`api`]: the HTTP API; [`downlinks`]: pushes through it.
 
+mod api;
 mod config;
 mod downlinks;
 mod endpoints;
@@ -19,6 +20,13 @@ mod server;
 mod stream;
 mod topics;
 
+pub use api::{Api, ApiError, RateLimit, Refusal, RegisteredDevice};
 pub use config::ApplicationConfig;
+pub use downlinks::Downlinks;
 pub use endpoints::{Endpoints, InvalidEndpoint};
 pub use parts::{Parts, PartsError, parts};
+
+#[cfg(test)]
+mod lookalike_tests;
+#[cfg(test)]
+mod wire_tests;

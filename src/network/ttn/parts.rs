@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::api::{Api, ApiError};
+use super::downlinks::Downlinks;
 use super::health::Health;
 use super::registry::Registry;
 use super::server::Ttn;
@@ -37,6 +39,8 @@ pub enum PartsError {
     Endpoint(#[from] InvalidEndpoint),
     #[error("ca_file: {0}")]
     Trust(#[from] TrustError),
+    #[error(transparent)]
+    Api(#[from] ApiError),
 }
 
 /// Makes the parts of one application. `raw` is where its read loop puts what it hears.
@@ -51,7 +55,12 @@ pub fn parts(
     let endpoints = Endpoints::of(config)?;
     let topics = TtnTopics::new(&endpoints.uid);
     let health = Arc::new(Health::default());
-    let tls = endpoints.mqtt.tls.then(|| trust(config.ca_file.as_deref(), environment)).transpose()?;
+    let trusted = trust(config.ca_file.as_deref(), environment)?;
+    let tls = endpoints.mqtt.tls.then(|| trusted.clone());
+    let api = match (&endpoints.api, &config.api_key) {
+        (Some(_), Some(key)) => Some(Api::new(&endpoints, &config.id, key.clone(), &trusted)?),
+        _ => None,
+    };
     let endpoint = Endpoint {
         address: endpoints.mqtt.clone(),
         tls,
@@ -64,6 +73,6 @@ pub fn parts(
     };
     let stream =
         Stream { application: name.clone(), endpoint, filters: topics.filters(), raw, health: health.clone(), notices };
-    let server = Ttn { name, topics, health, downlinks: None };
+    let server = Ttn { name, topics, health, downlinks: api.map(Downlinks::new) };
     Ok(Parts { server: Arc::new(server), stream, registry: Registry })
 }

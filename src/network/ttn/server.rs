@@ -60,6 +60,14 @@ impl NetworkServer for Ttn {
         async move { self.downlinks()?.waiting(device).await }.boxed()
     }
 
+    fn withdraw<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        ids: &'a [DownlinkId],
+    ) -> BoxFuture<'a, Result<Vec<DownlinkId>, PushError>> {
+        async move { self.downlinks()?.withdraw(device, ids).await }.boxed()
+    }
+
     fn health(&self) -> NetworkHealth {
         self.health.read()
     }

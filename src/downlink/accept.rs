@@ -1,0 +1,228 @@
+//! First step: which device a command is for, and what it asks. Nothing a stranger wrote goes on unparsed from here.
+
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::refusal::Refusal;
+use super::request::{self, Object, clip};
+use crate::home::{Candidate, HomeCommand, Verb};
+use crate::model::{ApplicationName, Command, DeviceId, DeviceKey, Directory, DownlinkId, DownlinkRequest, HomeName};
+
+/// The longest command, in bytes; a full list of the longest downlinks fits.
+const LONGEST_COMMAND: usize = 256 * 1024;
+/// Most downlinks in one command.
+const MOST_AT_ONCE: usize = 100;
+/// Longest name of a field, in characters.
+const LONGEST_FIELD: usize = 100;
+
+/// Finds the device that is meant, among the readings of the command's topic: the first that is known. With one
+/// application only, a name that could be a device's id is taken for one, for it may never have sent anything yet.
+///
+/// # Errors
+/// What to answer, and under which name: the one that was written, if anything can be published under it.
+pub fn resolve<'a>(
+    command: &'a HomeCommand,
+    directory: &Directory,
+    only: Option<&ApplicationName>,
+) -> Result<(DeviceKey, &'a Verb), (Option<HomeName>, Refusal)> {
+    let known = |candidate: &'a Candidate| Some((directory.by_name(&candidate.device)?.key.clone(), &candidate.verb));
+    let possible = |candidate: &'a Candidate| {
+        Some((DeviceKey::new(only?, DeviceId::parse(&candidate.device).ok()?), &candidate.verb))
+    };
+    let all = || command.candidates.iter();
+    all().find_map(known).or_else(|| all().find_map(possible)).ok_or_else(|| {
+        let written = command.candidates.first().map_or("", |candidate| &candidate.device);
+        let refusal = Refusal::new(format!("no device is called `{}`", clip(written)));
+        (
+            HomeName::parse(written).ok(),
+            refusal.hint("see bridge/devices for the names; a device is known once it has sent"),
+        )
+    })
+}
+
+/// What a command's payload asks for.
+pub fn parse(verb: &Verb, payload: &[u8]) -> Result<Command, Refusal> {
+    if payload.len() > LONGEST_COMMAND {
+        return Err(Refusal::new(format!(
+            "the command is {} bytes: at most {LONGEST_COMMAND} are read",
+            payload.len()
+        )));
+    }
+    let text = std::str::from_utf8(payload).map_err(|_| Refusal::new("the command is no UTF-8 text"))?.trim();
+    match verb {
+        Verb::Clear => clear(text),
+        _ if text.is_empty() => Err(Refusal::new("the command is empty")),
+        Verb::Set => set(text),
+        Verb::SetField(field) => set_field(field, text),
+        Verb::Push => list(text).map(Command::Push),
+        Verb::Replace => list(text).map(Command::Replace),
+        Verb::Cancel => cancel(text),
+    }
+}
+
+fn set(text: &str) -> Result<Command, Refusal> {
+    let hint = "send an object of fields, such as {\"led\": true}; a single value goes to …/set/<field>";
+    let fields = json::<Box<RawValue>>(text).map_err(|refusal| refusal.hint(hint))?;
+    let object = fields.get().starts_with('{');
+    object.then_some(Command::Set(fields)).ok_or_else(|| Refusal::new("the command is no JSON object").hint(hint))
+}
+
+/// What is no JSON is a string: `ON` need not be quoted. Whether it means `true` is for the codec to say.
+fn set_field(field: &str, text: &str) -> Result<Command, Refusal> {
+    if field.is_empty() || field.chars().count() > LONGEST_FIELD || field.chars().any(char::is_control) {
+        return Err(Refusal::new("the topic names no field"));
+    }
+    let value = serde_json::from_str::<Box<RawValue>>(text).or_else(|_| to_raw_value(text));
+    let fields = value.and_then(|value| to_raw_value(&Object::from([(field.to_owned(), value)])));
+    fields.map(Command::Set).map_err(|error| Refusal::new(format!("the value cannot be read: {error}")))
+}
+
+fn list(text: &str) -> Result<Vec<DownlinkRequest>, Refusal> {
+    if !text.starts_with('[') {
+        return Ok(vec![request::downlink(&json(text)?)?]);
+    }
+    let objects = json::<Vec<Object>>(text)?;
+    if !(1..=MOST_AT_ONCE).contains(&objects.len()) {
+        return Err(Refusal::new(format!("the list holds {} downlinks: 1 to {MOST_AT_ONCE} are taken", objects.len())));
+    }
+    let numbered = objects.iter().enumerate();
+    numbered.map(|(index, object)| request::downlink(object).map_err(|refusal| refusal.of_item(index + 1))).collect()
+}
+
+fn cancel(text: &str) -> Result<Command, Refusal> {
+    let hint = "send {\"id\": \"…\"}, or the id alone, as downlink/state shows it";
+    let id = if text.starts_with('{') {
+        let object = json::<Object>(text).map_err(|refusal| refusal.hint(hint))?;
+        let only = object.len() == 1;
+        let id = object.get("id").filter(|_| only).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+        id.ok_or_else(|| Refusal::new("the command is no object with an `id` alone").hint(hint))?
+    } else {
+        serde_json::from_str::<String>(text).unwrap_or_else(|_| text.to_owned())
+    };
+    DownlinkId::parse(&id).map(Command::Cancel).map_err(|invalid| Refusal::from(invalid).hint(hint))
+}
+
+fn clear(text: &str) -> Result<Command, Refusal> {
+    let empty = text.is_empty() || serde_json::from_str::<Object>(text).is_ok_and(|object| object.is_empty());
+    empty.then_some(Command::Clear).ok_or_else(|| Refusal::new("clear takes an empty payload or {}"))
+}
+
+fn json<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Refusal> {
+    serde_json::from_str(text)
+        .map_err(|error| Refusal::new(format!("the command is not the JSON it should be: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::home::{Route, Topics};
+
+    fn fields(verb: &Verb, payload: &str) -> String {
+        match parse(verb, payload.as_bytes()) {
+            Ok(Command::Set(fields)) => fields.get().to_owned(),
+            other => panic!("{payload}: {other:?}"),
+        }
+    }
+
+    fn reason(verb: &Verb, payload: &[u8]) -> String {
+        parse(verb, payload).unwrap_err().reason
+    }
+
+    #[test]
+    fn set_takes_an_object_and_a_field_takes_any_value() {
+        assert_eq!(fields(&Verb::Set, r#" {"led": true} "#), r#"{"led": true}"#);
+        let led = Verb::SetField("led".into());
+        for (payload, expected) in
+            [("true", "true"), ("21.50", "21.50"), ("ON", "\"ON\""), ("\"a b\"", "\"a b\""), ("[1]", "[1]")]
+        {
+            assert_eq!(fields(&led, payload), format!(r#"{{"led":{expected}}}"#));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_with_its_reason() {
+        assert_eq!(
+            reason(&Verb::Set, b"ON"),
+            "the command is not the JSON it should be: expected value at line 1 column 1"
+        );
+        assert_eq!(reason(&Verb::Set, b"[1]"), "the command is no JSON object");
+        assert_eq!(reason(&Verb::Set, b" "), "the command is empty");
+        assert_eq!(reason(&Verb::Set, b"\xff"), "the command is no UTF-8 text");
+        assert!(reason(&Verb::Set, &vec![b' '; LONGEST_COMMAND + 1]).contains("262145 bytes"));
+        assert!(reason(&Verb::Push, b"[]").contains("holds 0 downlinks"));
+        assert!(
+            reason(&Verb::Push, br#"[{"f_port":1,"payload_hex":"00"},{"f_port":1}]"#)
+                .starts_with("downlink 2 of the list: no payload")
+        );
+        assert!(reason(&Verb::Push, b"{").starts_with("the command is not the JSON"));
+        assert!(reason(&Verb::Cancel, br#"{"id":"a","x":1}"#).contains("`id` alone"));
+        assert!(reason(&Verb::Cancel, b"a b").contains("does not fit"));
+        assert!(reason(&Verb::Clear, b"all").contains("clear takes"));
+    }
+
+    #[test]
+    fn cancel_takes_an_id_in_three_spellings_and_clear_takes_nothing() {
+        for payload in ["lamp-1", "\"lamp-1\"", r#"{"id":"lamp-1"}"#] {
+            assert!(
+                matches!(parse(&Verb::Cancel, payload.as_bytes()), Ok(Command::Cancel(id)) if id.as_str() == "lamp-1")
+            );
+        }
+        assert!(matches!(parse(&Verb::Clear, b""), Ok(Command::Clear)));
+        assert!(matches!(parse(&Verb::Clear, b"{}"), Ok(Command::Clear)));
+    }
+
+    fn command(topic: &str) -> HomeCommand {
+        match Topics::new("ttn", 2).route(topic) {
+            Some(Route::Command(candidates)) => HomeCommand { candidates, payload: Bytes::new() },
+            other => panic!("{topic}: {other:?}"),
+        }
+    }
+
+    fn directory() -> (ApplicationName, Directory) {
+        let application = ApplicationName::parse("my-app").unwrap();
+        let mut directory = Directory::default();
+        for (id, name) in [("node-1", "hall/lamp"), ("node-2", "hall")] {
+            directory.add(DeviceKey::new(&application, DeviceId::parse(id).unwrap()), HomeName::parse(name).unwrap());
+        }
+        (application, directory)
+    }
+
+    #[test]
+    fn the_first_reading_with_a_known_device_is_meant() {
+        let (application, directory) = directory();
+        let set = command("ttn/hall/lamp/set");
+        let (key, verb) = resolve(&set, &directory, Some(&application)).unwrap();
+        assert_eq!((key.device.as_str(), verb), ("node-1", &Verb::Set));
+        let field = command("ttn/hall/bell/set");
+        let (key, verb) = resolve(&field, &directory, Some(&application)).unwrap();
+        assert_eq!((key.device.as_str(), verb), ("node-2", &Verb::SetField("bell".into())));
+    }
+
+    #[test]
+    fn with_one_application_a_device_that_never_sent_is_reached_by_its_id() {
+        let (application, directory) = directory();
+        let unseen = command("ttn/node-9/downlink/push");
+        assert_eq!(resolve(&unseen, &directory, Some(&application)).unwrap().0.device.as_str(), "node-9");
+        let (name, refusal) = resolve(&unseen, &directory, None).unwrap_err();
+        assert_eq!(name.unwrap().as_str(), "node-9");
+        assert_eq!(refusal.reason, "no device is called `node-9`");
+    }
+
+    proptest! {
+        #[test]
+        fn a_strangers_name_never_reaches_a_topic_or_an_address_unchecked(device in "\\PC{0,40}", payload in prop::collection::vec(any::<u8>(), 0..200)) {
+            let (application, directory) = directory();
+            for verb in [Verb::Set, Verb::SetField(device.clone()), Verb::Push, Verb::Replace, Verb::Cancel, Verb::Clear] {
+                let _ = parse(&verb, &payload);
+                let command = HomeCommand { candidates: vec![Candidate { device: device.clone(), verb }], payload: Bytes::new() };
+                match resolve(&command, &directory, Some(&application)) {
+                    Ok((key, _)) => prop_assert!(crate::model::ttn_id(key.device.as_str())),
+                    Err((Some(name), _)) => prop_assert!(!name.as_str().contains(['+', '#', '\0'])),
+                    Err((None, _)) => {}
+                }
+            }
+        }
+    }
+}

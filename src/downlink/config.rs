@@ -1,0 +1,31 @@
+//! `[downlink]`: how many downlinks may be open.
+
+use serde::Deserialize;
+
+use super::queue::Limits;
+
+/// The limits of the downlink queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DownlinkConfig {
+    /// Downlinks of one device that are handed to the network at once. Few keep expiry, order and cancelling with the
+    /// bridge. 1 to 100.
+    pub in_network: usize,
+    /// Open downlinks of one device; more are refused. 1 to 10,000.
+    pub per_device: usize,
+    /// Open downlinks of all devices; more are refused. 1 to 1,000,000.
+    pub total: usize,
+}
+
+impl Default for DownlinkConfig {
+    fn default() -> Self {
+        let Limits { in_network, per_device, total } = Limits::default();
+        Self { in_network, per_device, total }
+    }
+}
+
+impl DownlinkConfig {
+    pub fn limits(&self) -> Limits {
+        Limits { in_network: self.in_network.max(1), per_device: self.per_device, total: self.total }
+    }
+}

@@ -1,0 +1,207 @@
+//! What the flow's tests run against: a scripted network, an encoder of one field, and a clock that follows tokio's.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::codecs::{EncodeError, Encoded};
+use crate::downlink::{DownlinkConfig, Downlinks, Encoder, OpenDownlinks, Parts};
+use crate::home::{Home, HomeCommand, Route, Topics};
+use crate::model::{
+    ApplicationName, DeviceId, DeviceKey, Directory, DownlinkEvent, DownlinkHappening, DownlinkId, FPort, HomeName,
+    NetworkMessage, QueuedDownlink,
+};
+use crate::mqtt::Message;
+use crate::network::{NetworkHealth, NetworkServer, PushError, RawMessage, Tracked, Unreadable};
+
+/// Answers pushes by its script, then well; lists and withdraws what the test puts into it.
+pub struct Scripted {
+    name: ApplicationName,
+    pub script: Mutex<VecDeque<PushError>>,
+    pub pushed: Mutex<Vec<QueuedDownlink>>,
+    pub waiting: Mutex<Vec<DownlinkId>>,
+    pub looks: Mutex<usize>,
+    /// A push is answered once it gets a permit.
+    pub gate: Semaphore,
+}
+
+impl NetworkServer for Scripted {
+    fn name(&self) -> &ApplicationName {
+        &self.name
+    }
+
+    fn parse(&self, _: &RawMessage) -> Result<NetworkMessage, Unreadable> {
+        Err(Unreadable::Missing("anything"))
+    }
+
+    fn push<'a>(&'a self, _: &'a DeviceId, downlinks: &'a [QueuedDownlink]) -> BoxFuture<'a, Result<(), PushError>> {
+        Box::pin(async {
+            self.pushed.lock().unwrap().extend_from_slice(downlinks);
+            let permit = self.gate.acquire().await;
+            drop(permit);
+            self.script.lock().unwrap().pop_front().map_or(Ok(()), Err)
+        })
+    }
+
+    fn replace<'a>(&'a self, _: &'a DeviceId, _: &'a [QueuedDownlink]) -> BoxFuture<'a, Result<(), PushError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn waiting<'a>(&'a self, _: &'a DeviceId) -> BoxFuture<'a, Result<Vec<DownlinkId>, PushError>> {
+        *self.looks.lock().unwrap() += 1;
+        Box::pin(async { Ok(self.waiting.lock().unwrap().clone()) })
+    }
+
+    fn withdraw<'a>(
+        &'a self,
+        _: &'a DeviceId,
+        ids: &'a [DownlinkId],
+    ) -> BoxFuture<'a, Result<Vec<DownlinkId>, PushError>> {
+        let waiting = self.waiting.lock().unwrap().clone();
+        Box::pin(async move { Ok(waiting.into_iter().filter(|id| ids.contains(id)).collect()) })
+    }
+
+    fn health(&self) -> NetworkHealth {
+        NetworkHealth { connected: true, last_message: None, dropped: 0, degraded: Vec::new() }
+    }
+}
+
+/// `{"led":…}` is one byte on port 2; anything else is more than a codec can do.
+struct LedEncoder;
+
+impl Encoder for LedEncoder {
+    fn encode<'a>(
+        &'a self,
+        _: &'a DeviceKey,
+        data: Box<RawValue>,
+        _: Option<FPort>,
+    ) -> BoxFuture<'a, Result<Encoded, EncodeError>> {
+        let fields: Value = serde_json::from_str(data.get()).unwrap();
+        Box::pin(async move {
+            match &fields["led"] {
+                Value::Bool(on) => Ok(Encoded { bytes: vec![(*on).into()], f_port: Some(2), warnings: Vec::new() }),
+                Value::String(text) if text == "long" => {
+                    Ok(Encoded { bytes: vec![0; 300], f_port: Some(2), warnings: Vec::new() })
+                }
+                Value::String(text) if text == "port" => {
+                    Ok(Encoded { bytes: vec![0], f_port: Some(224), warnings: Vec::new() })
+                }
+                _ => Err(EncodeError::NoCodec),
+            }
+        })
+    }
+}
+
+pub struct Flow {
+    pub commands: mpsc::Sender<HomeCommand>,
+    pub tracked: mpsc::Sender<Tracked>,
+    pub messages: mpsc::Receiver<Message>,
+    pub server: Arc<Scripted>,
+    pub queue: OpenDownlinks,
+    pub stop: CancellationToken,
+    pub task: JoinHandle<()>,
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub fn lamp() -> DeviceKey {
+    DeviceKey::new(&ApplicationName::parse("my-app").unwrap(), DeviceId::parse("node-1").unwrap())
+}
+
+pub fn id(text: &str) -> DownlinkId {
+    DownlinkId::parse(text).unwrap()
+}
+
+pub fn start(script: impl IntoIterator<Item = PushError>) -> Flow {
+    start_with(script, DownlinkConfig::default())
+}
+
+#[allow(clippy::disallowed_methods, reason = "the task is owned by the Flow")]
+pub fn start_with(script: impl IntoIterator<Item = PushError>, config: DownlinkConfig) -> Flow {
+    let server = Arc::new(Scripted {
+        name: lamp().application,
+        script: Mutex::new(script.into_iter().collect()),
+        pushed: Mutex::default(),
+        waiting: Mutex::default(),
+        looks: Mutex::default(),
+        gate: Semaphore::new(1),
+    });
+    let (commands, commands_in) = mpsc::channel(64);
+    let (tracked, tracked_in) = mpsc::channel(64);
+    let (messages_out, messages) = mpsc::channel(256);
+    let mut directory = Directory::default();
+    directory.add(lamp(), HomeName::parse("lamp").unwrap());
+    let parts = Parts {
+        config,
+        commands: commands_in,
+        tracked: tracked_in,
+        home: Home::new(messages_out, Arc::new(Topics::new("ttn", 1))),
+        directory: Arc::new(Mutex::new(directory)),
+        encoder: Arc::new(LedEncoder),
+        servers: HashMap::from([(lamp().application, server.clone() as Arc<dyn NetworkServer>)]),
+    };
+    let (began, base) = (Instant::now(), "2026-11-21T12:00:00Z".parse::<Timestamp>().unwrap());
+    let clock = Arc::new(move || base + SignedDuration::try_from(began.elapsed()).unwrap());
+    let (downlinks, queue) = Downlinks::with_clock(parts, clock);
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(downlinks.run(stop.clone()));
+    Flow { commands, tracked, messages, server, queue, stop, task }
+}
+
+impl Flow {
+    pub async fn send(&self, topic: &str, payload: &str) {
+        let Some(Route::Command(candidates)) = Topics::new("ttn", 1).route(topic) else { panic!("{topic}") };
+        let payload = Bytes::copy_from_slice(payload.as_bytes());
+        self.commands.send(HomeCommand { candidates, payload }).await.unwrap();
+    }
+
+    pub async fn push(&self, id: &str, more: &str) {
+        self.send("ttn/lamp/downlink/push", &format!(r#"{{"id":"{id}","f_port":1,"payload_hex":"01"{more}}}"#)).await;
+    }
+
+    pub async fn report(&self, id: Option<DownlinkId>, happening: DownlinkHappening) {
+        let event = DownlinkEvent { key: lamp(), id, happening, at: Timestamp::UNIX_EPOCH };
+        self.tracked.send(Tracked::Event(event)).await.unwrap();
+    }
+
+    pub async fn alive(&self) {
+        self.tracked.send(Tracked::Alive { key: lamp() }).await.unwrap();
+    }
+
+    /// The next step published for the lamp: id, state, reason.
+    pub async fn step(&mut self) -> (String, String, String) {
+        let (topic, step) = self.message().await;
+        assert_eq!(topic, "ttn/lamp/downlink/state");
+        let text = |key: &str| step[key].as_str().unwrap_or_default().to_owned();
+        (text("id"), text("state"), text("reason"))
+    }
+
+    pub async fn message(&mut self) -> (String, Value) {
+        let message = self.messages.recv().await.expect("the flow still runs");
+        (message.topic, serde_json::from_slice(&message.payload).unwrap())
+    }
+
+    pub async fn expect(&mut self, id: &str, states: &[&str]) {
+        for state in states {
+            let (of, next, reason) = self.step().await;
+            assert_eq!((of.as_str(), next.as_str()), (id, *state), "{reason}");
+        }
+    }
+
+    pub fn pushes(&self) -> Vec<String> {
+        self.server.pushed.lock().unwrap().iter().map(|downlink| downlink.id.to_string()).collect()
+    }
+}

@@ -1,0 +1,206 @@
+//! What the network's answers to our requests do to the downlinks of one device.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Action;
+use super::item::{Item, Place, Why};
+use super::lane::{Hold, Lane};
+use super::wait::Wait;
+use crate::model::{DownlinkId, Failure, State};
+use crate::network::PushError;
+
+/// First wait before a look-up after an unclear answer, doubled with each further one: longer than a server that is
+/// slow takes to act on what it was sent.
+const LOOK_AFTER: Duration = Duration::from_secs(10);
+const LOOK_AT_MOST: Duration = Duration::from_secs(300);
+/// How long after a device was heard the report of a transmission may take (RX2 opens at most 16 s after an uplink,
+/// LoRaWAN regional parameters).
+pub const REPORT_WITHIN: Duration = Duration::from_secs(60);
+/// How long a report may take that a downlink was sent just before it was withdrawn.
+const WITHDRAWN_FOR: Duration = Duration::from_secs(20);
+/// A device that was heard while its push was refused for want of a session has just joined.
+const JUST_JOINED: Duration = Duration::from_secs(10);
+/// A full queue at the network drains with uplinks; this is for the case that others emptied it.
+const QUEUE_FULL_FOR: Duration = Duration::from_secs(300);
+const FORBIDDEN_FOR: Duration = Duration::from_secs(300);
+/// A confirmed downlink that was sent is given up when it was missed so often, the device being heard each time.
+const MISSED_AT_MOST: u8 = 3;
+
+impl Lane {
+    /// Returns a hold that concerns every device of the application.
+    pub fn pushed(
+        &mut self,
+        id: &DownlinkId,
+        result: Result<(), PushError>,
+        now: Timestamp,
+        out: &mut Vec<Action>,
+    ) -> Option<Hold> {
+        self.setbacks = if unclear(&result) { self.setbacks + 1 } else { 0 };
+        let look = self.look_again(now);
+        let alive = self.alive_meanwhile;
+        // An event may have told more than the answer does, and before it.
+        let item = self.find(id).filter(|item| matches!(item.place, Place::Pushing))?;
+        match result {
+            Ok(()) => item.queued(now, now, out),
+            Err(PushError::Refused(failure)) => item.end(State::Failed, because(&failure), now, out),
+            Err(PushError::Unknown(why)) => item.doubt(look, &why, now, out),
+            Err(error) => {
+                item.place = Place::Waiting;
+                return self.held_by(&error, alive, now);
+            }
+        }
+        None
+    }
+
+    /// `asked`: when the look-up was sent. What happened since is not in its answer.
+    pub fn looked(
+        &mut self,
+        asked: Timestamp,
+        result: Result<Vec<DownlinkId>, PushError>,
+        now: Timestamp,
+        out: &mut Vec<Action>,
+    ) -> Option<Hold> {
+        self.setbacks = if unclear(&result) { self.setbacks + 1 } else { 0 };
+        self.check = None;
+        match result {
+            Ok(waiting) => self.compare(&waiting, asked, now, out),
+            // No session, no queue: what was unsure is not there.
+            Err(PushError::NoSession) => {
+                self.doubtful(asked).for_each(|item| item.place = Place::Waiting);
+                return self.held_by(&PushError::NoSession, self.alive_meanwhile, now);
+            }
+            Err(PushError::Refused(failure)) => {
+                self.doubtful(asked).for_each(|item| item.end(State::Failed, never_clear(&failure), now, out));
+            }
+            Err(PushError::Unknown(why)) => {
+                let look = self.look_again(now);
+                self.check = self.items.iter().any(Item::queued_at_network).then_some(look);
+                self.doubtful(asked).for_each(|item| item.doubt(look, &why, now, out));
+            }
+            Err(error) => {
+                let hold = self.held_by(&error, false, now);
+                let why = hold.as_ref().map(|hold| hold.why.clone()).unwrap_or_default();
+                self.doubtful(asked).for_each(|item| item.show(State::Held, why.clone(), now, out));
+                return hold;
+            }
+        }
+        None
+    }
+
+    pub fn withdrawn(
+        &mut self,
+        asked: &[DownlinkId],
+        result: Result<Vec<DownlinkId>, PushError>,
+        now: Timestamp,
+        out: &mut Vec<Action>,
+    ) -> Option<Hold> {
+        if let Err(error @ PushError::RateLimited { .. }) = &result {
+            return self.held_by(error, false, now);
+        }
+        let gone = result.unwrap_or_default();
+        for item in self.items.iter_mut().filter(|item| asked.contains(item.id()) && item.queued_at_network()) {
+            if gone.contains(item.id()) {
+                item.place = Place::Withdrawn(Wait::new(now, WITHDRAWN_FOR));
+            } else {
+                item.keep(now, out);
+            }
+        }
+        None
+    }
+
+    /// When to look after an unclear answer.
+    pub(super) fn look_again(&self, now: Timestamp) -> Wait {
+        let doublings = self.setbacks.saturating_sub(1).min(10);
+        Wait::new(now, LOOK_AFTER.saturating_mul(1 << doublings).min(LOOK_AT_MOST))
+    }
+
+    fn compare(&mut self, waiting: &[DownlinkId], asked: Timestamp, now: Timestamp, out: &mut Vec<Action>) {
+        for item in &mut self.items {
+            let there = waiting.contains(item.id());
+            match item.place {
+                Place::Unsure(wait) if wait.over(asked) && there => item.queued(now, now, out),
+                Place::Unsure(wait) if wait.over(asked) => item.place = Place::Waiting,
+                Place::Network { news, .. } if !there && Wait::new(news, REPORT_WITHIN).over(asked) => {
+                    item.miss(now, out)
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What this look-up was to clear up.
+    fn doubtful(&mut self, asked: Timestamp) -> impl Iterator<Item = &mut Item> {
+        self.items.iter_mut().filter(move |item| matches!(item.place, Place::Unsure(wait) if wait.over(asked)))
+    }
+
+    /// Holds the device, or returns the hold for the whole application.
+    fn held_by(&mut self, error: &PushError, alive: bool, now: Timestamp) -> Option<Hold> {
+        let hold = |span: Option<Duration>, ends_when_heard, why| {
+            Some(Hold { until: span.map(|span| Wait::new(now, span)), ends_when_heard, why })
+        };
+        let reason = Why::reason(error.to_string());
+        match error {
+            PushError::RateLimited { retry_after } => return hold(Some(*retry_after), false, reason),
+            PushError::Forbidden(_) => return hold(Some(FORBIDDEN_FOR), false, reason.hint(FORBIDDEN_HINT)),
+            PushError::NoSession => self.hold = hold(alive.then_some(JUST_JOINED), true, reason.hint(NO_SESSION_HINT)),
+            _ => self.hold = hold(Some(QUEUE_FULL_FOR), true, reason),
+        }
+        None
+    }
+}
+
+impl Item {
+    /// It lies in the network's queue.
+    pub(super) fn queued(&mut self, at: Timestamp, now: Timestamp, out: &mut Vec<Action>) {
+        self.place = Place::Network { news: now, sent: false, missed: 0 };
+        self.show(State::Queued, Why::default(), at, out);
+    }
+
+    /// Nobody knows where it is.
+    pub(super) fn doubt(&mut self, look: Wait, why: &str, now: Timestamp, out: &mut Vec<Action>) {
+        self.place = Place::Unsure(look);
+        let reason = format!("no clear answer from the network ({why}): looked up before another try");
+        self.show(State::Held, Why::reason(reason), now, out);
+    }
+
+    /// It left the network's queue, and the report of that did not reach us.
+    fn miss(&mut self, now: Timestamp, out: &mut Vec<Action>) {
+        let unreported = Why::reason("it left the network's queue; no report of its transmission came");
+        let Place::Network { sent, missed, .. } = &mut self.place else { return };
+        *missed += 1;
+        let missed = *missed;
+        if !self.downlink.confirmed {
+            self.end(State::Sent, unreported, now, out);
+        } else if missed >= MISSED_AT_MOST {
+            let reason = "it left the network's queue; neither an acknowledgement nor a failure was reported";
+            self.end(State::Failed, Why::reason(reason), now, out);
+        } else if !*sent {
+            *sent = true;
+            self.show(State::Sent, unreported, now, out);
+        }
+    }
+}
+
+const NO_SESSION_HINT: &str = "it goes out after the device's next join or uplink";
+const FORBIDDEN_HINT: &str =
+    "give the API key the rights to read and write downlink traffic; it is tried again every 5 minutes";
+
+/// A failure as the home reads it: the network's sentence, with its name for the lookup in documents.
+pub fn because(failure: &Failure) -> Why {
+    match (failure.message.as_str(), failure.name.as_str()) {
+        ("", name) => Why::reason(name),
+        (message, "") => Why::reason(message),
+        (message, name) => Why::reason(format!("{message} ({name})")),
+    }
+}
+
+fn never_clear(failure: &Failure) -> Why {
+    let reason = format!("no clear answer to the push, and the network refused to tell: {}", failure.message);
+    Why::reason(reason).hint("it may or may not be sent")
+}
+
+fn unclear<T>(result: &Result<T, PushError>) -> bool {
+    matches!(result, Err(PushError::Unknown(_)))
+}

@@ -1,0 +1,323 @@
+//! The Things Stack's HTTP API as one application uses it: one client, one key, and what its errors say.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::Endpoints;
+use crate::model::{DeviceId, EndDeviceIds, VersionIds};
+use crate::mqtt::tls::Tls;
+
+/// How long a connection may take to open, and a whole request to end.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// The longest answer read, in bytes: a full queue of 10,000 downlinks fits.
+const LONGEST_ANSWER: usize = 16 << 20;
+/// Devices asked for at once, the most the API gives, and how often at most.
+const PAGE: usize = 1000;
+const PAGES: usize = 100;
+
+/// The client of one application. Cheap to clone; all clones share connections.
+#[derive(Debug, Clone)]
+pub struct Api {
+    http: Client,
+    base: Option<Url>,
+    identity: Option<Url>,
+    application: String,
+    key: SecretString,
+}
+
+/// A request that did not do what it was for.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    #[error("no HTTP API is configured for this application")]
+    NotConfigured,
+    #[error("the HTTP client cannot be set up")]
+    Setup(#[source] reqwest::Error),
+    #[error("no answer came")]
+    NoAnswer(#[source] reqwest::Error),
+    #[error("{0}")]
+    Refused(Box<Refusal>),
+    #[error("the answer is longer than {LONGEST_ANSWER} bytes")]
+    TooLong,
+    #[error("the answer is not the JSON it should be")]
+    Unreadable(#[source] serde_json::Error),
+}
+
+/// What the API said when it did not say 200.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("HTTP {status}: {message}")]
+pub struct Refusal {
+    pub status: u16,
+    /// `pkg/networkserver` and the like; empty if the error came from something before the API proper.
+    pub namespace: String,
+    /// The error's own name, `no_device_session` and the like; empty like `namespace`.
+    pub name: String,
+    /// A sentence for people.
+    pub message: String,
+    pub rate: RateLimit,
+}
+
+/// What the API tells of its patience, on success and refusal alike, where a limit applies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests a minute.
+    pub limit: Option<u64>,
+    /// Requests left at this moment.
+    pub available: Option<u64>,
+    /// Seconds until all are available again.
+    pub reset: Option<u64>,
+    /// Seconds until the next is allowed: 0 if it is.
+    pub retry: Option<u64>,
+}
+
+/// A device as it is registered at the Identity Server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisteredDevice {
+    pub id: DeviceId,
+    pub name: Option<String>,
+    pub attributes: BTreeMap<String, String>,
+    pub version_ids: Option<VersionIds>,
+    pub ids: EndDeviceIds,
+}
+
+impl Api {
+    /// `application` is the bare id, without `@tenant`: the tenant comes from the host's name.
+    pub fn new(endpoints: &Endpoints, application: &str, key: SecretString, tls: &Tls) -> Result<Self, ApiError> {
+        Self::with_limit(endpoints, application, key, tls, ANSWER_WITHIN)
+    }
+
+    pub(super) fn with_limit(
+        endpoints: &Endpoints,
+        application: &str,
+        key: SecretString,
+        tls: &Tls,
+        answer_within: Duration,
+    ) -> Result<Self, ApiError> {
+        let http = Client::builder()
+            .tls_backend_preconfigured(tls.as_ref().clone())
+            .user_agent(concat!("ttn-ferry/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_WITHIN)
+            .timeout(answer_within)
+            // A redirect would repeat a push, or carry the key elsewhere; a proxy would come from the environment,
+            // which only the configuration reads.
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .map_err(ApiError::Setup)?;
+        let (base, identity) = (endpoints.api.clone(), endpoints.identity.clone());
+        Ok(Self { http, base, identity, application: application.into(), key })
+    }
+
+    /// The rights the key has on the application: `RIGHT_APPLICATION_TRAFFIC_READ` and so on.
+    pub async fn rights(&self) -> Result<Vec<String>, ApiError> {
+        #[derive(Deserialize)]
+        struct Rights {
+            #[serde(default)]
+            rights: Vec<String>,
+        }
+        let (rights, _) = self.get::<Rights>(self.identity_url(&["rights"])?).await?;
+        Ok(rights.rights)
+    }
+
+    /// Every registered device. One whose id is malformed is left out: nothing could be asked about it.
+    pub async fn devices(&self) -> Result<Vec<RegisteredDevice>, ApiError> {
+        let mut all = Vec::new();
+        for page in 1..=PAGES {
+            let mut url = self.identity_url(&["devices"])?;
+            url.query_pairs_mut()
+                .append_pair("field_mask", "name,attributes,version_ids")
+                .append_pair("order", "device_id")
+                .append_pair("limit", &PAGE.to_string())
+                .append_pair("page", &page.to_string());
+            let (listed, headers) = self.get::<DevicePage>(url).await?;
+            let (count, total) = (listed.end_devices.len(), number(&headers, "x-total-count"));
+            all.extend(listed.end_devices.into_iter().filter_map(registered));
+            if count == 0 || total.is_some_and(|total| (page * PAGE) as u64 >= total) {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Below `as/applications/{application}` at the application's cluster.
+    pub(super) fn cluster_url(&self, path: &[&str]) -> Result<Url, ApiError> {
+        below(self.base.as_ref(), &["as", "applications", &self.application], path)
+    }
+
+    /// Below `applications/{application}` at the Identity Server.
+    fn identity_url(&self, path: &[&str]) -> Result<Url, ApiError> {
+        below(self.identity.as_ref(), &["applications", &self.application], path)
+    }
+
+    pub(super) async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<(T, HeaderMap), ApiError> {
+        let (body, headers) = self.send(self.http.request(Method::GET, url)).await?;
+        let value = serde_json::from_slice(&body).map_err(ApiError::Unreadable)?;
+        Ok((value, headers))
+    }
+
+    /// Posts JSON; the answer's body says nothing beyond its status.
+    pub(super) async fn post(&self, url: Url, body: &impl Serialize) -> Result<(), ApiError> {
+        self.send(self.http.request(Method::POST, url).json(body)).await.map(drop)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<(Vec<u8>, HeaderMap), ApiError> {
+        let request = request.bearer_auth(self.key.expose_secret());
+        let response = request.send().await.map_err(ApiError::NoAnswer)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        for warning in headers.get_all("x-warning").iter().filter_map(|value| value.to_str().ok()) {
+            tracing::warn!(application = self.application, warning, "The Things Stack warns.");
+        }
+        let body = read(response).await?;
+        let rate = RateLimit::read(&headers);
+        tracing::trace!(application = self.application, %status, ?rate, "HTTP API answered.");
+        if status.is_success() {
+            Ok((body, headers))
+        } else {
+            Err(ApiError::Refused(Box::new(refusal(status, &body, rate))))
+        }
+    }
+}
+
+impl ApiError {
+    /// All of it in one line: what `#[source]` would hide from people.
+    pub fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+}
+
+impl RateLimit {
+    fn read(headers: &HeaderMap) -> Self {
+        Self {
+            limit: number(headers, "x-rate-limit-limit"),
+            available: number(headers, "x-rate-limit-available"),
+            reset: number(headers, "x-rate-limit-reset"),
+            retry: number(headers, "x-rate-limit-retry"),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct DevicePage {
+    #[serde(default)]
+    end_devices: Vec<ListedDevice>,
+}
+
+#[derive(Deserialize)]
+struct ListedDevice {
+    ids: ListedIds,
+    name: Option<String>,
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
+    version_ids: Option<ListedVersion>,
+}
+
+#[derive(Deserialize)]
+struct ListedIds {
+    device_id: String,
+    dev_eui: Option<String>,
+    join_eui: Option<String>,
+    dev_addr: Option<String>,
+}
+
+/// proto3 JSON: what is empty is left out.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ListedVersion {
+    brand_id: String,
+    model_id: String,
+    hardware_version: String,
+    firmware_version: String,
+    band_id: String,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    details: Vec<ErrorDetails>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ErrorDetails {
+    namespace: String,
+    name: String,
+}
+
+fn below(base: Option<&Url>, root: &[&str], path: &[&str]) -> Result<Url, ApiError> {
+    let mut url = base.ok_or(ApiError::NotConfigured)?.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(root).extend(path);
+    }
+    Ok(url)
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, ApiError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(ApiError::NoAnswer)? {
+        if body.len() + chunk.len() > LONGEST_ANSWER {
+            return Err(ApiError::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The name is in the details; JSON syntax errors and proxies have none (The Things Stack API, "Error handling").
+fn refusal(status: StatusCode, body: &[u8], rate: RateLimit) -> Refusal {
+    let parsed = serde_json::from_slice::<ErrorBody>(body).ok();
+    let (message, details) = parsed.map(|body| (body.message, body.details)).unwrap_or_default();
+    let details = details.into_iter().find(|details| !details.name.is_empty()).unwrap_or_default();
+    let message = match sentence(&message) {
+        "" => status.canonical_reason().unwrap_or("no reason given").to_owned(),
+        sentence => unescape(sentence),
+    };
+    let ErrorDetails { namespace, name } = details;
+    Refusal { status: status.as_u16(), namespace, name, message, rate }
+}
+
+/// The sentence in `error:<namespace>:<name> (<sentence>)`.
+fn sentence(message: &str) -> &str {
+    let inner = message.strip_prefix("error:").and_then(|rest| rest.split_once(" (")).map(|(_, inner)| inner);
+    inner.and_then(|inner| inner.strip_suffix(')')).unwrap_or(message)
+}
+
+/// The Things Stack 3.36 and later escape messages for HTML.
+fn unescape(text: &str) -> String {
+    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&#34;", "\""), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+    entities.iter().fold(text.to_owned(), |text, (entity, plain)| text.replace(entity, plain))
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+fn registered(listed: ListedDevice) -> Option<RegisteredDevice> {
+    let ListedIds { device_id, dev_eui, join_eui, dev_addr } = listed.ids;
+    let id = DeviceId::parse(&device_id)
+        .inspect_err(|error| tracing::warn!(%error, "A registered device has a malformed id."))
+        .ok()?;
+    let version_ids = listed.version_ids.map(|listed| VersionIds {
+        brand_id: listed.brand_id,
+        model_id: listed.model_id,
+        hardware_version: listed.hardware_version,
+        firmware_version: listed.firmware_version,
+        band_id: listed.band_id,
+    });
+    let ids = EndDeviceIds { dev_eui, join_eui, dev_addr };
+    Some(RegisteredDevice { id, name: listed.name, attributes: listed.attributes, version_ids, ids })
+}
