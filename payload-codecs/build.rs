@@ -18,16 +18,18 @@ fn main() -> io::Result<()> {
     fs::write(PathBuf::from(env("OUT_DIR")).join("device_folders.rs"), list)
 }
 
-/// One `Folder { … }` of the list; the compiler embeds the files it names.
+/// One `Folder { … }` of the list; the compiler embeds the files it names. No path of this machine stands in it, so
+/// that a moved checkout builds without a clean.
 fn entry(vendor: &Path, model: &Path) -> String {
-    let codec = model.join("codec.js");
-    let script = if codec.is_file() { format!("Some(include_str!({codec:?}))") } else { "None".to_owned() };
-    format!(
-        "Folder {{ id: {:?}, description: include_str!({:?}), script: {script}, examples: include_str!({:?}) }},\n",
-        format!("{}/{}", name(vendor), name(model)),
-        model.join("device.toml"),
-        model.join("examples.json"),
-    )
+    let id = format!("{}/{}", name(vendor), name(model));
+    let embedded =
+        |file: &str| format!("include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/devices/{id}/{file}\"))");
+    let script = match model.join("codec.js").is_file() {
+        true => format!("Some({})", embedded("codec.js")),
+        false => "None".to_owned(),
+    };
+    let (description, examples) = (embedded("device.toml"), embedded("examples.json"));
+    format!("Folder {{ id: {id:?}, description: {description}, script: {script}, examples: {examples} }},\n")
 }
 
 fn folders(under: &Path) -> io::Result<Vec<PathBuf>> {

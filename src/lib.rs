@@ -1,5 +1,5 @@
 //! x
-#![allow(dead_code, unused)]
+
 pub mod app;
 pub mod cli;
 pub mod codecs;

@@ -1,7 +1,8 @@
 //! The one place that writes to people: data to standard output, talk to standard error.
 
-use std::error::Error;
 use std::io::{self, BufRead, IsTerminal, Write};
+
+use crate::telemetry::with_causes;
 
 /// What a command reads from and writes to.
 pub struct Terminal {
@@ -78,19 +79,4 @@ impl Terminal {
         let read = self.input.read_line(&mut line)?;
         Ok((read > 0).then(|| line.trim().to_owned()))
     }
-}
-
-/// An error and all its causes in one line.
-pub fn with_causes(error: &dyn Error) -> String {
-    let mut told = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        // Some errors repeat their cause in their own text.
-        if !told.contains(&text) {
-            told = format!("{told}: {text}");
-        }
-        next = cause.source();
-    }
-    told
 }

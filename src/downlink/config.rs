@@ -15,12 +15,16 @@ pub struct DownlinkConfig {
     pub per_device: usize,
     /// Open downlinks of all devices; more are refused. 1 to 1,000,000.
     pub total: usize,
+    /// Whether `…/set` asks the device to acknowledge. Costs no extra frame: the answer rides on its next uplink.
+    pub confirm_set: bool,
+    /// Transmissions of such a command at most. 1 to 32; The Things Network's fair use allows 10 downlinks a day.
+    pub set_attempts: u8,
 }
 
 impl Default for DownlinkConfig {
     fn default() -> Self {
         let Limits { in_network, per_device, total } = Limits::default();
-        Self { in_network, per_device, total }
+        Self { in_network, per_device, total, confirm_set: true, set_attempts: 3 }
     }
 }
 

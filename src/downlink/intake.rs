@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
+use super::DownlinkConfig;
 use super::accept;
 use super::encode::{Encoder, encode};
 use super::queue::Event;
@@ -34,6 +35,7 @@ pub struct Desk {
     /// The one application, if there is only one.
     pub only: Option<ApplicationName>,
     pub now: Clock,
+    pub config: DownlinkConfig,
 }
 
 /// The time, as this flow sees it.
@@ -94,12 +96,27 @@ impl Desk {
         let (key, verb) = self.resolve(command)?;
         let refuse = |refusal| Refused { addressee: Addressee::Device(key.clone()), id: None, refusal };
         Ok(match accept::parse(verb, &command.payload).map_err(refuse)? {
-            Command::Set(fields) => Prepared::Push(self.encode(&key, vec![plain(fields)]).await?),
+            Command::Set(fields) => Prepared::Push(self.encode(&key, vec![self.plain(fields)]).await?),
             Command::Push(requests) => Prepared::Push(self.encode(&key, requests).await?),
             Command::Replace(requests) => Prepared::Replace(key.clone(), self.encode(&key, requests).await?),
             Command::Cancel(id) => Prepared::Cancel(key, id),
             Command::Clear => Prepared::Clear(key),
         })
+    }
+
+    /// `…/set` says no more than the fields: everything else is as the codec and the configuration have it.
+    fn plain(&self, fields: Box<RawValue>) -> DownlinkRequest {
+        DownlinkRequest {
+            id: None,
+            f_port: None,
+            payload: Payload::Fields(fields),
+            confirmed: self.config.confirm_set,
+            priority: Priority::default(),
+            attempts: self.config.confirm_set.then_some(self.config.set_attempts),
+            expires_in: None,
+            not_before: None,
+            supersedes: None,
+        }
     }
 
     fn resolve<'a>(&self, command: &'a HomeCommand) -> Result<(DeviceKey, &'a Verb), Refused> {
@@ -140,21 +157,6 @@ impl Prepared {
             Self::Push(downlinks) | Self::Replace(_, downlinks) => downlinks,
             Self::Cancel(..) | Self::Clear(_) | Self::Refused(_) => &[],
         }
-    }
-}
-
-/// `…/set` says no more than the fields: everything else is as the codec and the defaults have it.
-fn plain(fields: Box<RawValue>) -> DownlinkRequest {
-    DownlinkRequest {
-        id: None,
-        f_port: None,
-        payload: Payload::Fields(fields),
-        confirmed: false,
-        priority: Priority::default(),
-        attempts: None,
-        expires_in: None,
-        not_before: None,
-        supersedes: None,
     }
 }
 

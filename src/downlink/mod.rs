@@ -82,7 +82,7 @@ impl Downlinks {
         let queue = OpenDownlinks(Arc::new(Mutex::new(Machine::new(config.limits()))));
         let mut applications = servers.keys();
         let only = applications.next().filter(|_| servers.len() == 1).cloned();
-        let desk = Desk { directory: directory.clone(), encoder, only, now: now.clone() };
+        let desk = Desk { directory: directory.clone(), encoder, only, now: now.clone(), config };
         let intake = Intake::new(commands, desk);
         let dispatcher = Dispatcher::new(servers);
         (Self { intake, tracked, home, directory, queue: queue.clone(), dispatcher, now }, queue)

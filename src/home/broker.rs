@@ -15,8 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{HomeCommand, HomeRequest, Route, Topics};
 use crate::mqtt::{Backoff, Connection, Endpoint, Event, Inbound, Kind, Lost, Message, Outbox, Sender};
-use crate::network::with_causes;
-use crate::telemetry::{Count, Counters, Notice, Notices};
+use crate::telemetry::{Count, Counters, Notice, Notices, with_causes};
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);

@@ -1,10 +1,12 @@
 //! What a network server tells besides uplinks.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{DeviceKey, DownlinkId, EndDeviceIds, Uplink};
+use super::{DeviceKey, DownlinkId, EndDeviceIds, Uplink, VersionIds};
 
 /// One message of a network server, parsed.
 #[derive(Debug)]
@@ -61,6 +63,15 @@ pub struct Failure {
     pub name: String,
     /// A sentence for people.
     pub message: String,
+}
+
+/// A device as the network's registry lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisteredDevice {
+    pub key: DeviceKey,
+    pub ids: EndDeviceIds,
+    pub attributes: BTreeMap<String, String>,
+    pub version_ids: Option<VersionIds>,
 }
 
 /// A position that the network or one of its services solved.

@@ -11,6 +11,8 @@ pub use downlink::{
     Command, DownlinkId, DownlinkRequest, FPort, InvalidDownlink, MAX_PAYLOAD, Payload, Priority, QueuedDownlink,
     State, Step,
 };
-pub use event::{DownlinkEvent, DownlinkHappening, Failure, Join, Location, NetworkMessage, ServiceData};
+pub use event::{
+    DownlinkEvent, DownlinkHappening, Failure, Join, Location, NetworkMessage, RegisteredDevice, ServiceData,
+};
 pub use ids::{ApplicationName, DeviceId, DeviceKey, HomeName, InvalidName, ttn_id};
 pub use uplink::{DataRate, EndDeviceIds, Gateway, Radio, Uplink, VersionIds};

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::model::{ApplicationName, DeviceId, DownlinkId, Failure, NetworkMessage, QueuedDownlink};
 
-pub use sorting::{Arrival, Sorting, Tracked, with_causes};
+pub use sorting::{Arrival, Sorting, Tracked};
 
 /// One application at a network server: what the two flows may ask of it.
 ///

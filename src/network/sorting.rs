@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::{NetworkServer, RawMessage};
-use crate::model::{DeviceKey, DownlinkEvent, Join, Location, NetworkMessage, ServiceData, Uplink};
-use crate::telemetry::{Count, Counters, Notice, Notices};
+use crate::model::{DeviceKey, DownlinkEvent, Join, Location, NetworkMessage, RegisteredDevice, ServiceData, Uplink};
+use crate::telemetry::{Count, Counters, Notice, Notices, with_causes};
 
 /// What the uplink flow gets, in the order in which the network told it.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub enum Arrival {
     Join(Join),
     Location(Location),
     Service(ServiceData),
+    /// A device that the network's registry lists; it may never have sent.
+    Registered(Box<RegisteredDevice>),
 }
 
 /// What the downlink flow gets.
@@ -84,10 +86,4 @@ impl Sorting {
     async fn alive(&self, key: &DeviceKey) {
         self.tracked.send(Tracked::Alive { key: key.clone() }).await.ok();
     }
-}
-
-/// An error and what caused it, in one line.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }

@@ -1,11 +1,13 @@
 //! What the bridge says about itself: logs, counters, notices, the service manager.
 
+mod causes;
 mod counters;
 mod log;
 mod notice;
 mod process;
 mod systemd;
 
+pub use causes::with_causes;
 pub use counters::{Count, Counters, Snapshot};
 pub use log::start as start_log;
 pub use notice::{Notice, Notices};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::value::RawValue;
 
 use crate::codecs::{Chosen, Codecs, Crossed, Fault, Wishes};
-use crate::model::{CodecChoice, Directory, Uplink};
+use crate::model::{Directory, RegisteredDevice, Uplink};
 use crate::telemetry::{Count, Counters};
 
 /// What is known of an uplink's content.
@@ -35,6 +35,12 @@ impl Decode {
     /// Uplinks sent to a codec and not yet back.
     pub fn under_way(&self) -> usize {
         self.under_way
+    }
+
+    /// Settles the codec of a device from the registry, so that a command can be encoded before its first uplink.
+    pub fn prepare(&self, device: &RegisteredDevice) {
+        let wishes = Wishes { attributes: Some(&device.attributes), version_ids: device.version_ids.as_ref() };
+        self.codecs.choose(&device.key, &wishes);
     }
 
     /// Sends an uplink on its way, or gives it back at once if no codec of ours is needed.

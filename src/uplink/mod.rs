@@ -59,6 +59,9 @@ impl Uplinks {
     }
 
     async fn enter(&mut self, arrival: Arrival) {
+        if let Arrival::Registered(device) = &arrival {
+            self.decode.prepare(device);
+        }
         let Some((uplink, name)) = self.receive.take(arrival).await else { return };
         match self.record.note(&uplink) {
             Memory::Duplicate => return self.counters.count(Count::Duplicate),

@@ -1,12 +1,12 @@
 //! The first step: which device is it, and what is it called at home?
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 
 use crate::home::Home;
-use crate::model::{ApplicationName, DeviceKey, Directory, HomeName, Join, Location, ServiceData, Uplink};
+use crate::model::{Device, DeviceKey, Directory, HomeName, Join, Location, RegisteredDevice, ServiceData, Uplink};
 use crate::network::Arrival;
 use crate::telemetry::{Notice, Notices};
 
@@ -33,17 +33,18 @@ impl Receive {
             Arrival::Join(join) => self.join(join).await,
             Arrival::Location(location) => self.location(location).await,
             Arrival::Service(data) => self.service(data).await,
+            Arrival::Registered(device) => self.register(&device),
         }
         None
     }
 
     /// The home name of a device that has been met.
     pub fn name_of(&self, key: &DeviceKey) -> HomeName {
-        self.introduce(key, None)
+        self.introduce(key, &BTreeMap::new())
     }
 
     fn meet(&self, uplink: &Uplink) -> HomeName {
-        let name = self.introduce(&uplink.key, uplink.attributes.get(NAME_ATTRIBUTE).map(String::as_str));
+        let name = self.introduce(&uplink.key, &uplink.attributes);
         let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(device) = directory.find_mut(&uplink.key) {
             device.last_seen = device.last_seen.max(Some(uplink.at));
@@ -57,53 +58,77 @@ impl Receive {
         name
     }
 
-    /// The device's name; a device nobody has met gets one: its attribute's if that is a name, else its id.
-    fn introduce(&self, key: &DeviceKey, attribute: Option<&str>) -> HomeName {
+    /// Makes a device known by its name, so that it can be commanded before it ever sent.
+    fn register(&self, registered: &RegisteredDevice) {
+        let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        if directory.find(&registered.key).is_none() {
+            let device = self.add(&mut directory, &registered.key, &registered.attributes);
+            device.ids.clone_from(&registered.ids);
+            device.version_ids.clone_from(&registered.version_ids);
+        }
+    }
+
+    /// The device's name. A device nobody has met gets one, and is told of.
+    fn introduce(&self, key: &DeviceKey, attributes: &BTreeMap<String, String>) -> HomeName {
         let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(device) = directory.find(key) {
             return device.name.clone();
         }
-        let wanted = attribute.and_then(|name| HomeName::parse(name).ok()).unwrap_or_else(|| name_from_id(key));
-        let (device, taken) = directory.add(key.clone(), wanted);
-        let name = device.name.clone();
-        if let Some(taken) = taken {
-            self.notices.tell(Notice::NameTaken {
-                wanted: taken.name,
-                device: name.clone(),
-                key: key.to_string(),
-                holder: taken.holder.to_string(),
-            });
-        }
+        let name = self.add(&mut directory, key, attributes).name.clone();
         self.notices.tell(Notice::DeviceSeenFirst {
             device: name.clone(),
             application: key.application.clone(),
             device_id: key.device.to_string(),
         });
-        self.devices_changed.notify_one();
         name
     }
 
+    fn add<'a>(
+        &self,
+        directory: &'a mut Directory,
+        key: &DeviceKey,
+        attributes: &BTreeMap<String, String>,
+    ) -> &'a mut Device {
+        let (device, taken) = directory.add(key.clone(), wanted_name(key, attributes));
+        if let Some(taken) = taken {
+            self.notices.tell(Notice::NameTaken {
+                wanted: taken.name,
+                device: device.name.clone(),
+                key: key.to_string(),
+                holder: taken.holder.to_string(),
+            });
+        }
+        self.devices_changed.notify_one();
+        device
+    }
+
     async fn join(&self, join: Join) {
-        let name = self.introduce(&join.key, None);
+        let name = self.introduce(&join.key, &BTreeMap::new());
         let body = json!({ "at": join.at, "dev_addr": join.ids.dev_addr, "session_key_id": join.session_key_id });
         self.home.event(&name, "join", &body).await;
     }
 
     async fn location(&self, location: Location) {
-        let name = self.introduce(&location.key, None);
+        let name = self.introduce(&location.key, &BTreeMap::new());
         let body = json!({ "at": location.at, "service": location.service, "location": location.location });
         self.home.event(&name, "location", &body).await;
     }
 
     async fn service(&self, data: ServiceData) {
-        let name = self.introduce(&data.key, None);
+        let name = self.introduce(&data.key, &BTreeMap::new());
         let body = json!({ "at": data.at, "service": data.service, "data": data.data });
         self.home.event(&name, "service", &body).await;
     }
 }
 
+/// Its attribute's if that is a name, else its id.
+fn wanted_name(key: &DeviceKey, attributes: &BTreeMap<String, String>) -> HomeName {
+    let attribute = attributes.get(NAME_ATTRIBUTE).and_then(|name| HomeName::parse(name).ok());
+    attribute.unwrap_or_else(|| name_from_id(key))
+}
+
 /// A device id is always a clean topic level; only one called `bridge` collides with the bridge's own topics.
-pub fn name_from_id(key: &DeviceKey) -> HomeName {
+fn name_from_id(key: &DeviceKey) -> HomeName {
     HomeName::parse(key.device.as_str())
         .or_else(|_| HomeName::parse(&format!("device-{}", key.device)))
         .expect("a device id is one clean level")

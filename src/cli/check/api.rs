@@ -5,11 +5,11 @@ use url::Url;
 
 use super::Limits;
 use super::finding::Legs;
-use crate::cli::terminal::with_causes;
 use crate::config::ApplicationConfig;
 use crate::mqtt::tls::Tls;
 use crate::network::ttn::Endpoints;
 use crate::network::ttn::rights::{self, KeyInfo, READ, RightsError, WRITE};
+use crate::telemetry::with_causes;
 
 const LEGS: [&str; 5] = ["api", "key", "read right", "write right", "cluster"];
 

@@ -6,9 +6,9 @@ use tokio::time::timeout;
 use super::Limits;
 use super::finding::Legs;
 use super::reach;
-use crate::cli::terminal::with_causes;
 use crate::mqtt::tls::Tls;
 use crate::mqtt::{Address, ConnectError, Connection, Endpoint, Event, Kind, Message};
+use crate::telemetry::with_causes;
 
 /// Publishes under way at once: a check has one.
 const WINDOW: u16 = 1;

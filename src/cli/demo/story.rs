@@ -74,7 +74,9 @@ impl Story {
     pub async fn run(&mut self, terminal: &mut Terminal) -> io::Result<()> {
         let mut connection = Connection::open(&self.endpoint()).await.map_err(io::Error::other)?;
         let sender = connection.sender();
-        sender.subscribe(&[format!("{BASE}/+/uplink"), format!("{BASE}/+/downlink/state")]).map_err(io::Error::other)?;
+        sender
+            .subscribe(&[format!("{BASE}/+/uplink"), format!("{BASE}/+/downlink/state")])
+            .map_err(io::Error::other)?;
         loop {
             let event = pin!(connection.next()).await.map_err(io::Error::other)?;
             let Event::Message(message) = event else { continue };

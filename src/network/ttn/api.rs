@@ -79,7 +79,7 @@ pub struct RateLimit {
 
 /// A device as it is registered at the Identity Server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegisteredDevice {
+pub struct ListedDevice {
     pub id: DeviceId,
     pub name: Option<String>,
     pub attributes: BTreeMap<String, String>,
@@ -127,7 +127,7 @@ impl Api {
     }
 
     /// Every registered device. One whose id is malformed is left out: nothing could be asked about it.
-    pub async fn devices(&self) -> Result<Vec<RegisteredDevice>, ApiError> {
+    pub async fn devices(&self) -> Result<Vec<ListedDevice>, ApiError> {
         let mut all = Vec::new();
         for page in 1..=PAGES {
             let mut url = self.identity_url(&["devices"])?;
@@ -185,19 +185,6 @@ impl Api {
     }
 }
 
-impl ApiError {
-    /// All of it in one line: what `#[source]` would hide from people.
-    pub fn in_full(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        text
-    }
-}
-
 impl RateLimit {
     fn read(headers: &HeaderMap) -> Self {
         Self {
@@ -212,11 +199,11 @@ impl RateLimit {
 #[derive(Deserialize)]
 struct DevicePage {
     #[serde(default)]
-    end_devices: Vec<ListedDevice>,
+    end_devices: Vec<DeviceJson>,
 }
 
 #[derive(Deserialize)]
-struct ListedDevice {
+struct DeviceJson {
     ids: ListedIds,
     name: Option<String>,
     #[serde(default)]
@@ -306,7 +293,7 @@ fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
-fn registered(listed: ListedDevice) -> Option<RegisteredDevice> {
+fn registered(listed: DeviceJson) -> Option<ListedDevice> {
     let ListedIds { device_id, dev_eui, join_eui, dev_addr } = listed.ids;
     let id = DeviceId::parse(&device_id)
         .inspect_err(|error| tracing::warn!(%error, "A registered device has a malformed id."))
@@ -319,5 +306,5 @@ fn registered(listed: ListedDevice) -> Option<RegisteredDevice> {
         band_id: listed.band_id,
     });
     let ids = EndDeviceIds { dev_eui, join_eui, dev_addr };
-    Some(RegisteredDevice { id, name: listed.name, attributes: listed.attributes, version_ids, ids })
+    Some(ListedDevice { id, name: listed.name, attributes: listed.attributes, version_ids, ids })
 }

@@ -11,6 +11,7 @@ use super::api::{Api, ApiError, Refusal};
 use super::messages::{CORRELATION_PREFIX, our_id};
 use crate::model::{DeviceId, DownlinkId, Failure, Priority, QueuedDownlink};
 use crate::network::PushError;
+use crate::telemetry::with_causes;
 
 /// The wait when the API says too many but not how long.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -135,7 +136,7 @@ fn push_error(error: ApiError) -> PushError {
     match error {
         ApiError::Refused(refusal) => refused(*refusal),
         ApiError::NotConfigured => PushError::Refused(Failure { name: "no_api".into(), message: error.to_string() }),
-        error => PushError::Unknown(error.in_full()),
+        error => PushError::Unknown(with_causes(&error)),
     }
 }
 

@@ -71,8 +71,15 @@ pub fn parts(
         window: WINDOW,
         will: None,
     };
+    let registry = Registry {
+        application: name.clone(),
+        api: api.clone(),
+        health: health.clone(),
+        arrivals,
+        notices: notices.clone(),
+    };
     let stream =
         Stream { application: name.clone(), endpoint, filters: topics.filters(), raw, health: health.clone(), notices };
     let server = Ttn { name, topics, health, downlinks: api.map(Downlinks::new) };
-    Ok(Parts { server: Arc::new(server), stream, registry: Registry })
+    Ok(Parts { server: Arc::new(server), stream, registry })
 }

@@ -1,7 +1,134 @@
-//! TEMPORARY
-pub struct Registry;
+//! What the HTTP API says of an application: what the key may do, and which devices there are.
+//!
+//! Uplinks flow without any of it. What is missing is said once, shown on `bridge/info`, and looked for again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::api::{Api, ApiError, ListedDevice};
+use super::health::Health;
+use super::rights::{self, DEVICES, READ, WRITE};
+use crate::model::{ApplicationName, DeviceKey, RegisteredDevice};
+use crate::mqtt::Backoff;
+use crate::network::Arrival;
+use crate::telemetry::{Notice, Notices, with_causes};
+
+/// Between two looks while the API is out of reach.
+const FIRST_WAIT: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// Between two looks otherwise: new devices and a changed key are noticed.
+const REGULAR: Duration = Duration::from_secs(3600);
+
+/// What a right is for, and what its lack means.
+const NEEDED: [(&str, &str, &str); 3] = [
+    (READ, "the key may not read traffic: no uplink will come", "add the right to read application traffic to the key"),
+    (
+        WRITE,
+        "the key may not write downlinks: commands will fail",
+        "add the right to write downlink traffic to the key",
+    ),
+    (
+        DEVICES,
+        "the key may not list devices: names and codecs from attributes are known only once a device sends",
+        "add the right to view devices to the key",
+    ),
+];
+const API: &str = "api";
+const KEYS: &str = "console → application → API keys";
+
+/// Looks at one application's registry for as long as the bridge runs.
+pub struct Registry {
+    pub application: ApplicationName,
+    /// `None` for a plain broker that only carries the topics.
+    pub api: Option<Api>,
+    pub health: Arc<Health>,
+    pub arrivals: mpsc::Sender<Arrival>,
+    pub notices: Notices,
+}
+
 impl Registry {
-    pub async fn run(self, stop: tokio_util::sync::CancellationToken) {
-        stop.cancelled().await
+    pub async fn run(self, stop: CancellationToken) {
+        let looking = async {
+            match &self.api {
+                Some(api) => self.look_again_and_again(api).await,
+                None => {
+                    self.health.degrade(API, "no `api_url`: commands cannot be sent");
+                    std::future::pending().await
+                }
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = looking => {}
+        }
+    }
+
+    async fn look_again_and_again(&self, api: &Api) {
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        loop {
+            let wait = match self.look(api).await {
+                Ok(()) => {
+                    self.health.restore(API);
+                    backoff.reset();
+                    REGULAR
+                }
+                Err(error) => {
+                    let what = format!(
+                        "the HTTP API does not answer as it should, commands may fail: {}",
+                        with_causes(&error)
+                    );
+                    self.degrade(API, &what, hint(&error));
+                    backoff.next_wait()
+                }
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn look(&self, api: &Api) -> Result<(), ApiError> {
+        let held = api.rights().await?;
+        for (right, lack, mend) in NEEDED {
+            match rights::includes(&held, right) {
+                true => self.health.restore(right),
+                false => self.degrade(right, lack, &format!("{mend} ({KEYS})")),
+            }
+        }
+        if rights::includes(&held, DEVICES) {
+            for device in api.devices().await? {
+                // Fails only when the uplink flow is gone: the process is past its drain.
+                self.arrivals.send(Arrival::Registered(Box::new(self.registered(device)))).await.ok();
+            }
+        }
+        Ok(())
+    }
+
+    fn registered(&self, device: ListedDevice) -> RegisteredDevice {
+        RegisteredDevice {
+            key: DeviceKey::new(&self.application, device.id),
+            ids: device.ids,
+            attributes: device.attributes,
+            version_ids: device.version_ids,
+        }
+    }
+
+    /// Says it once, not at every look.
+    fn degrade(&self, about: &'static str, what: &str, hint: &str) {
+        if self.health.degrade(about, what) {
+            let application = self.application.clone();
+            self.notices.tell(Notice::Degraded { application, what: what.into(), hint: hint.into() });
+        }
+    }
+}
+
+fn hint(error: &ApiError) -> &'static str {
+    match error {
+        ApiError::Refused(refusal) if matches!(refusal.status, 400 | 401 | 403) => {
+            "is the API key complete, of this application and not expired? `ttn-ferry check --connect` tells"
+        }
+        ApiError::NoAnswer(_) => "uplinks go on; the bridge keeps trying. Is `api_url` or `cluster` right?",
+        _ => "uplinks go on; the bridge keeps trying",
     }
 }

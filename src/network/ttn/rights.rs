@@ -16,6 +16,8 @@ use crate::mqtt::tls::Tls;
 pub const READ: &str = "RIGHT_APPLICATION_TRAFFIC_READ";
 /// Downlinks.
 pub const WRITE: &str = "RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE";
+/// The list of devices.
+pub const DEVICES: &str = "RIGHT_APPLICATION_DEVICES_READ";
 /// Rights that hold all others.
 const ALL: [&str; 2] = ["RIGHT_APPLICATION_ALL", "RIGHT_ALL"];
 /// The largest answer read, in bytes: a list of rights has about 2000.

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::health::Health;
 use crate::model::ApplicationName;
 use crate::mqtt::{Backoff, Connection, Endpoint, Event, Inbound};
-use crate::network::{RawMessage, with_causes};
-use crate::telemetry::{Notice, Notices};
+use crate::network::RawMessage;
+use crate::telemetry::{Notice, Notices, with_causes};
 
 /// Waits between connections: TTN limits how often an address may connect.
 const FIRST_WAIT: Duration = Duration::from_secs(1);

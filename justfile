@@ -1,0 +1,36 @@
+# `just` lists these; each is one line, so that nobody needs just to run them.
+
+_default:
+    @just --list
+
+# Everything that continuous integration checks
+ci:
+    .ci/run
+
+# All tests; arguments go on to `cargo test`
+test *arguments:
+    scripts/test {{arguments}}
+
+# Clippy, with the bans of clippy.toml
+lint:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Format everything
+fmt:
+    cargo fmt --all
+
+# The documentation of the code, private items included
+doc:
+    cargo doc --workspace --no-deps --document-private-items --open
+
+# The whole bridge in one process
+demo *arguments:
+    cargo run --release --locked -- demo {{arguments}}
+
+# How fast codecs are
+bench:
+    cargo bench --locked -p payload-codecs
+
+# Known vulnerabilities among the dependencies; needs cargo-deny and the network
+audit:
+    cargo deny --locked check advisories
