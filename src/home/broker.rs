@@ -164,11 +164,7 @@ impl Broker {
     fn handle(&mut self, event: Event, stop: &CancellationToken) {
         match event {
             Event::Written(packet) => self.outbox.written(packet),
-            Event::Acked(packet) => {
-                if self.outbox.acked(packet).is_some() {
-                    self.wiring.counters.count(Count::Delivered);
-                }
-            }
+            Event::Acked(packet) if self.outbox.acked(packet).is_some() => self.wiring.counters.count(Count::Delivered),
             Event::Message(message) if !stop.is_cancelled() => self.take_command(&message),
             Event::Subscribed(granted) if !granted.iter().all(|granted| *granted) => {
                 tracing::error!(broker = %self.endpoint.address, "Home broker refused a subscription: commands will not arrive.");

@@ -16,15 +16,29 @@ fn sent() -> DownlinkHappening {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_set_is_accepted_queued_and_sent() {
+async fn a_set_is_accepted_queued_sent_and_acknowledged() {
     let mut flow = start([]);
     flow.send("ttn/lamp/set", r#"{"led":true}"#).await;
     let (id, state, _) = flow.step().await;
     assert_eq!(state, "accepted");
     flow.expect(&id, &["queued"]).await;
     let pushed = flow.server.pushed.lock().unwrap()[0].clone();
-    assert_eq!((pushed.payload, pushed.f_port.value(), pushed.confirmed), (vec![1], 2, false));
+    assert_eq!((pushed.payload, pushed.f_port.value()), (vec![1], 2));
+    assert_eq!((pushed.confirmed, pushed.attempts), (true, Some(3)));
     assert_eq!((flow.queue.count(), flow.queue.of(&lamp())[0].id.to_string()), (1, id.clone()));
+    flow.report(Some(DownlinkId::parse(&id).unwrap()), sent()).await;
+    flow.report(Some(DownlinkId::parse(&id).unwrap()), DownlinkHappening::Acked).await;
+    flow.expect(&id, &["sent", "acked"]).await;
+    assert_eq!(flow.queue.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_that_need_not_be_confirmed_ends_when_it_is_sent() {
+    let mut flow = start_with([], DownlinkConfig { confirm_set: false, ..DownlinkConfig::default() });
+    flow.send("ttn/lamp/set", r#"{"led":true}"#).await;
+    let (id, _, _) = flow.step().await;
+    flow.expect(&id, &["queued"]).await;
+    assert!(!flow.server.pushed.lock().unwrap()[0].confirmed);
     flow.report(Some(DownlinkId::parse(&id).unwrap()), sent()).await;
     flow.expect(&id, &["sent"]).await;
     assert_eq!(flow.queue.count(), 0);

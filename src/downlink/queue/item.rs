@@ -95,10 +95,6 @@ impl Item {
         matches!(self.place, Place::Waiting)
     }
 
-    pub fn unsure(&self) -> bool {
-        matches!(self.place, Place::Unsure(_))
-    }
-
     /// Whether it takes, or may take, a place in the network's queue.
     pub fn in_network(&self) -> bool {
         matches!(self.place, Place::Pushing | Place::Unsure(_) | Place::Network { .. } | Place::Withdrawn(_))
