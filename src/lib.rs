@@ -1,4 +1,28 @@
-//! x
+//! ttn-ferry carries messages between The Things Network and a home MQTT broker, both ways.
+//!
+//! ```text
+//!   network/                        uplink/                         home/
+//! ┌──────────┐   receive → record → decode → publish         ┌──────────────┐
+//! │   ttn    │ ────────────────────────────────────────────▶ │ home broker  │
+//! │          │ ◀──────────────────────────────────────────── │              │
+//! └──────────┘   dispatch ← queue ← encode ← accept          └──────────────┘
+//!                                 downlink/
+//! ```
+//!
+//! Sides talk protocols, flows make decisions, codecs translate. Imports go downwards only:
+//! `cli → app → control → uplink, downlink → network, home, codecs → mqtt, telemetry → model`. The two sides never see
+//! each other, nor a flow; the flows see [`network::NetworkServer`], never [`network::ttn`].
+//!
+//! | to learn about | open |
+//! |---|---|
+//! | how everything is wired, and how it stops | [`app`], [`shutdown`] |
+//! | the road of an uplink, step by step | [`uplink`] |
+//! | the life of a downlink | [`downlink`], its decisions in [`downlink::queue`] |
+//! | what The Things Stack says and hears | [`network::ttn`] |
+//! | the topics at home | [`home::Topics`] |
+//! | why a message cannot get lost on the way to the broker | [`mqtt::Outbox`] |
+//! | which codec a device gets, and how strangers' code is held in check | [`codecs`] |
+//! | what the user writes | [`config`] |
 
 pub mod app;
 pub mod cli;

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::app::BuildError;
 use crate::config::{ConfigError, Environment, Process, default_path};
 pub use terminal::Terminal;
 
@@ -97,7 +98,7 @@ fn usage(error: &clap::Error) -> Exit {
 fn exit_of(error: &anyhow::Error) -> Exit {
     match error.downcast_ref::<init::InitError>() {
         Some(error) => error.exit(),
-        None if error.is::<ConfigError>() => Exit::Configuration,
+        None if error.is::<ConfigError>() || error.is::<BuildError>() => Exit::Configuration,
         None => Exit::Failure,
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use payload_codecs::Limits;
 use serde::Deserialize;
 
 /// Where codecs are looked for and how they are held in check.
@@ -18,6 +19,13 @@ pub struct CodecsConfig {
     pub memory_limit: usize,
     /// Threads that run codecs. 0: one for each processor, 4 at most.
     pub threads: usize,
+}
+
+impl CodecsConfig {
+    /// What one call of a codec may use.
+    pub fn limits(&self) -> Limits {
+        Limits { time: self.time_limit, memory: self.memory_limit, ..Limits::default() }
+    }
 }
 
 impl Default for CodecsConfig {

@@ -136,7 +136,7 @@ impl Finder {
 
     /// A path is taken as it is; a plain name is looked up in the folder, as a file or as a folder of its own.
     fn path_of(&self, name: &str) -> Option<PathBuf> {
-        if name.starts_with('/') || name.starts_with('.') || name.ends_with(".js") && Path::new(name).is_file() {
+        if name.starts_with('/') {
             return Some(PathBuf::from(name));
         }
         let folder = self.folder.as_ref().filter(|_| is_plain(name))?;

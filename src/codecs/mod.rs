@@ -144,6 +144,13 @@ impl Fault {
     }
 }
 
+impl Codec {
+    /// Loads it on this thread, only to see whether it does.
+    pub fn try_load(&self, config: &CodecsConfig) -> Result<(), CodecError> {
+        payload_codecs::load(&self.source, &config.limits()).map(drop)
+    }
+}
+
 impl Chosen {
     /// For people.
     pub fn describe(&self) -> CodecChoice {

@@ -47,7 +47,7 @@ struct Staffed {
 
 impl Pool {
     pub fn start(config: &CodecsConfig, crossed: mpsc::Sender<Crossed>) -> io::Result<Self> {
-        let limits = Limits { time: config.time_limit, memory: config.memory_limit, ..Limits::default() };
+        let limits = config.limits();
         let count = match config.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS),
             count => count,

@@ -114,6 +114,11 @@ impl Config {
         for path in applications.chain(others).flatten() {
             *path = folder.join(&*path);
         }
+        let codecs =
+            self.application.iter_mut().map(|a| &mut a.codec).chain(self.device.iter_mut().map(|d| &mut d.codec));
+        for codec in codecs.flatten().filter(|codec| codec.starts_with('.')) {
+            *codec = folder.join(&*codec).to_string_lossy().into_owned();
+        }
     }
 }
 

@@ -1,8 +1,7 @@
 //! The home side: what the home broker sees, and what it asks for.
 //!
 //! - [`topics`]: the names of everything; [`state`]: the merged state of each device.
-//! - [`broker`]: the task that owns the connection and the outbox.
-//! - [`presence`]: what is published at birth and on the last day.
+//! - [`broker`]: the task that owns the connection and the outbox, and says `online` and `offline`.
 //!
 //! [`Home`] is the handle the flows publish through.
 
@@ -17,7 +16,7 @@ use bytes::Bytes;
 pub use broker::{Broker, OFFLINE, Wiring};
 pub use config::{DeviceConfig, HomeConfig};
 pub use publish::Home;
-pub use state::States;
+pub use state::{HOLD, States};
 pub use topics::{Candidate, Route, Topics, Verb};
 
 /// A command as it arrived at home: never a retained one, those are ignored at the door.

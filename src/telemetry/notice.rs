@@ -48,10 +48,6 @@ pub enum Notice {
     HomeBacklogDropped {
         count: u64,
     },
-    /// A command for a device nobody knows.
-    UnknownDevice {
-        name: String,
-    },
     DeviceFrameGap {
         device: HomeName,
         missing: u32,
@@ -96,7 +92,6 @@ impl Notice {
             Self::HomeBacklogDropped { count } => {
                 tracing::error!(count, "Messages given up: too many waited for the home broker.");
             }
-            Self::UnknownDevice { name } => tracing::warn!(name, "Command for an unknown device."),
             Self::DeviceFrameGap { device, missing } => {
                 tracing::warn!(%device, missing, "Frames of a device are missing.")
             }

@@ -15,8 +15,10 @@ mod receive;
 mod record;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::codecs::Crossed;
+use crate::home;
 use crate::network::Arrival;
 use crate::telemetry::{Count, Counters};
 
@@ -45,6 +47,7 @@ impl Uplinks {
         loop {
             tokio::select! {
                 biased;
+                () = self.publish.state_due() => self.states_due(Instant::now()).await,
                 Some(crossed) = self.crossed.recv(), if self.decode.under_way() > 0 => self.leave(crossed).await,
                 arrival = self.arrivals.recv(), if self.decode.under_way() < MOST_IN_DECODING => match arrival {
                     Some(arrival) => self.enter(arrival).await,
@@ -55,6 +58,14 @@ impl Uplinks {
         while self.decode.under_way() > 0 {
             let Some(crossed) = self.crossed.recv().await else { return };
             self.leave(crossed).await;
+        }
+        self.states_due(Instant::now() + home::HOLD).await;
+    }
+
+    async fn states_due(&mut self, now: Instant) {
+        while let Some((key, state)) = self.publish.take_due(now) {
+            let name = self.receive.name_of(&key);
+            self.publish.state(&name, state).await;
         }
     }
 

@@ -1,13 +1,15 @@
 //! The last step: one message per uplink, the device's new state, and what went wrong on the way.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::decode::Reading;
 use crate::home::{Home, States};
-use crate::model::{ApplicationName, DeviceId, EndDeviceIds, HomeName, Radio, Uplink};
+use crate::model::{ApplicationName, DeviceId, DeviceKey, EndDeviceIds, HomeName, Radio, Uplink};
 
 /// Publishes what the other steps made.
 pub struct Publish {
@@ -72,9 +74,26 @@ impl Publish {
         if let Some(error) = &error {
             self.codec_error(uplink, name, &reading, &payload_hex, error).await;
         }
-        if let Some(state) = self.states.merge(uplink, reading.fields.as_deref()) {
+        if let Some(state) = self.states.merge(uplink, reading.fields.as_deref(), Instant::now()) {
             self.home.state(name, state).await;
         }
+    }
+
+    /// Resolves when a held-back state may go; never while none is.
+    pub async fn state_due(&self) {
+        match self.states.next_due() {
+            Some(due) => tokio::time::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The next held-back state that may go by `now`.
+    pub fn take_due(&mut self, now: Instant) -> Option<(DeviceKey, Bytes)> {
+        self.states.take_due(now)
+    }
+
+    pub async fn state(&self, name: &HomeName, state: Bytes) {
+        self.home.state(name, state).await;
     }
 
     /// Frames of this session that never came: their counters end just before this uplink's.
@@ -99,7 +118,7 @@ impl Publish {
     }
 }
 
-fn body(uplink: &Uplink, name: &HomeName, reading: &Reading, payload_hex: &str, error: Option<&str>) -> bytes::Bytes {
+fn body(uplink: &Uplink, name: &HomeName, reading: &Reading, payload_hex: &str, error: Option<&str>) -> Bytes {
     let body = UplinkBody {
         id: &uplink.id,
         device: name,
