@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::app::BuildError;
 use crate::config::{ConfigError, Environment, Process, default_path};
 pub use terminal::Terminal;
 
@@ -95,11 +96,11 @@ fn usage(error: &clap::Error) -> Exit {
 }
 
 fn exit_of(error: &anyhow::Error) -> Exit {
-    match error.downcast_ref::<init::InitError>() {
-        Some(error) => error.exit(),
-        None if error.is::<ConfigError>() => Exit::Configuration,
-        None => Exit::Failure,
+    if let Some(error) = error.downcast_ref::<init::InitError>() {
+        return error.exit();
     }
+    let unbuildable = error.downcast_ref::<BuildError>().is_some_and(BuildError::is_configuration);
+    if unbuildable || error.is::<ConfigError>() { Exit::Configuration } else { Exit::Failure }
 }
 
 impl From<Exit> for ExitCode {
