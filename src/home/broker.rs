@@ -128,16 +128,26 @@ impl Broker {
         }
     }
 
-    /// Subscribes and says `online`, in this order: whoever sees `online` may send commands.
+    /// Subscribes; [`Self::welcome`] follows when the broker answers.
     fn greet(&mut self, sender: &Sender) -> Result<(), Lost> {
         sender.subscribe(&self.topics.filters())?;
         tracing::info!(broker = %self.endpoint.address, waiting = self.outbox.len(), "Home broker connected.");
-        self.keep(self.presence(ONLINE));
         if self.dropped > 0 {
             self.wiring.notices.tell(Notice::HomeBacklogDropped { count: std::mem::take(&mut self.dropped) });
         }
         self.wiring.connected.send_replace(true);
         Ok(())
+    }
+
+    /// Says `online` once subscribed, for whoever sees `online` may send commands. The library sends what is published
+    /// before a SUBSCRIBE that was asked for earlier.
+    fn welcome(&mut self, granted: &[bool]) {
+        if !granted.iter().all(|granted| *granted) {
+            tracing::error!(broker = %self.endpoint.address, "Home broker refused a subscription: commands will not arrive.");
+        }
+        if self.open {
+            self.keep(self.presence(ONLINE));
+        }
     }
 
     /// The library sends DISCONNECT once `offline` is acknowledged.
@@ -166,9 +176,7 @@ impl Broker {
             Event::Written(packet) => self.outbox.written(packet),
             Event::Acked(packet) if self.outbox.acked(packet).is_some() => self.wiring.counters.count(Count::Delivered),
             Event::Message(message) if !stop.is_cancelled() => self.take_command(&message),
-            Event::Subscribed(granted) if !granted.iter().all(|granted| *granted) => {
-                tracing::error!(broker = %self.endpoint.address, "Home broker refused a subscription: commands will not arrive.");
-            }
+            Event::Subscribed(granted) => self.welcome(&granted),
             _ => {}
         }
     }

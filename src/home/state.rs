@@ -88,3 +88,51 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn merge(states: &mut States, second: i64, fields: &str) -> Option<Value> {
+        let fields = RawValue::from_string(fields.to_owned()).unwrap();
+        let rendered = states.merge(&Uplink::sample("node", 7, second), Some(&fields))?;
+        Some(serde_json::from_slice(&rendered).unwrap())
+    }
+
+    #[test]
+    fn fields_not_told_again_keep_their_last_value() {
+        let mut states = States::default();
+        merge(&mut states, 1, r#"{"a": 1, "b": {"x": 1}}"#);
+        let state = merge(&mut states, 2, r#"{"b": {"y": 2}, "c": null}"#).unwrap();
+        assert_eq!((&state["a"], &state["b"], &state["c"]), (&json!(1), &json!({"y": 2}), &Value::Null));
+        assert_eq!((&state["last_seen"], &state["link"]["f_cnt"]), (&json!("1970-01-01T00:00:02Z"), &json!(7)));
+    }
+
+    #[test]
+    fn an_older_uplink_changes_nothing_and_one_of_the_same_moment_counts() {
+        let mut states = States::default();
+        merge(&mut states, 5, r#"{"a": 1}"#);
+        assert_eq!(merge(&mut states, 4, r#"{"a": 0, "old": 1}"#), None);
+        let state = merge(&mut states, 5, r#"{"b": 2}"#).unwrap();
+        assert_eq!((&state["a"], &state["b"], state.get("old")), (&json!(1), &json!(2), None));
+    }
+
+    #[test]
+    fn numbers_keep_their_digits_and_the_bridges_own_fields_their_meaning() {
+        let mut states = States::default();
+        let fields = r#"{"exact": 0.10000000000000000001, "last_seen": "mine", "link": "mine"}"#;
+        let fields = RawValue::from_string(fields.into()).unwrap();
+        let state = states.merge(&Uplink::sample("node", 7, 1), Some(&fields)).unwrap();
+        let text = std::str::from_utf8(&state).unwrap();
+        assert!(text.contains("0.10000000000000000001") && !text.contains("mine"), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_object_has_no_fields() {
+        let mut states = States::default();
+        let state = merge(&mut states, 1, "[1, 2]").unwrap();
+        assert_eq!(state.as_object().unwrap().len(), 2, "{state}");
+    }
+}
