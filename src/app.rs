@@ -183,7 +183,7 @@ fn home_side(
         commands: command,
         requests: request,
         counters: shared.counters.clone(),
-        notices: shared.notices.clone(),
+        notices: shared.notices.downgrade(),
         connected: connecting,
     };
     let broker = home::Broker::new(endpoint, topics.clone(), config.home.spool, wiring);

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{HomeCommand, HomeRequest, Route, Topics};
 use crate::mqtt::{Backoff, Connection, Endpoint, Event, Inbound, Kind, Lost, Message, Outbox, Sender};
-use crate::telemetry::{Count, Counters, Notice, Notices, with_causes};
+use crate::telemetry::{Count, Counters, Notice, WeakNotices, with_causes};
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -47,7 +47,8 @@ pub struct Wiring {
     pub commands: mpsc::Sender<HomeCommand>,
     pub requests: mpsc::Sender<HomeRequest>,
     pub counters: Counters,
-    pub notices: Notices,
+    /// Weak: the listener ends before this task, and only when nobody else has anything to tell.
+    pub notices: WeakNotices,
     /// Tells whether the broker is connected.
     pub connected: watch::Sender<bool>,
 }
