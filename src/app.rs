@@ -68,6 +68,13 @@ pub enum BuildError {
     Threads(#[source] std::io::Error),
 }
 
+impl BuildError {
+    /// Whether the configuration must be changed: trying again does not help.
+    pub fn is_configuration(&self) -> bool {
+        !matches!(self, Self::Threads(_))
+    }
+}
+
 /// What the tasks of a bridge share.
 struct Shared {
     stop: CancellationToken,
@@ -176,7 +183,7 @@ fn home_side(
         commands: command,
         requests: request,
         counters: shared.counters.clone(),
-        notices: shared.notices.clone(),
+        notices: shared.notices.downgrade(),
         connected: connecting,
     };
     let broker = home::Broker::new(endpoint, topics.clone(), config.home.spool, wiring);

@@ -96,11 +96,11 @@ fn usage(error: &clap::Error) -> Exit {
 }
 
 fn exit_of(error: &anyhow::Error) -> Exit {
-    match error.downcast_ref::<init::InitError>() {
-        Some(error) => error.exit(),
-        None if error.is::<ConfigError>() || error.is::<BuildError>() => Exit::Configuration,
-        None => Exit::Failure,
+    if let Some(error) = error.downcast_ref::<init::InitError>() {
+        return error.exit();
     }
+    let unbuildable = error.downcast_ref::<BuildError>().is_some_and(BuildError::is_configuration);
+    if unbuildable || error.is::<ConfigError>() { Exit::Configuration } else { Exit::Failure }
 }
 
 impl From<Exit> for ExitCode {

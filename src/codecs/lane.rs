@@ -83,6 +83,10 @@ impl Lane {
     fn work(&self, desk: &Desk) {
         let mut loaded: HashMap<usize, Result<Box<dyn payload_codecs::Codec>, CodecError>> = HashMap::new();
         while let Some(job) = self.next_job() {
+            if let Some(fault) = self.objection(&job) {
+                self.refuse(job, fault);
+                continue;
+            }
             let codec = job.codec.clone();
             let input = Input::of(&job.task);
             desk.put(job);
@@ -103,11 +107,35 @@ impl Lane {
         lock(&self.jobs).blocking_recv()
     }
 
+    /// Why this job is not for its codec. Asked at its turn, not at the lane's entrance, so that an uplink its codec does
+    /// not see stays behind those it does.
+    fn objection(&self, job: &Job) -> Option<Fault> {
+        let quarantine = lock(&self.quarantine);
+        match (&job.task, &job.codec.source) {
+            (Task::Decode(uplink), _) if !uplink.is_decodable() => Some(Fault::NothingToDecode),
+            (_, payload_codecs::Source::JavaScript { .. }) if quarantine.is_exhausted() => Some(Fault::TooManyStuck),
+            _ if !quarantine.admits(job.codec.id, Instant::now()) => Some(Fault::Quarantined),
+            _ => None,
+        }
+    }
+
+    // In the two below a message finds no receiver only when its flow is gone: the process is past its drain.
+
+    fn refuse(&self, job: Job, fault: Fault) {
+        match job.task {
+            Task::Decode(uplink) => {
+                self.crossed.blocking_send(Crossed { uplink, codec: job.codec, outcome: Err(fault) }).ok();
+            }
+            Task::Encode { reply, .. } => {
+                reply.send(Err(fault)).ok();
+            }
+        }
+    }
+
     fn answer(&self, job: Job, output: Output) {
         lock(&self.quarantine).note(job.codec.id, output.timed_out(), Instant::now());
         match (job.task, output) {
             (Task::Decode(uplink), Output::Decoded(outcome)) => {
-                // Fails only when the uplink flow is gone: the process is past its drain.
                 self.crossed
                     .blocking_send(Crossed { uplink, codec: job.codec, outcome: outcome.map_err(Fault::Codec) })
                     .ok();

@@ -76,6 +76,8 @@ pub enum Fault {
     Quarantined,
     #[error("too many codecs never came back; no script runs until the bridge is restarted")]
     TooManyStuck,
+    #[error("there is nothing a codec could read: no port, or a payload that only its user can decrypt")]
+    NothingToDecode,
     #[error("its thread has too much to do")]
     Busy,
     #[error("the bridge is stopping")]

@@ -88,9 +88,6 @@ impl Pool {
     }
 
     fn submit(&self, lane: &Staffed, job: Job) {
-        if let Some(fault) = self.shared.objection(&job.codec) {
-            return self.refuse(job, fault);
-        }
         match lane.entrance.try_send(job) {
             Ok(()) => self.shared.work.notify_one(),
             Err(TrySendError::Full(job)) => self.refuse(job, Fault::Busy),
@@ -110,8 +107,9 @@ impl Pool {
                     rest_s = rest.as_secs(),
                     "Codec never came back; its thread is abandoned."
                 );
-                lane.restaff();
+                // In this order: the new thread goes on with what came after.
                 self.refuse(job, Fault::Stuck { rest_s: rest.as_secs() });
+                lane.restaff();
             }
         }
         self.shared.lanes.iter().any(Staffed::has_work)
@@ -134,17 +132,6 @@ impl Pool {
     fn lane_of(&self, device: &DeviceKey) -> &Staffed {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(device);
         &self.shared.lanes[hash as usize % self.shared.lanes.len()]
-    }
-}
-
-impl Shared {
-    fn objection(&self, codec: &Codec) -> Option<Fault> {
-        let quarantine = lock(&self.quarantine);
-        match codec.source {
-            payload_codecs::Source::JavaScript { .. } if quarantine.is_exhausted() => Some(Fault::TooManyStuck),
-            _ if !quarantine.admits(codec.id, Instant::now()) => Some(Fault::Quarantined),
-            _ => None,
-        }
     }
 }
 
@@ -178,5 +165,66 @@ impl Staffed {
 
     fn has_work(&self) -> bool {
         self.entrance.capacity() < LANE_CAPACITY || !lock(&self.desk).is_free()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(id: usize, script: &str) -> Arc<Codec> {
+        let source = payload_codecs::Source::JavaScript { name: "test".into(), script: script.into() };
+        Arc::new(Codec { id, name: "test".into(), source })
+    }
+
+    fn pool(time_limit: Duration) -> (Pool, mpsc::Receiver<Crossed>) {
+        let (crossed, back) = mpsc::channel(LANE_CAPACITY);
+        let config = CodecsConfig { threads: 1, time_limit, ..CodecsConfig::default() };
+        (Pool::start(&config, crossed).unwrap(), back)
+    }
+
+    /// The counters of the next uplinks to come back, and whether they were decoded.
+    async fn returned(pool: &Pool, back: &mut mpsc::Receiver<Crossed>, count: usize) -> Vec<(u32, bool)> {
+        let mut all = Vec::new();
+        let collect = async {
+            while all.len() < count {
+                let crossed = back.recv().await.unwrap();
+                all.push((crossed.uplink.f_cnt, crossed.outcome.is_ok()));
+            }
+        };
+        tokio::select! {
+            () = pool.watch() => unreachable!("the watch never ends"),
+            ended = tokio::time::timeout(Duration::from_secs(20), collect) => ended.unwrap(),
+        }
+        all
+    }
+
+    /// One thread, so that a codec that is stuck would hold up everything behind it.
+    #[tokio::test]
+    async fn a_stuck_codec_loses_its_thread_and_everything_behind_it_keeps_its_order() {
+        let (pool, mut back) = pool(Duration::from_millis(100));
+        // The engine cannot interrupt its own sorting: some seconds.
+        let stuck = script(1, "function decodeUplink() { new Array(15e6).sort(); return {data: {}}; }");
+        let good = script(2, "function decodeUplink() { return {data: {}}; }");
+        for f_cnt in 0..3 {
+            pool.decode(Uplink::sample("node", f_cnt, 0), stuck.clone());
+        }
+        pool.decode(Uplink::sample("node", 3, 0), good);
+        let all = returned(&pool, &mut back, 4).await;
+        assert_eq!(all.iter().map(|(f_cnt, _)| *f_cnt).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(all.iter().filter(|(_, decoded)| *decoded).count(), 1, "{all:?}");
+    }
+
+    #[tokio::test]
+    async fn a_frame_without_a_port_takes_its_place_in_the_row() {
+        let (pool, mut back) = pool(Duration::from_secs(10));
+        let good = script(1, "function decodeUplink() { return {data: {}}; }");
+        for f_cnt in 0..10 {
+            let mut uplink = Uplink::sample("node", f_cnt, 0);
+            uplink.f_port = (f_cnt % 2 == 0).then_some(1);
+            pool.decode(uplink, good.clone());
+        }
+        let expected: Vec<_> = (0..10).map(|f_cnt| (f_cnt, f_cnt % 2 == 0)).collect();
+        assert_eq!(returned(&pool, &mut back, 10).await, expected);
     }
 }

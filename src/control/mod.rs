@@ -38,7 +38,7 @@ impl Control {
         health.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return self.finish().await,
                 Some(request) = self.requests.recv() => self.serve(request).await,
                 Some(notice) = self.notices.recv() => self.tell(notice).await,
                 () = self.devices_changed.notified() => {
@@ -51,6 +51,16 @@ impl Control {
                     self.home.bridge_status("health", &self.answers.health()).await;
                 }
             }
+        }
+    }
+
+    /// Answers what was asked before the stop, and passes on what the flows have to tell while they finish.
+    async fn finish(mut self) {
+        while let Ok(request) = self.requests.try_recv() {
+            self.serve(request).await;
+        }
+        while let Some(notice) = self.notices.recv().await {
+            self.tell(notice).await;
         }
     }
 

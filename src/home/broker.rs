@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{HomeCommand, HomeRequest, Route, Topics};
 use crate::mqtt::{Backoff, Connection, Endpoint, Event, Inbound, Kind, Lost, Message, Outbox, Sender};
-use crate::telemetry::{Count, Counters, Notice, Notices, with_causes};
+use crate::telemetry::{Count, Counters, Notice, WeakNotices, with_causes};
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -47,7 +47,8 @@ pub struct Wiring {
     pub commands: mpsc::Sender<HomeCommand>,
     pub requests: mpsc::Sender<HomeRequest>,
     pub counters: Counters,
-    pub notices: Notices,
+    /// Weak: the listener ends before this task, and only when nobody else has anything to tell.
+    pub notices: WeakNotices,
     /// Tells whether the broker is connected.
     pub connected: watch::Sender<bool>,
 }
@@ -128,16 +129,26 @@ impl Broker {
         }
     }
 
-    /// Subscribes and says `online`, in this order: whoever sees `online` may send commands.
+    /// Subscribes; [`Self::welcome`] follows when the broker answers.
     fn greet(&mut self, sender: &Sender) -> Result<(), Lost> {
         sender.subscribe(&self.topics.filters())?;
         tracing::info!(broker = %self.endpoint.address, waiting = self.outbox.len(), "Home broker connected.");
-        self.keep(self.presence(ONLINE));
         if self.dropped > 0 {
             self.wiring.notices.tell(Notice::HomeBacklogDropped { count: std::mem::take(&mut self.dropped) });
         }
         self.wiring.connected.send_replace(true);
         Ok(())
+    }
+
+    /// Says `online` once subscribed, for whoever sees `online` may send commands. The library sends what is published
+    /// before a SUBSCRIBE that was asked for earlier.
+    fn welcome(&mut self, granted: &[bool]) {
+        if !granted.iter().all(|granted| *granted) {
+            tracing::error!(broker = %self.endpoint.address, "Home broker refused a subscription: commands will not arrive.");
+        }
+        if self.open {
+            self.keep(self.presence(ONLINE));
+        }
     }
 
     /// The library sends DISCONNECT once `offline` is acknowledged.
@@ -166,9 +177,7 @@ impl Broker {
             Event::Written(packet) => self.outbox.written(packet),
             Event::Acked(packet) if self.outbox.acked(packet).is_some() => self.wiring.counters.count(Count::Delivered),
             Event::Message(message) if !stop.is_cancelled() => self.take_command(&message),
-            Event::Subscribed(granted) if !granted.iter().all(|granted| *granted) => {
-                tracing::error!(broker = %self.endpoint.address, "Home broker refused a subscription: commands will not arrive.");
-            }
+            Event::Subscribed(granted) => self.welcome(&granted),
             _ => {}
         }
     }

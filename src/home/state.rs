@@ -126,3 +126,69 @@ impl Link {
         self.f_cnt = uplink.f_cnt;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn merge(states: &mut States, second: i64, fields: &str) -> Option<Value> {
+        let fields = RawValue::from_string(fields.to_owned()).unwrap();
+        let now = Instant::now();
+        let held = states.merge(&Uplink::sample("node", 7, second), Some(&fields), now);
+        let rendered = held.or_else(|| states.take_due(now + 2 * HOLD).map(|(_, state)| state))?;
+        Some(serde_json::from_slice(&rendered).unwrap())
+    }
+
+    #[test]
+    fn fields_not_told_again_keep_their_last_value() {
+        let mut states = States::default();
+        merge(&mut states, 1, r#"{"a": 1, "b": {"x": 1}}"#);
+        let state = merge(&mut states, 2, r#"{"b": {"y": 2}, "c": null}"#).unwrap();
+        assert_eq!((&state["a"], &state["b"], &state["c"]), (&json!(1), &json!({"y": 2}), &Value::Null));
+        assert_eq!((&state["last_seen"], &state["link"]["f_cnt"]), (&json!("1970-01-01T00:00:02Z"), &json!(7)));
+    }
+
+    #[test]
+    fn an_older_uplink_changes_nothing_and_one_of_the_same_moment_counts() {
+        let mut states = States::default();
+        merge(&mut states, 5, r#"{"a": 1}"#);
+        assert_eq!(merge(&mut states, 4, r#"{"a": 0, "old": 1}"#), None);
+        let state = merge(&mut states, 5, r#"{"b": 2}"#).unwrap();
+        assert_eq!((&state["a"], &state["b"], state.get("old")), (&json!(1), &json!(2), None));
+    }
+
+    #[test]
+    fn numbers_keep_their_digits_and_the_bridges_own_fields_their_meaning() {
+        let mut states = States::default();
+        let fields = r#"{"exact": 0.10000000000000000001, "last_seen": "mine", "link": "mine"}"#;
+        let fields = RawValue::from_string(fields.into()).unwrap();
+        let state = states.merge(&Uplink::sample("node", 7, 1), Some(&fields), Instant::now()).unwrap();
+        let text = std::str::from_utf8(&state).unwrap();
+        assert!(text.contains("0.10000000000000000001") && !text.contains("mine"), "{text}");
+    }
+
+    #[test]
+    fn of_a_burst_the_first_state_goes_at_once_and_the_last_when_the_hold_is_over() {
+        let (mut states, start) = (States::default(), Instant::now());
+        let mut merge = |states: &mut States, second: i64| {
+            let fields = RawValue::from_string(format!(r#"{{"n": {second}}}"#)).unwrap();
+            states.merge(&Uplink::sample("node", 7, second), Some(&fields), start)
+        };
+        assert!(merge(&mut states, 1).is_some());
+        assert!((2..5).all(|second| merge(&mut states, second).is_none()));
+        assert_eq!(states.next_due(), Some(start + HOLD));
+        assert_eq!(states.take_due(start), None);
+        let (_, state) = states.take_due(start + HOLD).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&state).unwrap()["n"], 4);
+        assert_eq!((states.next_due(), states.take_due(start + HOLD)), (None, None));
+    }
+
+    #[test]
+    fn what_is_no_object_has_no_fields() {
+        let mut states = States::default();
+        let state = merge(&mut states, 1, "[1, 2]").unwrap();
+        assert_eq!(state.as_object().unwrap().len(), 2, "{state}");
+    }
+}

@@ -116,9 +116,46 @@ pub struct VersionIds {
     pub band_id: String,
 }
 
+impl Uplink {
+    /// Whether there is a payload that a codec could read.
+    pub fn is_decodable(&self) -> bool {
+        self.f_port.is_some() && !self.encrypted
+    }
+}
+
 impl Radio {
     /// The strongest reception, if any gateway is named: simulated uplinks have none.
     pub fn best(&self) -> Option<&Gateway> {
         self.gateways.first()
+    }
+}
+
+#[cfg(test)]
+impl Uplink {
+    /// An uplink of `device`, so many seconds after 1970, in session `s`.
+    pub fn sample(device: &str, f_cnt: u32, second: i64) -> Box<Self> {
+        let application = super::ApplicationName::parse("app").unwrap();
+        let key = DeviceKey::new(&application, super::DeviceId::parse(device).unwrap());
+        Box::new(Self {
+            id: format!("{key}/s/{f_cnt}"),
+            key,
+            ids: EndDeviceIds::default(),
+            session_key_id: Some("s".into()),
+            f_port: Some(1),
+            f_cnt,
+            payload: Bytes::from_static(&[1]),
+            encrypted: false,
+            network_fields: None,
+            network_measurements: None,
+            network_warnings: Vec::new(),
+            at: Timestamp::from_second(second).unwrap(),
+            radio: Radio::default(),
+            confirmed: false,
+            simulated: false,
+            version_ids: None,
+            attributes: BTreeMap::new(),
+            locations: None,
+            battery_percentage: None,
+        })
     }
 }

@@ -10,6 +10,6 @@ mod systemd;
 pub use causes::with_causes;
 pub use counters::{Count, Counters, Snapshot};
 pub use log::start as start_log;
-pub use notice::{Notice, Notices};
+pub use notice::{Notice, Notices, WeakNotices};
 pub use process::memory_bytes;
 pub use systemd::Systemd;

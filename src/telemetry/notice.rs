@@ -58,6 +58,10 @@ pub enum Notice {
 #[derive(Debug, Clone)]
 pub struct Notices(mpsc::Sender<Notice>);
 
+/// The same for one who outlives those who listen: it does not keep them waiting.
+#[derive(Debug, Clone)]
+pub struct WeakNotices(mpsc::WeakSender<Notice>);
+
 impl Notices {
     pub fn new(notices: mpsc::Sender<Notice>) -> Self {
         Self(notices)
@@ -66,6 +70,19 @@ impl Notices {
     pub fn tell(&self, notice: Notice) {
         notice.log();
         self.0.try_send(notice).ok();
+    }
+
+    pub fn downgrade(&self) -> WeakNotices {
+        WeakNotices(self.0.downgrade())
+    }
+}
+
+impl WeakNotices {
+    pub fn tell(&self, notice: Notice) {
+        match self.0.upgrade() {
+            Some(notices) => Notices(notices).tell(notice),
+            None => notice.log(),
+        }
     }
 }
 

@@ -43,12 +43,11 @@ impl Decode {
         self.codecs.choose(&device.key, &wishes);
     }
 
-    /// Sends an uplink on its way, or gives it back at once if no codec of ours is needed.
+    /// Sends an uplink on its way, or gives it back at once if its device has no codec of ours. One that no codec can
+    /// read takes the same way as its device's others, so that it does not overtake them.
     pub fn start(&mut self, mut uplink: Box<Uplink>) -> Option<(Box<Uplink>, Reading)> {
         let wishes = Wishes { attributes: Some(&uplink.attributes), version_ids: uplink.version_ids.as_ref() };
-        let decodable = uplink.f_port.is_some() && !uplink.encrypted;
-        let chosen = self.codecs.choose(&uplink.key, &wishes).filter(|_| decodable);
-        let Some(chosen) = chosen else {
+        let Some(chosen) = self.codecs.choose(&uplink.key, &wishes) else {
             let reading = from_network(&mut uplink);
             return Some((uplink, reading));
         };
@@ -73,6 +72,7 @@ impl Decode {
                     fault: None,
                 }
             }
+            Err(Fault::NothingToDecode) => from_network(&mut uplink),
             Err(fault) => {
                 self.counters.count(Count::CodecError);
                 let codec = Some(crossed.codec.name.clone());

@@ -76,3 +76,55 @@ fn fingerprint(id: &str) -> u64 {
     use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
     BuildHasherDefault::<DefaultHasher>::default().hash_one(id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(record: &mut Record, device: &str, f_cnt: u32) -> Memory {
+        record.note(&Uplink::sample(device, f_cnt, 0))
+    }
+
+    #[test]
+    fn a_copy_is_known_even_if_others_came_between() {
+        let mut record = Record::default();
+        assert_eq!(note(&mut record, "node", 1), Memory::New);
+        assert_eq!(note(&mut record, "node", 2), Memory::New);
+        assert_eq!(note(&mut record, "node", 1), Memory::Duplicate);
+        assert_eq!(note(&mut record, "other", 1), Memory::New, "another device's");
+    }
+
+    #[test]
+    fn a_gap_is_counted_once_and_a_late_frame_is_none() {
+        let mut record = Record::default();
+        note(&mut record, "node", 1);
+        assert_eq!(note(&mut record, "node", 5), Memory::NewAfterGap { missing: 3 });
+        assert_eq!(note(&mut record, "node", 3), Memory::New, "it was only late");
+        assert_eq!(note(&mut record, "node", 6), Memory::New);
+        assert_eq!(note(&mut record, "node", u32::MAX), Memory::NewAfterGap { missing: u32::MAX - 7 });
+        assert_eq!(note(&mut record, "node", 0), Memory::New);
+    }
+
+    #[test]
+    fn a_new_session_and_simulated_traffic_have_no_gap() {
+        let mut record = Record::default();
+        note(&mut record, "node", 1);
+        let mut joined = Uplink::sample("node", 40, 0);
+        (joined.session_key_id, joined.id) = (Some("t".into()), "t/40".into());
+        assert_eq!(record.note(&joined), Memory::New);
+        let mut simulated = Uplink::sample("node", 90, 0);
+        (simulated.session_key_id, simulated.id) = (None, "simulated".into());
+        assert_eq!(record.note(&simulated), Memory::New);
+    }
+
+    #[test]
+    fn no_more_is_remembered_of_a_device_than_needed() {
+        let mut record = Record::default();
+        for f_cnt in 0..=REMEMBERED as u32 {
+            note(&mut record, "node", f_cnt);
+        }
+        assert_eq!(record.devices.values().map(|seen| seen.recent.len()).max(), Some(REMEMBERED));
+        assert_eq!(note(&mut record, "node", 1), Memory::Duplicate);
+        assert_eq!(note(&mut record, "node", 0), Memory::New, "forgotten");
+    }
+}

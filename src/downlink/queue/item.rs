@@ -95,9 +95,10 @@ impl Item {
         matches!(self.place, Place::Waiting)
     }
 
-    /// Whether it takes, or may take, a place in the network's queue.
+    /// Whether it takes, or may take, a place in the network's queue. One that was withdrawn does not, whatever report
+    /// of it may still come.
     pub fn in_network(&self) -> bool {
-        matches!(self.place, Place::Pushing | Place::Unsure(_) | Place::Network { .. } | Place::Withdrawn(_))
+        matches!(self.place, Place::Pushing | Place::Unsure(_) | Place::Network { .. })
     }
 
     /// Whether it still lies in the network's queue, for all we know, and could be taken out of it.

@@ -1,0 +1,15 @@
+//! The whole bridge, from a look-alike of The Things Stack to a home broker and back; one file for each theme.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod bad_input;
+mod bridge;
+mod codecs;
+mod command_line;
+mod downlink;
+mod harness;
+mod mosquitto;
+mod outage;
+mod secrets;
+mod shutdown;
+mod uplink;

@@ -1,0 +1,97 @@
+//! The home side against a real Mosquitto, and the real binary against both.
+
+use serde_json::json;
+
+use crate::harness::{Ferry, Mosquitto, Process, Stage};
+
+#[tokio::test]
+async fn uplinks_state_and_presence_reach_mosquitto() {
+    let mosquitto = Mosquitto::start().await;
+    let mut ferry = Ferry::with(|setup| {
+        setup.home_at = Some(mosquitto.address);
+        setup.application = "codec = \"mbed/lorawan-example\"".into();
+    })
+    .await;
+    for f_cnt in 0..300 {
+        ferry.network.up("node", f_cnt, format!("value is {f_cnt}").as_bytes());
+    }
+    let all = ferry.home.wait_for_many(300, "uplinks", |heard| heard.topic == "ttn/node/uplink").await;
+    let order: Vec<_> = all.iter().map(|heard| heard.json()["fields"]["value"].as_u64().unwrap()).collect();
+    assert_eq!(order, (0..300).collect::<Vec<_>>());
+    ferry.home.wait_for("the newest state", |heard| heard.topic == "ttn/node" && heard.json()["value"] == 299).await;
+    for what in ["info", "devices", "health"] {
+        ferry.home.on(&format!("ttn/bridge/{what}")).await;
+    }
+    ferry.counted("everything acknowledged", |counts| counts.waiting_at_home == 0).await;
+    let (_, mut stage) = ferry.stop().await;
+    stage
+        .home
+        .wait_for("the farewell", |heard| heard.topic == "ttn/bridge/state" && heard.text.contains("offline"))
+        .await;
+    stage.home.reconnect().await;
+    let kept = stage.home.wait_for("the state", |heard| heard.topic == "ttn/node").await;
+    assert!(kept.retain && kept.json()["value"] == 299, "{kept:?}");
+    let presence = stage.home.wait_for("presence", |heard| heard.topic == "ttn/bridge/state").await;
+    assert!(presence.retain && presence.json() == json!({"state": "offline"}), "{presence:?}");
+}
+
+#[tokio::test]
+async fn requests_are_answered_over_mosquitto_and_retained_ones_ignored() {
+    let mosquitto = Mosquitto::start().await;
+    let stage = Stage::set(|setup| setup.home_at = Some(mosquitto.address)).await;
+    stage.home.publish_retained("ttn/bridge/request/health", r#"{"transaction":"old"}"#).await;
+    let mut ferry = Ferry::on(stage).await;
+    assert_eq!(ferry.home.on("ttn/bridge/state").await["state"], "online");
+    ferry.home.publish("ttn/bridge/request/health", r#"{"transaction":"new"}"#).await;
+    assert_eq!(ferry.home.on("ttn/bridge/response/health").await["transaction"], "new");
+}
+
+#[tokio::test]
+async fn an_abrupt_death_leaves_the_last_will() {
+    let mosquitto = Mosquitto::start().await;
+    let mut stage = Stage::set(|setup| setup.home_at = Some(mosquitto.address)).await;
+    let process = Process::ferry(&stage.configuration());
+    assert_eq!(stage.home.on("ttn/bridge/state").await["state"], "online");
+    process.signal("KILL").await;
+    process.ended().await;
+    stage
+        .home
+        .wait_for("the last will", |heard| heard.topic == "ttn/bridge/state" && heard.text.contains("offline"))
+        .await;
+    stage.home.reconnect().await;
+    let kept = stage.home.wait_for("the retained will", |heard| heard.topic == "ttn/bridge/state").await;
+    assert!(kept.retain && kept.json() == json!({"state": "offline"}), "{kept:?}");
+}
+
+#[tokio::test]
+async fn what_comes_while_mosquitto_is_killed_arrives_when_it_is_back() {
+    let mosquitto = Mosquitto::start().await;
+    let mut ferry = Ferry::with(|setup| setup.home_at = Some(mosquitto.address)).await;
+    ferry.network.up("node", 0, b"x");
+    ferry.home.on("ttn/node/uplink").await;
+    ferry.counted("everything acknowledged", |counts| counts.waiting_at_home == 0).await;
+    let place = mosquitto.kill().await;
+    for f_cnt in 1..50 {
+        ferry.network.up("node", f_cnt, b"x");
+    }
+    ferry.counted("the uplinks", |counts| counts.uplinks == 50).await;
+    let _mosquitto = Mosquitto::again(place).await;
+    ferry.home.reconnect().await;
+    let last = |f_cnt: u64| {
+        move |heard: &crate::harness::Heard| heard.topic == "ttn/node/uplink" && heard.json()["f_cnt"] == f_cnt
+    };
+    ferry.home.wait_for("the last", last(49)).await;
+    let order: Vec<_> =
+        ferry.home.all_on("ttn/node/uplink").iter().map(|uplink| uplink["f_cnt"].as_u64().unwrap()).collect();
+    assert_eq!(order, (1..50).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn check_names_the_rights_that_a_home_user_lacks() {
+    // Mosquitto acknowledges what its rules make it drop, so only `check` can tell.
+    let mosquitto = Mosquitto::with_rights("topic read #\n").await;
+    let stage = Stage::set(|setup| setup.home_at = Some(mosquitto.address)).await;
+    let (status, said) = Process::ferry_that(&["check", "--connect"], &stage.configuration()).ended().await;
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("acknowledged, and dropped") && said.contains("ttn/#"), "{said}");
+}
