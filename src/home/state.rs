@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn of_a_burst_the_first_state_goes_at_once_and_the_last_when_the_hold_is_over() {
         let (mut states, start) = (States::default(), Instant::now());
-        let mut merge = |states: &mut States, second: i64| {
+        let merge = |states: &mut States, second: i64| {
             let fields = RawValue::from_string(format!(r#"{{"n": {second}}}"#)).unwrap();
             states.merge(&Uplink::sample("node", 7, second), Some(&fields), start)
         };
