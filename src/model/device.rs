@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{ApplicationName, DeviceId, DeviceKey, EndDeviceIds, HomeName, VersionIds};
+use super::{DeviceKey, EndDeviceIds, HomeName, VersionIds};
 
 /// What is known of one device.
 #[derive(Debug, Clone)]
@@ -63,12 +63,23 @@ impl Directory {
         all
     }
 
+    /// `<application>/<device>`, or the first variation of it that is a name and nobody's yet.
+    fn free_name(&self, key: &DeviceKey) -> HomeName {
+        let DeviceKey { application, device } = key;
+        let plain = std::iter::once(format!("{application}/{device}"));
+        plain
+            .chain((2..).map(|number| format!("application-{application}/device-{device}-{number}")))
+            .filter_map(|name| HomeName::parse(&name).ok())
+            .find(|name| self.names.get(name).is_none_or(|holder| holder == key))
+            .expect("an application's name and a device's id are clean levels, and numbers do not end")
+    }
+
     /// Adds a device under the name wanted for it. If another one has that name, this one gets its application's name
     /// before its own id, so that both stay reachable, and the collision is told.
     pub fn add(&mut self, key: DeviceKey, wanted: HomeName) -> (&mut Device, Option<Taken>) {
         let holder = self.names.get(&wanted).filter(|holder| **holder != key).cloned();
         let taken = holder.map(|holder| Taken { name: wanted.clone(), device: key.clone(), holder });
-        let name = if taken.is_some() { full_name(&key.application, &key.device) } else { wanted };
+        let name = if taken.is_some() { self.free_name(&key) } else { wanted };
         self.names.insert(name.clone(), key.clone());
         let device = self.devices.entry(key.clone()).or_insert_with(|| Device {
             key,
@@ -82,16 +93,10 @@ impl Directory {
     }
 }
 
-/// `<application>/<device>`: unique, because application names are and device ids hold no `/`.
-fn full_name(application: &ApplicationName, device: &DeviceId) -> HomeName {
-    HomeName::parse(&format!("{application}/{device}"))
-        .or_else(|_| HomeName::parse(&format!("application-{application}/{device}")))
-        .expect("an application name is one clean level and a device id another")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{ApplicationName, DeviceId};
 
     fn key(application: &str, device: &str) -> DeviceKey {
         DeviceKey::new(&ApplicationName::parse(application).unwrap(), DeviceId::parse(device).unwrap())
@@ -110,10 +115,13 @@ mod tests {
     }
 
     #[test]
-    fn an_application_called_bridge_cannot_take_the_bridges_topics() {
-        assert_eq!(
-            full_name(&ApplicationName::parse("bridge").unwrap(), &DeviceId::parse("node").unwrap()).as_str(),
-            "application-bridge/node"
-        );
+    fn the_second_choice_is_a_clean_name_and_nobodys_yet() {
+        let mut directory = Directory::default();
+        let kitchen = HomeName::parse("kitchen").unwrap();
+        directory.add(key("a", "node"), kitchen.clone());
+        directory.add(key("c", "other"), HomeName::parse("b/node").unwrap());
+        let mut second = |application| directory.add(key(application, "node"), kitchen.clone()).0.name.to_string();
+        assert_eq!(second("b"), "application-b/device-node-2");
+        assert_eq!(second("bridge"), "application-bridge/device-node-2");
     }
 }

@@ -16,7 +16,12 @@ pub enum InvalidName {
     NotAnId(String),
     #[error("`{0}` is one of the bridge's own topics")]
     Bridge(String),
+    #[error("`{0}` has the level `{1}`, which the bridge uses below a device")]
+    OwnLevel(String, String),
 }
+
+/// What stands below a device's name in the bridge's topics: a name with such a level would fall on another's topics.
+const OWN_LEVELS: [&str; 5] = ["uplink", "event", "availability", "set", "downlink"];
 
 /// The name one `[[application]]` of the configuration goes by: its id, unless two of them share one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,16 +65,20 @@ impl DeviceId {
 }
 
 impl HomeName {
-    /// Takes `/`-separated levels, none empty, without `+`, `#` or NUL, and not below the bridge's own `bridge`.
+    /// Takes `/`-separated levels, none empty, without `+`, `#` or NUL, not below the bridge's own `bridge`, and none
+    /// after the first that the bridge uses below a device.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         text.split('/').try_for_each(|level| match level {
             "" if text.is_empty() => Err(InvalidName::Empty),
             "" => Err(InvalidName::EmptyLevel(clip(text))),
             level => reserved(level).map_or(Ok(()), |c| Err(InvalidName::Reserved(clip(text), c))),
         })?;
-        match text.split('/').next() {
-            Some("bridge") => Err(InvalidName::Bridge(clip(text))),
-            _ => Ok(Self(text.into())),
+        if text.split('/').next() == Some("bridge") {
+            return Err(InvalidName::Bridge(clip(text)));
+        }
+        match text.split('/').skip(1).find(|level| OWN_LEVELS.contains(level)) {
+            Some(level) => Err(InvalidName::OwnLevel(clip(text), level.into())),
+            None => Ok(Self(text.into())),
         }
     }
 
@@ -148,10 +157,12 @@ mod tests {
 
     #[test]
     fn home_names_may_have_levels_but_never_wildcards_or_the_bridges_own_topics() {
-        for good in ["kitchen", "ground floor/kitchen", "Wohnzimmer/Südseite", "bridges/kitchen"] {
+        for good in ["kitchen", "ground floor/kitchen", "Wohnzimmer/Südseite", "bridges/kitchen", "uplink"] {
             assert!(HomeName::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "/a", "a/", "a//b", "a/+", "#", "a\0", "a\nb", "bridge", "bridge/x"] {
+        for bad in
+            ["", "/a", "a/", "a//b", "a/+", "#", "a\0", "a\nb", "bridge", "bridge/x", "kitchen/uplink", "a/set/b"]
+        {
             assert!(HomeName::parse(bad).is_err(), "{bad}");
         }
     }

@@ -4,9 +4,6 @@ use crate::config::error::Report;
 use crate::config::{ApplicationConfig, Config, DeviceConfig};
 use crate::model::{DeviceId, HomeName, ttn_id};
 
-/// Levels that follow a device's name in its own topics.
-const OWN_LEVELS: [&str; 5] = ["uplink", "event", "availability", "set", "downlink"];
-
 pub fn check(config: &Config, report: &mut Report) {
     let mut known: Vec<Named> = Vec::new();
     for (index, device) in config.device.iter().enumerate() {
@@ -52,22 +49,11 @@ impl Named<'_> {
         } else if mine == theirs {
             let rule = format!("the second to appear becomes `<application>/{mine}`");
             report.warn(key, format!("two applications have a device `{mine}`: {rule}"), hint);
-        } else if let Some(name) = inside(mine, theirs).or_else(|| inside(theirs, mine)) {
-            let message = format!(
-                "`{name}` would be one of the topics of another device: `{mine}` and `{theirs}` (device[{index}])"
-            );
-            report.error(key, message, hint);
         } else {
             return false;
         }
         true
     }
-}
-
-/// `inner`, if it stands where the device `outer` has topics of its own.
-fn inside<'a>(inner: &'a str, outer: &str) -> Option<&'a str> {
-    let below = inner.strip_prefix(outer)?.strip_prefix('/')?;
-    OWN_LEVELS.contains(&below.split('/').next()?).then_some(inner)
 }
 
 /// The name of the application a device belongs to, if that is clear.
