@@ -51,14 +51,12 @@ impl Tasks {
         systemd: Systemd,
         mut asked: impl AsyncFnMut(),
     ) -> Ended {
-        let mut background = JoinSet::new();
-        for (_, task) in self.background {
-            background.spawn(task);
-        }
+        let mut background = Running::start(self.background);
         let mut running = Running::start(self.drained);
         let died = tokio::select! {
             () = asked() => None,
             name = running.next_end() => name,
+            name = background.next_end(), if !background.is_empty() => name,
         };
         match died {
             None => tracing::info!("Stopping: finishing what is under way."),
@@ -106,6 +104,10 @@ impl Running {
             tracing::error!(task = name, error = %error, "A task panicked.");
         }
         Some(name)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.set.is_empty()
     }
 
     async fn all_ended(&mut self) {

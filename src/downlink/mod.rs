@@ -185,7 +185,7 @@ impl Downlinks {
                     "Command refused."
                 );
                 if let Some(name) = name {
-                    self.home.downlink_state(&name, &step).await;
+                    self.home.refusal(&name, &step).await;
                 }
             }
         }

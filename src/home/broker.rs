@@ -11,10 +11,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{HomeCommand, HomeRequest, Route, Topics};
-use crate::mqtt::{Backoff, Connection, Endpoint, Event, Inbound, Kind, Lost, Message, Outbox, Sender};
+use crate::mqtt::{Backoff, Connection, Endpoint, Event, Inbound, Kind, Limits, Lost, Message, Outbox, Sender, unfit};
 use crate::telemetry::{Count, Counters, Notice, WeakNotices, with_causes};
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -23,6 +24,11 @@ const GOOD_CONNECTION: Duration = Duration::from_secs(30);
 
 /// Messages taken from the flows at once, so that they leave together.
 const BATCH: usize = 64;
+/// Bytes of payloads that wait while the broker is away, whatever their number.
+const SPOOL_BYTES: usize = 64 << 20;
+/// How long a broker may leave everything unacknowledged before the connection is taken for dead. The library's own
+/// sign of life is put off by each message sent, so it does not notice.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
 /// What the last will says, and what is published before a wanted end.
 pub const OFFLINE: &str = r#"{"state":"offline"}"#;
@@ -38,6 +44,8 @@ pub struct Broker {
     open: bool,
     /// Messages given up since they were last told of.
     dropped: u64,
+    /// When the broker last acknowledged something, or was last asked to after it had acknowledged everything.
+    progress: Instant,
 }
 
 /// What the broker's task is connected to inside the bridge.
@@ -56,8 +64,9 @@ pub struct Wiring {
 impl Broker {
     /// `spool` is the most messages that wait while the broker is away.
     pub fn new(endpoint: Endpoint, topics: Arc<Topics>, spool: usize, wiring: Wiring) -> Self {
-        let outbox = Outbox::new(spool, usize::from(endpoint.window));
-        Self { endpoint, topics, outbox, wiring, open: true, dropped: 0 }
+        let limits = Limits { messages: spool, bytes: SPOOL_BYTES, window: usize::from(endpoint.window) };
+        let outbox = Outbox::new(limits);
+        Self { endpoint, topics, outbox, wiring, open: true, dropped: 0, progress: Instant::now() }
     }
 
     /// Runs until everything published is delivered after the last publisher is gone; then says `offline` and
@@ -66,7 +75,7 @@ impl Broker {
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let mut last_reason = String::new();
         loop {
-            let started = tokio::time::Instant::now();
+            let started = Instant::now();
             let endpoint = self.endpoint.clone();
             let reason = match self.absorb_while(async move { Connection::open(&endpoint).await }).await {
                 Ok(connection) => match self.serve(connection, &stop).await {
@@ -76,19 +85,43 @@ impl Broker {
                 Err(error) => format!("{} (hint: {})", with_causes(&error), error.hint()),
             };
             self.wiring.connected.send_replace(false);
-            self.outbox.lost();
-            if self.is_finished() {
-                return;
+            if let Some(message) = self.outbox.lost() {
+                self.give_up(&message, "the connection ended each time it was sent");
+            }
+            if !self.open && self.outbox.waiting_each() == 0 {
+                return self.leave_states();
             }
             if started.elapsed() >= GOOD_CONNECTION {
                 backoff.reset();
+                last_reason.clear();
             }
             if reason != last_reason {
                 tracing::warn!(broker = %self.endpoint.address, reason, waiting = self.outbox.len(), "Home broker is away.");
                 last_reason = reason;
             }
-            self.absorb_while(tokio::time::sleep(backoff.next_wait())).await;
+            self.pause(backoff.next_wait()).await;
         }
+    }
+
+    /// Waits, but not for long once everybody else has stopped: then each moment of the grace period counts.
+    async fn pause(&mut self, wait: Duration) {
+        let was_open = self.open;
+        let mut ends = Instant::now() + if was_open { wait } else { wait.min(FIRST_WAIT) };
+        let mut batch = Vec::new();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(ends) => return,
+                taken = self.wiring.messages.recv_many(&mut batch, BATCH), if self.open => self.take(taken, &mut batch),
+            }
+            if was_open && !self.open {
+                ends = ends.min(Instant::now() + FIRST_WAIT);
+            }
+        }
+    }
+
+    /// States that no broker is there for are no loss: the next start makes them anew.
+    fn leave_states(&self) {
+        self.wiring.counters.set_waiting_at_home(0);
     }
 
     /// Takes messages in while something else goes on, so that nobody waits for the broker.
@@ -108,6 +141,7 @@ impl Broker {
         let sender = connection.sender();
         self.greet(&sender)?;
         let (mut farewell, mut batch) = (false, Vec::with_capacity(BATCH));
+        let mut silence = pin!(tokio::time::sleep(LONGEST_SILENCE));
         loop {
             let mut next = pin!(connection.next());
             let event = loop {
@@ -119,6 +153,13 @@ impl Broker {
                 tokio::select! {
                     biased;
                     event = &mut next => break event?,
+                    () = &mut silence => {
+                        let quiet_until = self.progress + LONGEST_SILENCE;
+                        if self.outbox.under_way() > 0 && quiet_until <= Instant::now() {
+                            return Err(Lost::silent());
+                        }
+                        silence.as_mut().reset(quiet_until.max(Instant::now() + LONGEST_SILENCE / 2));
+                    }
                     taken = self.wiring.messages.recv_many(&mut batch, BATCH), if self.open => self.take(taken, &mut batch),
                 }
             };
@@ -175,19 +216,25 @@ impl Broker {
     fn handle(&mut self, event: Event, stop: &CancellationToken) {
         match event {
             Event::Written(packet) => self.outbox.written(packet),
-            Event::Acked(packet) if self.outbox.acked(packet).is_some() => self.wiring.counters.count(Count::Delivered),
-            Event::Message(message) if !stop.is_cancelled() => self.take_command(&message),
+            Event::Acked(packet) if self.outbox.acked(packet).is_some() => {
+                self.progress = Instant::now();
+                self.wiring.counters.count(Count::Delivered);
+            }
+            Event::Message(message) => self.take_command(&message, stop.is_cancelled()),
             Event::Subscribed(granted) => self.welcome(&granted),
             _ => {}
         }
     }
 
     /// Retained commands are ignored: a broker must not be able to replay a command at every start.
-    fn take_command(&self, message: &Inbound) {
+    fn take_command(&self, message: &Inbound, stopping: bool) {
         let Ok(topic) = std::str::from_utf8(&message.topic) else { return };
         if message.retain {
             tracing::warn!(topic, "Retained command ignored: publish commands without the retain flag.");
             return;
+        }
+        if stopping {
+            return self.drop_command(topic, "the bridge is stopping");
         }
         let payload = message.payload.clone();
         let full = match self.topics.route(topic) {
@@ -201,20 +248,35 @@ impl Broker {
             None => false,
         };
         if full {
-            tracing::error!(topic, "Command dropped: too many at once.");
+            self.drop_command(topic, "too many commands at once");
         }
+    }
+
+    fn drop_command(&self, topic: &str, reason: &'static str) {
+        self.wiring.notices.tell(Notice::CommandDropped { topic: clip(topic), reason });
     }
 
     /// What is given up for want of room is told once, with its number, when the broker is back.
     fn keep(&mut self, message: Message) {
-        if self.outbox.push(message).is_some() {
-            if self.dropped == 0 {
-                tracing::error!("The spool is full: the oldest messages are given up until the home broker is back.");
-            }
-            self.wiring.counters.count(Count::Dropped);
-            self.dropped += 1;
+        if let Some(reason) = unfit(&message) {
+            return self.give_up(&message, reason);
         }
+        if self.outbox.is_empty() {
+            self.progress = Instant::now();
+        }
+        let gone = self.outbox.push(message) as u64;
+        if gone > 0 && self.dropped == 0 {
+            tracing::error!("The spool is full: the oldest messages are given up until the home broker is back.");
+        }
+        (0..gone).for_each(|_| self.wiring.counters.count(Count::Dropped));
+        self.dropped += gone;
         self.wiring.counters.set_waiting_at_home(self.outbox.len());
+    }
+
+    fn give_up(&self, message: &Message, reason: &'static str) {
+        self.wiring.counters.count(Count::Dropped);
+        let (topic, bytes) = (clip(&message.topic), message.payload.len());
+        self.wiring.notices.tell(Notice::Undeliverable { topic, bytes, reason });
     }
 
     fn hand_over(&mut self, sender: &Sender) -> Result<(), Lost> {
@@ -224,4 +286,9 @@ impl Broker {
         self.wiring.counters.set_waiting_at_home(self.outbox.len());
         Ok(())
     }
+}
+
+/// What a notice repeats of a topic.
+fn clip(topic: &str) -> String {
+    topic.chars().take(200).collect()
 }

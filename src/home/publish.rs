@@ -43,6 +43,11 @@ impl Home {
         self.send(self.topics.of_device(device, "downlink/state"), json(step), true, Kind::Each).await;
     }
 
+    /// Why a command for a device nobody knows is refused. Not retained: a typo must not stay with the broker for ever.
+    pub async fn refusal(&self, name: &HomeName, step: &Step) {
+        self.send(self.topics.of_device(name, "downlink/state"), json(step), false, Kind::Each).await;
+    }
+
     /// Something that happened to the bridge.
     pub async fn bridge_event(&self, body: &impl Serialize) {
         self.send(self.topics.of_bridge("event"), json(body), false, Kind::Each).await;

@@ -32,6 +32,8 @@ impl Address {
         let url = match Url::parse(text) {
             Ok(url) if url.has_host() => url,
             // `localhost:1883` parses as scheme `localhost`; a bare `broker` does not parse at all.
+            // What looks like credentials is not repeated.
+            _ if text.contains('@') => return Err(InvalidAddress::Credentials),
             _ if text.contains("://") => return Err(InvalidAddress::NotAUrl(text.into())),
             _ => Url::parse(&format!("mqtt://{text}")).map_err(|_| InvalidAddress::NotAUrl(text.into()))?,
         };
@@ -95,6 +97,7 @@ mod tests {
         let web = Address::parse("https://eu1.cloud.thethings.network").unwrap_err();
         assert!(web.to_string().contains("mqtts://eu1.cloud.thethings.network"), "{web}");
         assert_eq!(Address::parse("mqtt://me:secret@host"), Err(InvalidAddress::Credentials));
+        assert_eq!(Address::parse("mqtt://me:p#ss@host"), Err(InvalidAddress::Credentials));
         for bad in ["", "mqtt://", "ws://host", "mqtt://host/topic"] {
             assert!(Address::parse(bad).is_err(), "{bad}");
         }

@@ -18,10 +18,13 @@ use super::tls::Tls;
 
 /// From TCP's first packet to CONNACK.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
-/// The largest message taken in, in bytes. Larger ones would end the connection, so this is far above any real one.
-const MAX_INCOMING: usize = 4 << 20;
-/// The largest message sent, in bytes.
-const MAX_OUTGOING: usize = 4 << 20;
+/// The largest packet there can be, in bytes (MQTT 3.1.1, 2.2.3). The library ends the connection at a larger one than it
+/// is told, and a retained message would do so at every reconnect: what is too large is refused later, by itself.
+const MAX_PACKET: usize = 268_435_455;
+/// The longest topic there can be, in bytes (MQTT 3.1.1, 1.5.3).
+const MAX_TOPIC: usize = 65_535;
+/// The largest payload sent, in bytes. Nothing the bridge makes comes near it.
+const MAX_PAYLOAD: usize = 4 << 20;
 /// Subscriptions and the like that may wait for the socket besides the window of publishes.
 const CONTROL_REQUESTS: usize = 32;
 
@@ -153,6 +156,24 @@ impl Connection {
     }
 }
 
+/// Why a message can never be published, if so: it must not even be tried, for the library would end the connection.
+pub fn unfit(message: &Message) -> Option<&'static str> {
+    let clean = !message.topic.is_empty() && !message.topic.contains(['+', '#', '\0']);
+    match () {
+        () if message.topic.len() > MAX_TOPIC => Some("its topic is longer than MQTT allows"),
+        () if !clean => Some("its topic is none that can be published to"),
+        () if message.payload.len() > MAX_PAYLOAD => Some("it is larger than 4 MiB"),
+        () => None,
+    }
+}
+
+impl Lost {
+    /// The broker has been silent for too long.
+    pub fn silent() -> Self {
+        Self("the broker acknowledges nothing".into())
+    }
+}
+
 impl Sender {
     /// Hands a QoS 1 message to the connection. The window of the outbox keeps this from ever being too many.
     pub fn publish(&self, message: Message) -> Result<(), Lost> {
@@ -215,7 +236,7 @@ fn options(endpoint: &Endpoint) -> MqttOptions {
     options
         .set_keep_alive(endpoint.keep_alive.max(1))
         .set_clean_session(true)
-        .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING)
+        .set_max_packet_size(MAX_PACKET, MAX_PACKET)
         .set_inflight(endpoint.window)
         .set_max_request_batch(BATCH)
         .set_read_batch_size(BATCH)

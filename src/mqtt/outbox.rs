@@ -7,6 +7,9 @@
 //!            └─┴──── lost ◀───────┘   the connection ended: everything unacknowledged waits again, in its order
 //! ```
 //!
+//! A message may itself be why a connection ends: one the broker does not want, or may not see. So after a loss the
+//! first unacknowledged message goes alone; if the connection ends each time it is under way, it is given up.
+//!
 //! Pure: no clock, no socket. The connection's task moves messages through it.
 
 use std::collections::{HashMap, VecDeque};
@@ -31,14 +34,17 @@ pub enum Kind {
     Latest,
 }
 
+/// Connections that a message may take down while it is under way alone, before it is given up.
+const MOST_LOSSES: u8 = 5;
 /// Every so many messages a waiting `Latest` goes before a waiting `Each`, so that states move under load too.
 const FAIR_SHARE: u32 = 5;
 
 /// The messages not yet acknowledged, waiting or under way.
 #[derive(Debug)]
 pub struct Outbox {
-    /// `Each` messages not handed over yet.
+    /// `Each` messages not handed over yet, and their payloads' bytes together.
     kept: VecDeque<Message>,
+    kept_bytes: usize,
     /// `Latest` messages not handed over yet, by topic, and the order in which their topics came.
     latest: HashMap<String, Message>,
     order: VecDeque<String>,
@@ -49,12 +55,21 @@ pub struct Outbox {
     written: usize,
     /// How many of `sent` are not yet acknowledged.
     unacknowledged: usize,
-    /// Most messages in `kept`.
-    limit: usize,
-    /// Most messages under way.
-    window: usize,
+    /// The message that may have ended the last connection.
+    suspect: Option<Suspect>,
+    limits: Limits,
     /// Turns of `take_next` since a `Latest` went first.
     turn: u32,
+}
+
+/// How much an outbox holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most `Each` messages that wait, and most bytes of their payloads together.
+    pub messages: usize,
+    pub bytes: usize,
+    /// Most messages under way on one connection.
+    pub window: usize,
 }
 
 #[derive(Debug)]
@@ -63,37 +78,41 @@ struct Sent {
     message: Option<Message>,
 }
 
+#[derive(Debug)]
+struct Suspect {
+    message: Message,
+    /// Connections that ended while it was under way alone.
+    losses: u8,
+    under_way: bool,
+}
+
 impl Outbox {
-    /// `limit`: most `Each` messages that wait. `window`: most messages under way on one connection.
-    pub fn new(limit: usize, window: usize) -> Self {
+    pub fn new(limits: Limits) -> Self {
         Self {
             kept: VecDeque::new(),
+            kept_bytes: 0,
             latest: HashMap::new(),
             order: VecDeque::new(),
             sent: VecDeque::new(),
             written: 0,
             unacknowledged: 0,
-            limit,
-            window,
+            suspect: None,
+            limits,
             turn: 0,
         }
     }
 
-    /// Takes a message in. Returns the one that had to go for it, if the limit was reached.
-    pub fn push(&mut self, message: Message) -> Option<Message> {
+    /// Takes a message in. Returns how many had to go for it, oldest first, because a limit was reached.
+    pub fn push(&mut self, message: Message) -> usize {
         match message.kind {
             Kind::Latest => {
-                if let Some(waiting) = self.latest.get_mut(&message.topic) {
-                    *waiting = message;
-                } else {
-                    self.order.push_back(message.topic.clone());
-                    self.latest.insert(message.topic.clone(), message);
-                }
-                None
+                self.renew(message);
+                0
             }
             Kind::Each => {
+                self.kept_bytes += message.payload.len();
                 self.kept.push_back(message);
-                (self.kept.len() > self.limit).then(|| self.kept.pop_front()).flatten()
+                self.shed()
             }
         }
     }
@@ -101,10 +120,15 @@ impl Outbox {
     /// The next message to hand to the connection, or `None` while the window is full or nothing waits. The caller
     /// publishes it at once and in this order.
     pub fn take_next(&mut self) -> Option<Message> {
-        if self.unacknowledged >= self.window {
-            return None;
-        }
-        let message = self.choose()?;
+        let message = match &mut self.suspect {
+            Some(suspect) if suspect.under_way => return None,
+            Some(suspect) => {
+                suspect.under_way = true;
+                suspect.message.clone()
+            }
+            None if self.unacknowledged >= self.limits.window => return None,
+            None => self.choose()?,
+        };
         self.sent.push_back(Sent { packet: None, message: Some(message.clone()) });
         self.unacknowledged += 1;
         Some(message)
@@ -128,31 +152,107 @@ impl Outbox {
             self.sent.pop_front();
             self.written -= 1;
         }
+        if self.suspect.as_ref().is_some_and(|suspect| suspect.under_way) {
+            self.suspect = None;
+        }
         message
     }
 
-    /// The connection ended: what was under way waits again, before what waited already.
-    pub fn lost(&mut self) {
-        for message in std::mem::take(&mut self.sent).into_iter().rev().filter_map(|sent| sent.message) {
-            match message.kind {
-                Kind::Each => self.kept.push_front(message),
-                Kind::Latest if self.latest.contains_key(&message.topic) => {}
-                Kind::Latest => {
-                    self.order.push_front(message.topic.clone());
-                    self.latest.insert(message.topic.clone(), message);
+    /// The connection ended: what was under way waits again, before what waited already. Returns a message that took
+    /// down one connection too many, and is given up.
+    pub fn lost(&mut self) -> Option<Message> {
+        let mut lost: VecDeque<_> =
+            std::mem::take(&mut self.sent).into_iter().filter_map(|sent| sent.message).collect();
+        (self.written, self.unacknowledged) = (0, 0);
+        match self.suspect.take() {
+            // It was alone.
+            Some(suspect) if suspect.under_way => return self.suspect_again(suspect),
+            Some(suspect) => self.suspect = Some(suspect),
+            None => {
+                if let Some(first) = lost.pop_front() {
+                    self.suspect(first, 0);
                 }
             }
         }
-        (self.written, self.unacknowledged) = (0, 0);
+        lost.into_iter().rev().for_each(|message| self.put_back(message));
+        None
     }
 
     /// Messages that wait or are under way.
     pub fn len(&self) -> usize {
-        self.kept.len() + self.order.len() + self.unacknowledged
+        self.kept.len() + self.order.len() + self.unacknowledged + usize::from(self.waiting_suspect().is_some())
     }
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Messages handed over and not yet acknowledged.
+    pub fn under_way(&self) -> usize {
+        self.unacknowledged
+    }
+
+    /// Messages that wait and each count: what is lost if nobody ever comes for them.
+    pub fn waiting_each(&self) -> usize {
+        self.kept.len() + usize::from(self.waiting_suspect().is_some_and(|suspect| suspect.message.kind == Kind::Each))
+    }
+
+    fn waiting_suspect(&self) -> Option<&Suspect> {
+        self.suspect.as_ref().filter(|suspect| !suspect.under_way)
+    }
+
+    fn suspect_again(&mut self, suspect: Suspect) -> Option<Message> {
+        let losses = suspect.losses + 1;
+        if losses >= MOST_LOSSES {
+            return Some(suspect.message);
+        }
+        self.suspect(suspect.message, losses);
+        None
+    }
+
+    /// A state gives way to a newer one here too, which inherits the suspicion.
+    fn suspect(&mut self, message: Message, losses: u8) {
+        let newer = match message.kind {
+            Kind::Latest => self.latest.remove(&message.topic),
+            Kind::Each => None,
+        };
+        if newer.is_some() {
+            self.order.retain(|topic| *topic != message.topic);
+        }
+        self.suspect = Some(Suspect { message: newer.unwrap_or(message), losses, under_way: false });
+    }
+
+    fn put_back(&mut self, message: Message) {
+        match message.kind {
+            Kind::Each => {
+                self.kept_bytes += message.payload.len();
+                self.kept.push_front(message);
+            }
+            Kind::Latest if self.latest.contains_key(&message.topic) => {}
+            Kind::Latest => {
+                self.order.push_front(message.topic.clone());
+                self.latest.insert(message.topic.clone(), message);
+            }
+        }
+    }
+
+    fn renew(&mut self, message: Message) {
+        if let Some(waiting) = self.latest.get_mut(&message.topic) {
+            *waiting = message;
+        } else {
+            self.order.push_back(message.topic.clone());
+            self.latest.insert(message.topic.clone(), message);
+        }
+    }
+
+    fn shed(&mut self) -> usize {
+        let mut gone = 0;
+        while self.kept.len() > self.limits.messages || self.kept_bytes > self.limits.bytes {
+            let Some(oldest) = self.kept.pop_front() else { break };
+            self.kept_bytes -= oldest.payload.len();
+            gone += 1;
+        }
+        gone
     }
 
     fn choose(&mut self) -> Option<Message> {
@@ -163,7 +263,9 @@ impl Outbox {
                 return self.latest.remove(&topic);
             }
         }
-        self.kept.pop_front()
+        let message = self.kept.pop_front()?;
+        self.kept_bytes -= message.payload.len();
+        Some(message)
     }
 }
 
@@ -176,9 +278,13 @@ mod tests {
         Message { topic: topic.into(), payload: Bytes::from(payload.to_owned()), retain: kind == Kind::Latest, kind }
     }
 
+    fn outbox(messages: usize, window: usize) -> Outbox {
+        Outbox::new(Limits { messages, bytes: 1 << 20, window })
+    }
+
     #[test]
     fn a_newer_state_takes_the_place_of_one_still_waiting() {
-        let mut outbox = Outbox::new(10, 10);
+        let mut outbox = outbox(10, 10);
         outbox.push(message("state", "1", Kind::Latest));
         outbox.push(message("state", "2", Kind::Latest));
         assert_eq!(outbox.take_next().unwrap().payload, "2");
@@ -186,17 +292,53 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_the_oldest_message_is_handed_back() {
-        let mut outbox = Outbox::new(2, 10);
-        assert_eq!(outbox.push(message("t", "1", Kind::Each)), None);
-        assert_eq!(outbox.push(message("t", "2", Kind::Each)), None);
-        assert_eq!(outbox.push(message("t", "3", Kind::Each)).unwrap().payload, "1");
-        assert_eq!(outbox.len(), 2);
+    fn beyond_either_limit_the_oldest_messages_go() {
+        let mut outbox = outbox(2, 10);
+        let gone: Vec<_> = ["1", "2", "3"].map(|text| outbox.push(message("t", text, Kind::Each))).into();
+        assert_eq!(gone, [0, 0, 1]);
+        assert_eq!(outbox.push(message("t", &"x".repeat(1 << 20), Kind::Each)), 2);
+        assert_eq!(outbox.take_next().unwrap().payload.len(), 1 << 20);
+        assert!(outbox.push(message("t", "small", Kind::Each)) == 0 && outbox.waiting_each() == 1);
+    }
+
+    #[test]
+    fn a_message_that_takes_down_every_connection_is_given_up_and_the_others_go_on() {
+        let mut outbox = outbox(10, 10);
+        for text in ["good", "poison", "better"] {
+            outbox.push(message("t", text, Kind::Each));
+        }
+        let (mut delivered, mut given_up) = (Vec::new(), Vec::new());
+        for packet in 0..100 {
+            match outbox.take_next() {
+                Some(message) if message.payload == "poison" => given_up.extend(outbox.lost()),
+                Some(_) => {
+                    outbox.written(packet);
+                    delivered.extend(outbox.acked(packet));
+                }
+                None => break,
+            }
+        }
+        assert_eq!(delivered.iter().map(|message| message.payload.clone()).collect::<Vec<_>>(), ["good", "better"]);
+        assert_eq!(given_up.len(), 1);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn a_newer_state_inherits_the_suspicion_of_the_older() {
+        let mut outbox = outbox(10, 10);
+        for n in 0..20 {
+            outbox.push(message("state", &n.to_string(), Kind::Latest));
+            outbox.take_next().unwrap();
+            if outbox.lost().is_some() {
+                return;
+            }
+        }
+        panic!("never given up");
     }
 
     #[test]
     fn an_old_state_under_way_gives_way_to_a_newer_one_after_a_lost_connection() {
-        let mut outbox = Outbox::new(10, 10);
+        let mut outbox = outbox(10, 10);
         outbox.push(message("state", "old", Kind::Latest));
         outbox.take_next().unwrap();
         outbox.push(message("state", "new", Kind::Latest));
@@ -207,7 +349,7 @@ mod tests {
 
     #[test]
     fn states_get_their_share_while_messages_wait() {
-        let mut outbox = Outbox::new(100, 100);
+        let mut outbox = outbox(100, 100);
         for n in 0..50 {
             outbox.push(message("t", &n.to_string(), Kind::Each));
         }
@@ -241,7 +383,7 @@ mod tests {
         /// holds, first handed over in the order it came.
         #[test]
         fn nothing_is_lost_and_order_holds(moves in moves()) {
-            let mut outbox = Outbox::new(1000, 8);
+            let mut outbox = outbox(1000, 8);
             let (mut pushed, mut acked, mut open, mut written) = (0u32, Vec::new(), VecDeque::new(), Vec::new());
             let mut packet = 0u16;
             let mut last_handed: Option<u32> = None;
@@ -270,7 +412,7 @@ mod tests {
                         acked.push(message);
                     },
                     Move::Lose => {
-                        outbox.lost();
+                        acked.extend(outbox.lost());
                         open.clear();
                         written.clear();
                         last_handed = None;

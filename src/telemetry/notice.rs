@@ -44,6 +44,17 @@ pub enum Notice {
         topic: String,
         reason: String,
     },
+    /// A message that no broker will take.
+    Undeliverable {
+        topic: String,
+        bytes: usize,
+        reason: &'static str,
+    },
+    /// A command that nobody looked at.
+    CommandDropped {
+        topic: String,
+        reason: &'static str,
+    },
     /// Messages given up because too many waited for the home broker.
     HomeBacklogDropped {
         count: u64,
@@ -106,6 +117,10 @@ impl Notice {
             Self::Unreadable { application, topic, reason } => {
                 tracing::warn!(%application, topic, reason, "Message cannot be understood.");
             }
+            Self::Undeliverable { topic, bytes, reason } => {
+                tracing::error!(topic, bytes, reason, "Message given up.");
+            }
+            Self::CommandDropped { topic, reason } => tracing::error!(topic, reason, "Command dropped."),
             Self::HomeBacklogDropped { count } => {
                 tracing::error!(count, "Messages given up: too many waited for the home broker.");
             }

@@ -31,7 +31,7 @@ impl Systemd {
     /// Tells the watchdog that the bridge lives, as often as it wants to hear it. It runs among the bridge's own tasks,
     /// so a blocked runtime falls silent.
     pub async fn watchdog(&self) {
-        let Some(interval) = self.interval else { return };
+        let Some(interval) = self.interval else { return std::future::pending().await };
         let mut ticks = tokio::time::interval(interval);
         loop {
             ticks.tick().await;

@@ -89,6 +89,7 @@ fn address(error: &InvalidEndpoint, at: &str, report: &mut Report) {
         InvalidEndpoint::Missing => ("", "cluster = \"eu1\": the first part of the console's address".to_owned()),
         InvalidEndpoint::Cluster(pasted) => ("cluster", cluster_hint(pasted)),
         InvalidEndpoint::Mqtt(_) => ("mqtt_url", "mqtts://host, or mqtt://host without TLS".into()),
+        InvalidEndpoint::MoreThanAnAddress { key } => (*key, "https://host[:port]".into()),
         InvalidEndpoint::Api { key, .. } => (*key, "https://host, or http://host:1885 for a stack of your own".into()),
     };
     let key = if key.is_empty() { at.to_owned() } else { format!("{at}.{key}") };

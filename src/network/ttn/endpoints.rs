@@ -28,6 +28,8 @@ pub enum InvalidEndpoint {
     Mqtt(#[from] InvalidAddress),
     #[error("{key}: `{value}` is no https:// or http:// address")]
     Api { key: &'static str, value: String },
+    #[error("{key} holds more than an address: the key goes into `api_key_file`, nothing after `?` or `#`")]
+    MoreThanAnAddress { key: &'static str },
 }
 
 impl Endpoints {
@@ -71,6 +73,10 @@ fn api_base(key: &'static str, text: &str) -> Result<Url, InvalidEndpoint> {
     let mut url = Url::parse(text).map_err(|_| invalid())?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(invalid());
+    }
+    // It is shown on `bridge/info`, and a path is appended to it.
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err(InvalidEndpoint::MoreThanAnAddress { key });
     }
     let path = url.path().trim_end_matches('/');
     let path = if path.ends_with("/api/v3") { path.to_owned() } else { format!("{path}/api/v3") };
@@ -128,6 +134,8 @@ mod tests {
             "id = 'a'\ncluster = 'eu1.cloud'",
             "id = 'a'\nmqtt_url = 'https://x'",
             "id = 'a'\ncluster='eu1'\napi_url = 'x'",
+            "id = 'a'\ncluster='eu1'\napi_url = 'https://me:secret@host'",
+            "id = 'a'\ncluster='eu1'\napi_url = 'https://host/?token=secret'",
         ] {
             assert!(Endpoints::of(&config(bad)).is_err(), "{bad}");
         }

@@ -14,13 +14,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::health::Health;
 use crate::model::ApplicationName;
-use crate::mqtt::{Backoff, Connection, Endpoint, Event, Inbound};
+use crate::mqtt::{Backoff, ConnectError, Connection, Endpoint, Event, Inbound, Lost};
 use crate::network::RawMessage;
 use crate::telemetry::{Notice, Notices, with_causes};
 
 /// Waits between connections: TTN limits how often an address may connect.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// While no server is reached at all there is none to protect, and every second costs uplinks.
+const LONGEST_WAIT_UNREACHED: Duration = Duration::from_secs(15);
 /// A connection that held this long was a good one: the next waits are short again.
 const GOOD_CONNECTION: Duration = Duration::from_secs(60);
 /// How long the server may take to answer the subscription.
@@ -52,7 +54,7 @@ impl Stream {
             self.tell_end(&ended);
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(backoff.next_wait()) => {}
+                () = tokio::time::sleep(backoff.next_wait().min(ended.longest_wait)) => {}
             }
         }
         self.health.set_connected(false);
@@ -62,7 +64,7 @@ impl Stream {
     async fn one_connection(&self) -> Ended {
         let mut connection = match Connection::open(&self.endpoint).await {
             Ok(connection) => connection,
-            Err(error) => return Ended { reason: with_causes(&error), hint: error.hint() },
+            Err(error) => return error.into(),
         };
         if let Err(lost) = connection.sender().subscribe(&self.filters) {
             return lost.into();
@@ -70,7 +72,7 @@ impl Stream {
         match tokio::time::timeout(SUBSCRIBE_LIMIT, self.read_until_subscribed(&mut connection)).await {
             Ok(Ok(())) => {}
             Ok(Err(ended)) => return ended,
-            Err(_) => return Ended { reason: "the subscription was not answered".into(), hint: "" },
+            Err(_) => return Ended::because("the subscription was not answered", ""),
         }
         self.health.set_connected(true);
         self.health.restore("mqtt");
@@ -83,7 +85,7 @@ impl Stream {
             match connection.next().await.map_err(Ended::from)? {
                 Event::Subscribed(granted) if granted.iter().all(|granted| *granted) => return Ok(()),
                 Event::Subscribed(_) => {
-                    return Err(Ended { reason: "the subscription was refused".into(), hint: WRONG_TENANT });
+                    return Err(Ended::because("the subscription was refused", WRONG_TENANT));
                 }
                 Event::Message(message) => self.hand_on(message, &mut 0),
                 _ => {}
@@ -97,7 +99,10 @@ impl Stream {
             match connection.next().await {
                 Ok(Event::Message(message)) => self.hand_on(message, &mut dropped),
                 Ok(_) => {}
-                Err(lost) => return lost.into(),
+                Err(lost) => {
+                    self.tell_dropped(&mut dropped);
+                    return lost.into();
+                }
             }
         }
     }
@@ -107,17 +112,20 @@ impl Stream {
         let at = Timestamp::now();
         self.health.heard(at);
         match self.raw.try_send(RawMessage { topic: message.topic, payload: message.payload, at }) {
-            Ok(()) if *dropped > 0 => {
-                self.notices.tell(Notice::UplinksDropped { application: self.application.clone(), count: *dropped });
-                *dropped = 0;
-            }
-            Ok(()) => {}
+            Ok(()) => self.tell_dropped(dropped),
             Err(TrySendError::Full(_)) => {
                 *dropped += 1;
                 self.health.count_dropped();
             }
             // The flow behind is past its drain.
             Err(TrySendError::Closed(_)) => {}
+        }
+    }
+
+    fn tell_dropped(&self, dropped: &mut u64) {
+        match std::mem::take(dropped) {
+            0 => {}
+            count => self.notices.tell(Notice::UplinksDropped { application: self.application.clone(), count }),
         }
     }
 
@@ -140,10 +148,26 @@ const WRONG_TENANT: &str = "the server lets an application subscribe only to its
 struct Ended {
     reason: String,
     hint: &'static str,
+    /// How long the next attempt may be put off.
+    longest_wait: Duration,
 }
 
-impl From<crate::mqtt::Lost> for Ended {
-    fn from(lost: crate::mqtt::Lost) -> Self {
-        Self { reason: lost.to_string(), hint: "" }
+impl Ended {
+    fn because(reason: impl Into<String>, hint: &'static str) -> Self {
+        Self { reason: reason.into(), hint, longest_wait: LONGEST_WAIT }
+    }
+}
+
+impl From<Lost> for Ended {
+    fn from(lost: Lost) -> Self {
+        Self::because(lost.to_string(), "")
+    }
+}
+
+impl From<ConnectError> for Ended {
+    fn from(error: ConnectError) -> Self {
+        let unreached = matches!(error, ConnectError::Unreachable { .. } | ConnectError::Silent { .. });
+        let longest_wait = if unreached { LONGEST_WAIT_UNREACHED } else { LONGEST_WAIT };
+        Self { longest_wait, ..Self::because(with_causes(&error), error.hint()) }
     }
 }
