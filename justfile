@@ -27,8 +27,12 @@ doc:
 demo *arguments:
     cargo run --release --locked -- demo {{arguments}}
 
-# How fast codecs are
+# How fast the bridge is, beside a plain Mosquitto bridge; needs mosquitto
 bench:
+    cargo bench --locked --bench bridge
+
+# How fast codecs are
+bench-codecs:
     cargo bench --locked -p payload-codecs
 
 # Known vulnerabilities among the dependencies; needs cargo-deny and the network
