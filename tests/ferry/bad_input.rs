@@ -85,13 +85,34 @@ async fn a_topic_that_no_server_may_send_ends_at_worst_the_connection() {
 }
 
 #[tokio::test]
-async fn a_message_beyond_all_measure_costs_the_connection_and_not_the_bridge() {
+async fn a_message_beyond_all_measure_is_told_and_costs_nothing_else() {
     let mut ferry = Ferry::start().await;
     ferry.network.publish("v3/app1/devices/node/up", vec![b' '; 5 << 20]);
-    ferry.home.event("network_lost").await;
-    ferry.network.subscribed().await;
+    ferry.network.up("node", 1, b"good");
+    ferry.home.event("unreadable").await;
+    ferry.home.on("ttn/node/uplink").await;
+}
+
+#[tokio::test]
+async fn a_huge_retained_message_on_a_command_topic_does_not_end_the_home_connection() {
+    let mut ferry = Ferry::start().await;
+    ferry.home.publish_retained("ttn/node/set", vec![b' '; 5 << 20]).await;
+    ferry.home.broker().drop_connections().await.unwrap();
+    ferry.home.forget();
     ferry.network.up("node", 1, b"good");
     ferry.home.on("ttn/node/uplink").await;
+    ferry.counted("everything delivered", |counts| counts.uplinks == 1 && counts.waiting_at_home == 0).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_no_broker_can_take_is_given_up_and_told() {
+    let mut ferry = Ferry::start().await;
+    // The request's topic just fits into MQTT; the answer's is one byte longer.
+    let command = "x".repeat(65_535 - "ttn/bridge/request/".len());
+    ferry.home.publish(&format!("ttn/bridge/request/{command}"), "{}").await;
+    ferry.network.up("node", 1, b"good");
+    ferry.home.on("ttn/node/uplink").await;
+    assert_eq!(ferry.home.event("undeliverable").await["reason"], "its topic is longer than MQTT allows");
 }
 
 #[tokio::test]
