@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::codecs::{Codecs, Finder, NotFound};
+use crate::codecs::{Codecs, Crossed, Finder, NotFound};
 use crate::config::{Config, Environment, TrustError, trust};
 use crate::control::{Answers, Control};
 use crate::downlink::{self, Downlinks};
@@ -114,7 +114,8 @@ impl App {
             encoder: Arc::new(codecs.clone()),
             servers: servers.iter().map(|server| (server.name().clone(), server.clone())).collect(),
         });
-        let uplinks = uplink_flow(arrived, back, &home, &codecs, &shared);
+        let entrances = Entrances { arrivals: arrived, crossed: back, home_connected: asked.connected.clone() };
+        let uplinks = uplink_flow(entrances, longest_name(config), &home, &codecs, &shared);
         let control = Control {
             answers: Answers {
                 servers,
@@ -221,9 +222,16 @@ fn network_side(
     Ok(servers)
 }
 
-fn uplink_flow(
+/// What the uplink flow waits for.
+struct Entrances {
     arrivals: mpsc::Receiver<Arrival>,
-    crossed: mpsc::Receiver<crate::codecs::Crossed>,
+    crossed: mpsc::Receiver<Crossed>,
+    home_connected: watch::Receiver<bool>,
+}
+
+fn uplink_flow(
+    Entrances { arrivals, crossed, home_connected }: Entrances,
+    most_levels: usize,
     home: &Home,
     codecs: &Codecs,
     shared: &Shared,
@@ -236,10 +244,17 @@ fn uplink_flow(
             home: home.clone(),
             notices: shared.notices.clone(),
             devices_changed: shared.devices_changed.clone(),
+            most_levels,
         },
         record: Record::default(),
-        decode: Decode::new(codecs.clone(), shared.directory.clone(), shared.counters.clone()),
+        decode: Decode::new(
+            codecs.clone(),
+            shared.directory.clone(),
+            shared.devices_changed.clone(),
+            shared.counters.clone(),
+        ),
         publish: Publish { home: home.clone(), states: home::States::default() },
+        home_connected,
         counters: shared.counters.clone(),
     }
 }

@@ -23,8 +23,9 @@ pub struct Finder {
     by_application: HashMap<ApplicationName, String>,
     /// What was looked for before, found or not. A name stays as it was found until the restart.
     known: HashMap<String, Option<Arc<Codec>>>,
-    /// Each device's answer, so that the order below is walked once a device.
-    chosen: HashMap<DeviceKey, Chosen>,
+    /// Each device's answer, so that the order below is walked once a device, and whether it was given in the knowledge
+    /// of what the device itself says.
+    chosen: HashMap<DeviceKey, (Chosen, bool)>,
 }
 
 /// What the device itself says, through the network.
@@ -50,6 +51,13 @@ pub enum NotFound {
     TooLarge { name: String, path: PathBuf },
 }
 
+impl Wishes<'_> {
+    /// Whether the device says anything at all. Its first messages, and stacks before 3.34, say nothing.
+    fn are_known(&self) -> bool {
+        self.attributes.is_some_and(|attributes| !attributes.is_empty()) || self.version_ids.is_some()
+    }
+}
+
 impl Finder {
     pub fn new(config: &CodecsConfig) -> Self {
         Self { folder: config.folder.clone(), ..Self::default() }
@@ -71,11 +79,12 @@ impl Finder {
 
     /// A device's codec: its configuration ▸ its attribute ▸ a file named after it ▸ its product ▸ its application's.
     pub fn choose(&mut self, device: &DeviceKey, wishes: &Wishes<'_>) -> Option<Chosen> {
-        if let Some(chosen) = self.chosen.get(device) {
+        let informed = wishes.are_known();
+        if let Some((chosen, _)) = self.chosen.get(device).filter(|(_, settled)| *settled || !informed) {
             return Some(chosen.clone());
         }
         let chosen = self.search(device, wishes)?;
-        self.chosen.insert(device.clone(), chosen.clone());
+        self.chosen.insert(device.clone(), (chosen.clone(), informed));
         Some(chosen)
     }
 
@@ -222,6 +231,19 @@ mod tests {
         let (_folder, mut finder) = finder_with(&[]);
         assert!(matches!(finder.assign(device("node-1"), "nowhere"), Err(NotFound::Nowhere(_))));
         assert!(matches!(finder.assign(device("node-1"), "/no/such/file.js"), Err(NotFound::Unreadable { .. })));
+    }
+
+    #[test]
+    fn a_choice_made_before_the_device_said_anything_gives_way_to_its_word() {
+        let (_folder, mut finder) = finder_with(&["mine.js"]);
+        finder.assign_default(ApplicationName::parse("app").unwrap(), "mine").unwrap();
+        let before = finder.choose(&device("node-1"), &Wishes::default()).unwrap();
+        let attributes = BTreeMap::from([(ATTRIBUTE.to_string(), "cayenne-lpp".to_string())]);
+        let wishes = Wishes { attributes: Some(&attributes), version_ids: None };
+        let told = finder.choose(&device("node-1"), &wishes).unwrap();
+        let after = finder.choose(&device("node-1"), &Wishes::default()).unwrap();
+        let names = [before, told, after].map(|chosen| chosen.codec.name.clone());
+        assert_eq!(names, ["mine", "cayenne-lpp", "cayenne-lpp"]);
     }
 
     #[test]

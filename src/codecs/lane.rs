@@ -81,7 +81,7 @@ impl Lane {
 
     /// Works until the lane is closed, or until the watch gave up on this thread.
     fn work(&self, desk: &Desk) {
-        let mut loaded: HashMap<usize, Result<Box<dyn payload_codecs::Codec>, CodecError>> = HashMap::new();
+        let mut loaded = Loaded::new();
         while let Some(job) = self.next_job() {
             if let Some(fault) = self.objection(&job) {
                 self.refuse(job, fault);
@@ -90,16 +90,29 @@ impl Lane {
             let codec = job.codec.clone();
             let input = Input::of(&job.task);
             desk.put(job);
-            let codec = loaded.entry(codec.id).or_insert_with(|| payload_codecs::load(&codec.source, &self.limits));
-            let output = match codec {
-                Ok(codec) => input.run(codec.as_mut()),
-                Err(error) => Output::failed(&input, error.clone()),
+            let output = match self.load(&mut loaded, &codec) {
+                Ok(codec) => input.run(codec),
+                Err(error) => Output::failed(&input, error),
             };
             match desk.take() {
                 Some(job) => self.answer(job, output),
-                None => return,
+                None => return lock(&self.quarantine).came_back(),
             }
         }
+    }
+
+    /// The codec, loaded at its first use. A script that cannot load never will; one that only had no time or memory may
+    /// do better the next time.
+    fn load<'a>(
+        &self,
+        loaded: &'a mut Loaded,
+        codec: &Codec,
+    ) -> Result<&'a mut (dyn payload_codecs::Codec + 'static), CodecError> {
+        if matches!(loaded.get(&codec.id), Some(Err(error)) if passes(error)) {
+            loaded.remove(&codec.id);
+        }
+        let entry = loaded.entry(codec.id).or_insert_with(|| payload_codecs::load(&codec.source, &self.limits));
+        entry.as_mut().map(|codec| &mut **codec).map_err(|error| error.clone())
     }
 
     /// Holds the lane's entrance only while it waits, so that a new thread can take over from one that is stuck.
@@ -146,6 +159,14 @@ impl Lane {
             _ => unreachable!("an input's output is of its own kind"),
         }
     }
+}
+
+/// The codecs that a worker has loaded, by their ids, or why they do not load.
+type Loaded = HashMap<usize, Result<Box<dyn payload_codecs::Codec>, CodecError>>;
+
+/// Whether loading may go better the next time.
+fn passes(error: &CodecError) -> bool {
+    !matches!(error, CodecError::Load { .. } | CodecError::MissingFunction { .. })
 }
 
 /// What a codec reads, apart from the job on the desk so that the watch can take that away meanwhile.

@@ -15,7 +15,9 @@ use super::quarantine::Quarantine;
 use super::{Codec, CodecsConfig, Crossed, Fault};
 use crate::model::{DeviceKey, Uplink};
 
-/// How long a codec may stay beyond its own limit before its thread is given up. The engine ends a script at its
+/// Limits that one job may lawfully use up: compiling, loading, decoding and normalising have one each.
+const LIMITS_A_JOB: u32 = 4;
+/// How long a codec may stay beyond its own limits before its thread is given up. The engine ends a script at its
 /// limit; only a native loop inside the engine stays longer.
 const OVERSTAY: Duration = Duration::from_millis(100);
 /// How often the watch looks while there is work.
@@ -81,8 +83,12 @@ impl Pool {
     pub async fn watch(&self) {
         loop {
             self.shared.work.notified().await;
-            while self.look_once() {
+            // Not at once: the worker that was woken with us has yet to take the job up.
+            loop {
                 tokio::time::sleep(LOOK).await;
+                if !self.look_once() {
+                    break;
+                }
             }
         }
     }
@@ -97,11 +103,15 @@ impl Pool {
 
     /// Gives up on workers that overstayed. Returns whether any lane still has work.
     fn look_once(&self) -> bool {
-        let limit = self.shared.time_limit + OVERSTAY;
+        let limit = self.shared.time_limit * LIMITS_A_JOB + OVERSTAY;
         for lane in &self.shared.lanes {
+            // Locked before the job is taken: a thread that comes back at this moment is counted out before it is
+            // counted back.
+            let mut quarantine = lock(&self.shared.quarantine);
             let overdue = lock(&lane.desk).take_overdue(limit, Instant::now());
             if let Some(job) = overdue {
-                let rest = lock(&self.shared.quarantine).abandoned(job.codec.id, Instant::now());
+                let rest = quarantine.abandoned(job.codec.id, Instant::now());
+                drop(quarantine);
                 tracing::error!(
                     codec = job.codec.name,
                     rest_s = rest.as_secs(),

@@ -42,6 +42,11 @@ impl Quarantine {
         self.rest(codec, now)
     }
 
+    /// A thread that was given up came back after all, and ends: it was slow, not lost.
+    pub fn came_back(&mut self) {
+        self.abandoned = self.abandoned.saturating_sub(1);
+    }
+
     /// A codec came back. One that keeps running into its limit rests too: it costs its lane the whole limit each time.
     pub fn note(&mut self, codec: usize, timed_out: bool, now: Instant) {
         if !timed_out {
@@ -90,11 +95,13 @@ mod tests {
     }
 
     #[test]
-    fn lost_threads_are_bounded() {
+    fn lost_threads_are_bounded_and_those_that_come_back_are_not_lost() {
         let (mut quarantine, now) = (Quarantine::default(), Instant::now());
         (0..MOST_ABANDONED).for_each(|codec| {
             quarantine.abandoned(codec, now);
         });
         assert!(quarantine.is_exhausted());
+        quarantine.came_back();
+        assert!(!quarantine.is_exhausted());
     }
 }

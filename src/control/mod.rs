@@ -49,6 +49,7 @@ impl Control {
                 _ = health.tick() => {
                     self.systemd.status(&self.answers.status_line());
                     self.home.bridge_status("health", &self.answers.health()).await;
+                    self.home.bridge_status("devices", &self.answers.devices()).await;
                 }
             }
         }
@@ -75,7 +76,7 @@ impl Control {
 
     async fn tell(&self, notice: Notice) {
         self.home.bridge_event(&notice).await;
-        if matches!(notice, Notice::NetworkConnected { .. } | Notice::NetworkLost { .. } | Notice::Degraded { .. }) {
+        if notice.changes_info() {
             self.systemd.status(&self.answers.status_line());
             self.home.bridge_status("info", &self.answers.info()).await;
         }

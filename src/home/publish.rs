@@ -33,6 +33,12 @@ impl Home {
         self.send(self.topics.state(device), body, true, Kind::Latest).await;
     }
 
+    /// Takes what is retained of a device away from the broker, for a name it no longer has.
+    pub async fn clear(&self, device: &HomeName) {
+        self.send(self.topics.state(device), Bytes::new(), true, Kind::Latest).await;
+        self.send(self.topics.of_device(device, "downlink/state"), Bytes::new(), true, Kind::Each).await;
+    }
+
     /// Something that happened to a device: `join`, `codec_error`, `location` …
     pub async fn event(&self, device: &HomeName, kind: &str, body: &impl Serialize) {
         self.send(self.topics.of_device(device, &format!("event/{kind}")), json(body), false, Kind::Each).await;

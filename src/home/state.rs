@@ -74,6 +74,15 @@ impl States {
         None
     }
 
+    /// The broker may have lost its memory: every state goes again.
+    pub fn renew(&mut self, now: Instant) {
+        let States { devices, waiting } = self;
+        for (key, state) in devices.iter_mut().filter(|(_, state)| !state.is_waiting) {
+            state.is_waiting = true;
+            waiting.push_front((now, key.clone()));
+        }
+    }
+
     /// When the next waiting state may go.
     pub fn next_due(&self) -> Option<Instant> {
         self.waiting.front().map(|(due, _)| *due)
@@ -183,6 +192,17 @@ mod tests {
         let (_, state) = states.take_due(start + HOLD).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&state).unwrap()["n"], 4);
         assert_eq!((states.next_due(), states.take_due(start + HOLD)), (None, None));
+    }
+
+    #[test]
+    fn a_broker_without_its_memory_gets_every_state_again() {
+        let mut states = States::default();
+        merge(&mut states, 1, r#"{"a": 1}"#);
+        let later = Instant::now() + 2 * HOLD;
+        assert_eq!(states.take_due(later), None);
+        states.renew(later);
+        assert!(states.take_due(later).is_some_and(|(_, state)| state.starts_with(br#"{"a":1"#)));
+        assert_eq!(states.take_due(later), None);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use super::{DeviceKey, EndDeviceIds, HomeName, VersionIds};
 pub struct Device {
     pub key: DeviceKey,
     pub name: HomeName,
+    /// The name was taken from the id before anybody could say another one.
+    pub name_is_guess: bool,
     pub ids: EndDeviceIds,
     pub version_ids: Option<VersionIds>,
     /// The codec in use and how it was chosen, for people.
@@ -63,6 +65,28 @@ impl Directory {
         all
     }
 
+    /// Gives a known device another name. Returns the old one if it changed.
+    pub fn rename(&mut self, key: &DeviceKey, wanted: HomeName) -> (Option<HomeName>, Option<Taken>) {
+        let Some(old) = self.devices.get(key).map(|device| device.name.clone()).filter(|old| *old != wanted) else {
+            return (None, None);
+        };
+        self.names.remove(&old);
+        let (name, taken) = self.claim(key, wanted);
+        if let Some(device) = self.devices.get_mut(key) {
+            device.name.clone_from(&name);
+        }
+        (Some(old).filter(|old| *old != name), taken)
+    }
+
+    /// Takes the name wanted for a device, or a free one if another device has it.
+    fn claim(&mut self, key: &DeviceKey, wanted: HomeName) -> (HomeName, Option<Taken>) {
+        let holder = self.names.get(&wanted).filter(|holder| *holder != key).cloned();
+        let taken = holder.map(|holder| Taken { name: wanted.clone(), device: key.clone(), holder });
+        let name = if taken.is_some() { self.free_name(key) } else { wanted };
+        self.names.insert(name.clone(), key.clone());
+        (name, taken)
+    }
+
     /// `<application>/<device>`, or the first variation of it that is a name and nobody's yet.
     fn free_name(&self, key: &DeviceKey) -> HomeName {
         let DeviceKey { application, device } = key;
@@ -77,13 +101,11 @@ impl Directory {
     /// Adds a device under the name wanted for it. If another one has that name, this one gets its application's name
     /// before its own id, so that both stay reachable, and the collision is told.
     pub fn add(&mut self, key: DeviceKey, wanted: HomeName) -> (&mut Device, Option<Taken>) {
-        let holder = self.names.get(&wanted).filter(|holder| **holder != key).cloned();
-        let taken = holder.map(|holder| Taken { name: wanted.clone(), device: key.clone(), holder });
-        let name = if taken.is_some() { self.free_name(&key) } else { wanted };
-        self.names.insert(name.clone(), key.clone());
+        let (name, taken) = self.claim(&key, wanted);
         let device = self.devices.entry(key.clone()).or_insert_with(|| Device {
             key,
             name,
+            name_is_guess: false,
             ids: EndDeviceIds::default(),
             version_ids: None,
             codec: None,
@@ -112,6 +134,17 @@ mod tests {
         assert_eq!(taken.unwrap().holder, key("a", "node"));
         assert_eq!(directory.by_name("kitchen").unwrap().key, key("a", "node"));
         assert_eq!(directory.by_name("b/node").unwrap().key, key("b", "node"));
+    }
+
+    #[test]
+    fn a_renamed_device_is_found_by_its_new_name_only() {
+        let mut directory = Directory::default();
+        let name = |text| HomeName::parse(text).unwrap();
+        directory.add(key("a", "node"), name("node"));
+        assert_eq!(directory.rename(&key("a", "node"), name("kitchen")).0, Some(name("node")));
+        assert_eq!(directory.rename(&key("a", "node"), name("kitchen")), (None, None));
+        assert!(directory.by_name("node").is_none());
+        assert_eq!(directory.by_name("kitchen").unwrap().key, key("a", "node"));
     }
 
     #[test]

@@ -14,6 +14,13 @@ pub enum Notice {
         application: ApplicationName,
         device_id: String,
     },
+    /// A device got the name that its attribute asks for.
+    DeviceRenamed {
+        from: HomeName,
+        to: HomeName,
+        application: ApplicationName,
+        device_id: String,
+    },
     /// Two devices want one name; the second got another.
     NameTaken {
         wanted: HomeName,
@@ -33,6 +40,11 @@ pub enum Notice {
         application: ApplicationName,
         what: String,
         hint: String,
+    },
+    /// What was told as degraded works again.
+    Restored {
+        application: ApplicationName,
+        what: String,
     },
     /// Messages that the read loop had to drop.
     UplinksDropped {
@@ -98,6 +110,12 @@ impl WeakNotices {
 }
 
 impl Notice {
+    /// Whether `bridge/info` reads differently after it.
+    pub fn changes_info(&self) -> bool {
+        use Notice::{Degraded, NetworkConnected, NetworkLost, Restored};
+        matches!(self, NetworkConnected { .. } | NetworkLost { .. } | Degraded { .. } | Restored { .. })
+    }
+
     fn log(&self) {
         match self {
             Self::DeviceSeenFirst { device, application, .. } => {
@@ -121,6 +139,8 @@ impl Notice {
                 tracing::error!(topic, bytes, reason, "Message given up.");
             }
             Self::CommandDropped { topic, reason } => tracing::error!(topic, reason, "Command dropped."),
+            Self::DeviceRenamed { from, to, .. } => tracing::info!(%from, %to, "Device renamed."),
+            Self::Restored { application, what } => tracing::info!(%application, what, "Works again."),
             Self::HomeBacklogDropped { count } => {
                 tracing::error!(count, "Messages given up: too many waited for the home broker.");
             }

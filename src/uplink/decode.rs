@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::value::RawValue;
+use tokio::sync::Notify;
 
 use crate::codecs::{Chosen, Codecs, Crossed, Fault, Wishes};
-use crate::model::{Directory, RegisteredDevice, Uplink};
+use crate::model::{DeviceKey, Directory, RegisteredDevice, Uplink};
 use crate::telemetry::{Count, Counters};
 
 /// What is known of an uplink's content.
@@ -23,13 +24,20 @@ pub struct Reading {
 pub struct Decode {
     pub codecs: Codecs,
     pub directory: Arc<Mutex<Directory>>,
+    /// Rung when the list of devices reads differently.
+    pub devices_changed: Arc<Notify>,
     pub counters: Counters,
     under_way: usize,
 }
 
 impl Decode {
-    pub fn new(codecs: Codecs, directory: Arc<Mutex<Directory>>, counters: Counters) -> Self {
-        Self { codecs, directory, counters, under_way: 0 }
+    pub fn new(
+        codecs: Codecs,
+        directory: Arc<Mutex<Directory>>,
+        devices_changed: Arc<Notify>,
+        counters: Counters,
+    ) -> Self {
+        Self { codecs, directory, devices_changed, counters, under_way: 0 }
     }
 
     /// Uplinks sent to a codec and not yet back.
@@ -40,7 +48,9 @@ impl Decode {
     /// Settles the codec of a device from the registry, so that a command can be encoded before its first uplink.
     pub fn prepare(&self, device: &RegisteredDevice) {
         let wishes = Wishes { attributes: Some(&device.attributes), version_ids: device.version_ids.as_ref() };
-        self.codecs.choose(&device.key, &wishes);
+        if let Some(chosen) = self.codecs.choose(&device.key, &wishes) {
+            self.note_choice(&device.key, &chosen);
+        }
     }
 
     /// Sends an uplink on its way, or gives it back at once if its device has no codec of ours. One that no codec can
@@ -51,7 +61,7 @@ impl Decode {
             let reading = from_network(&mut uplink);
             return Some((uplink, reading));
         };
-        self.note_choice(&uplink, &chosen);
+        self.note_choice(&uplink.key, &chosen);
         self.codecs.decode(uplink, chosen.codec);
         self.under_way += 1;
         None
@@ -82,10 +92,12 @@ impl Decode {
         (uplink, reading)
     }
 
-    fn note_choice(&self, uplink: &Uplink, chosen: &Chosen) {
+    fn note_choice(&self, key: &DeviceKey, chosen: &Chosen) {
         let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(device) = directory.find_mut(&uplink.key).filter(|device| device.codec.is_none()) {
+        let Some(device) = directory.find_mut(key) else { return };
+        if device.codec.as_ref().is_none_or(|noted| noted.name != chosen.codec.name) {
             device.codec = Some(chosen.describe());
+            self.devices_changed.notify_one();
         }
     }
 }

@@ -14,7 +14,7 @@ mod publish;
 mod receive;
 mod record;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::codecs::Crossed;
@@ -24,7 +24,7 @@ use crate::telemetry::{Count, Counters};
 
 pub use decode::Decode;
 pub use publish::Publish;
-pub use receive::Receive;
+pub use receive::{Receive, Received};
 pub use record::{Memory, Record};
 
 /// Uplinks under way to or from their codecs: fewer than a codec lane holds, so that sending one never has to wait.
@@ -38,6 +38,8 @@ pub struct Uplinks {
     pub record: Record,
     pub decode: Decode,
     pub publish: Publish,
+    /// Whether the home broker is there.
+    pub home_connected: watch::Receiver<bool>,
     pub counters: Counters,
 }
 
@@ -48,6 +50,9 @@ impl Uplinks {
             tokio::select! {
                 biased;
                 () = self.publish.state_due() => self.states_due(Instant::now()).await,
+                Ok(()) = self.home_connected.changed() => if *self.home_connected.borrow_and_update() {
+                    self.publish.renew_states();
+                },
                 Some(crossed) = self.crossed.recv(), if self.decode.under_way() > 0 => self.leave(crossed).await,
                 arrival = self.arrivals.recv(), if self.decode.under_way() < MOST_IN_DECODING => match arrival {
                     Some(arrival) => self.enter(arrival).await,
@@ -70,10 +75,11 @@ impl Uplinks {
     }
 
     async fn enter(&mut self, arrival: Arrival) {
-        if let Arrival::Registered(device) = &arrival {
-            self.decode.prepare(device);
-        }
-        let Some((uplink, name)) = self.receive.take(arrival).await else { return };
+        let (uplink, name) = match self.receive.take(arrival).await {
+            Received::Uplink(uplink, name) => (uplink, name),
+            Received::Registered(device) => return self.decode.prepare(&device),
+            Received::Told => return,
+        };
         match self.record.note(&uplink) {
             Memory::Duplicate => return self.counters.count(Count::Duplicate),
             Memory::NewAfterGap { missing } => self.publish.lost_frames(&uplink, &name, missing).await,

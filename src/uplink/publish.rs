@@ -79,6 +79,11 @@ impl Publish {
         }
     }
 
+    /// Every state goes again, for a broker that has just come.
+    pub fn renew_states(&mut self) {
+        self.states.renew(Instant::now());
+    }
+
     /// Resolves when a held-back state may go; never while none is.
     pub async fn state_due(&self) {
         match self.states.next_due() {

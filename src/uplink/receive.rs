@@ -1,12 +1,13 @@
 //! The first step: which device is it, and what is it called at home?
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::json;
+use tokio::sync::Notify;
 
 use crate::home::Home;
-use crate::model::{Device, DeviceKey, Directory, HomeName, Join, Location, RegisteredDevice, ServiceData, Uplink};
+use crate::model::{DeviceKey, Directory, HomeName, Join, Location, RegisteredDevice, ServiceData, Uplink};
 use crate::network::Arrival;
 use crate::telemetry::{Notice, Notices};
 
@@ -18,113 +19,167 @@ pub struct Receive {
     pub directory: Arc<Mutex<Directory>>,
     pub home: Home,
     pub notices: Notices,
-    /// Rung when the list of devices changed.
-    pub devices_changed: Arc<tokio::sync::Notify>,
+    /// Rung when the list of devices reads differently.
+    pub devices_changed: Arc<Notify>,
+    /// Levels of the longest name that commands are subscribed to.
+    pub most_levels: usize,
+}
+
+type Attributes = BTreeMap<String, String>;
+
+/// What is left to do with an arrival.
+pub enum Received {
+    /// An uplink, and its device's name at home.
+    Uplink(Box<Uplink>, HomeName),
+    /// A device of the registry, now known by its name.
+    Registered(Box<RegisteredDevice>),
+    /// Nothing: it was told at home.
+    Told,
 }
 
 impl Receive {
-    /// Notes whom an arrival is from. Uplinks go on; everything else is told at home right here.
-    pub async fn take(&self, arrival: Arrival) -> Option<(Box<Uplink>, HomeName)> {
+    /// Notes whom an arrival is from. What is neither an uplink nor a device is told at home right here.
+    pub async fn take(&self, arrival: Arrival) -> Received {
         match arrival {
             Arrival::Uplink(uplink) => {
-                let name = self.meet(&uplink);
-                return Some((uplink, name));
+                let name = self.introduce(&uplink.key, said(&uplink.attributes)).await;
+                self.note(&uplink, &name);
+                return Received::Uplink(uplink, name);
+            }
+            Arrival::Registered(device) => {
+                self.introduce(&device.key, Some(&device.attributes)).await;
+                self.register(&device);
+                return Received::Registered(device);
             }
             Arrival::Join(join) => self.join(join).await,
             Arrival::Location(location) => self.location(location).await,
             Arrival::Service(data) => self.service(data).await,
-            Arrival::Registered(device) => self.register(&device),
         }
-        None
+        Received::Told
     }
 
     /// The home name of a device that has been met.
     pub fn name_of(&self, key: &DeviceKey) -> HomeName {
-        self.introduce(key, &BTreeMap::new())
+        self.directory().find(key).map_or_else(|| name_from_id(key), |device| device.name.clone())
     }
 
-    fn meet(&self, uplink: &Uplink) -> HomeName {
-        let name = self.introduce(&uplink.key, &uplink.attributes);
-        let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(device) = directory.find_mut(&uplink.key) {
-            device.last_seen = device.last_seen.max(Some(uplink.at));
-            if device.ids != uplink.ids {
-                device.ids.clone_from(&uplink.ids);
-            }
-            if uplink.version_ids.is_some() && device.version_ids != uplink.version_ids {
-                device.version_ids.clone_from(&uplink.version_ids);
-            }
+    /// What an uplink tells of its device.
+    fn note(&self, uplink: &Uplink, name: &HomeName) {
+        let mut directory = self.directory();
+        let Some(device) = directory.find_mut(&uplink.key) else { return };
+        let first = device.last_seen.is_none();
+        device.last_seen = device.last_seen.max(Some(uplink.at));
+        let ids_changed = device.ids != uplink.ids;
+        if ids_changed {
+            device.ids.clone_from(&uplink.ids);
         }
-        name
+        let version_changed = uplink.version_ids.is_some() && device.version_ids != uplink.version_ids;
+        if version_changed {
+            device.version_ids.clone_from(&uplink.version_ids);
+        }
+        if first || ids_changed || version_changed {
+            self.devices_changed.notify_one();
+        }
+        if first {
+            self.notices.tell(Notice::DeviceSeenFirst {
+                device: name.clone(),
+                application: uplink.key.application.clone(),
+                device_id: uplink.key.device.to_string(),
+            });
+        }
     }
 
-    /// Makes a device known by its name, so that it can be commanded before it ever sent.
     fn register(&self, registered: &RegisteredDevice) {
-        let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
-        if directory.find(&registered.key).is_none() {
-            let device = self.add(&mut directory, &registered.key, &registered.attributes);
+        if let Some(device) = self.directory().find_mut(&registered.key).filter(|device| device.last_seen.is_none()) {
             device.ids.clone_from(&registered.ids);
             device.version_ids.clone_from(&registered.version_ids);
         }
     }
 
-    /// The device's name. A device nobody has met gets one, and is told of.
-    fn introduce(&self, key: &DeviceKey, attributes: &BTreeMap<String, String>) -> HomeName {
-        let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(device) = directory.find(key) {
-            return device.name.clone();
+    /// The device's name. `attributes` is what the network says of the device, if it says anything: a name that was only
+    /// guessed before gives way to the one it asks for.
+    async fn introduce(&self, key: &DeviceKey, attributes: Option<&Attributes>) -> HomeName {
+        let (name, old) = self.settle_name(key, attributes);
+        if let Some(old) = old {
+            self.home.clear(&old).await;
+            self.notices.tell(Notice::DeviceRenamed {
+                from: old,
+                to: name.clone(),
+                application: key.application.clone(),
+                device_id: key.device.to_string(),
+            });
         }
-        let name = self.add(&mut directory, key, attributes).name.clone();
-        self.notices.tell(Notice::DeviceSeenFirst {
-            device: name.clone(),
-            application: key.application.clone(),
-            device_id: key.device.to_string(),
-        });
         name
     }
 
-    fn add<'a>(
-        &self,
-        directory: &'a mut Directory,
-        key: &DeviceKey,
-        attributes: &BTreeMap<String, String>,
-    ) -> &'a mut Device {
-        let (device, taken) = directory.add(key.clone(), wanted_name(key, attributes));
+    /// The device's name, and the one it had until now if that changed.
+    fn settle_name(&self, key: &DeviceKey, attributes: Option<&Attributes>) -> (HomeName, Option<HomeName>) {
+        let mut directory = self.directory();
+        let known = directory.find(key).map(|device| (device.name.clone(), device.name_is_guess));
+        let wanted = || attributes.map_or_else(|| name_from_id(key), |all| self.wanted_name(key, all));
+        let (old, taken) = match known {
+            Some((name, is_guess)) if !is_guess || attributes.is_none() => return (name, None),
+            Some(_) => directory.rename(key, wanted()),
+            None => (None, directory.add(key.clone(), wanted()).1),
+        };
+        let device = directory.find_mut(key).expect("it was found or added just now");
+        device.name_is_guess = attributes.is_none();
+        self.devices_changed.notify_one();
+        let name = device.name.clone();
         if let Some(taken) = taken {
             self.notices.tell(Notice::NameTaken {
                 wanted: taken.name,
-                device: device.name.clone(),
+                device: name.clone(),
                 key: key.to_string(),
                 holder: taken.holder.to_string(),
             });
         }
-        self.devices_changed.notify_one();
-        device
+        (name, old)
+    }
+
+    /// The attribute's name if that is one, else the id. One with more levels than commands are subscribed to would
+    /// leave the device deaf.
+    fn wanted_name(&self, key: &DeviceKey, attributes: &Attributes) -> HomeName {
+        let Some(text) = attributes.get(NAME_ATTRIBUTE) else { return name_from_id(key) };
+        match HomeName::parse(text) {
+            Ok(name) if name.as_str().split('/').count() <= self.most_levels => name,
+            Ok(name) => {
+                tracing::warn!(device = %key, %name, most_levels = self.most_levels, "Attribute ferry-name has too many levels.");
+                name_from_id(key)
+            }
+            Err(error) => {
+                tracing::warn!(device = %key, error = %error, "Attribute ferry-name is no name.");
+                name_from_id(key)
+            }
+        }
+    }
+
+    fn directory(&self) -> MutexGuard<'_, Directory> {
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn join(&self, join: Join) {
-        let name = self.introduce(&join.key, &BTreeMap::new());
+        let name = self.introduce(&join.key, None).await;
         let body = json!({ "at": join.at, "dev_addr": join.ids.dev_addr, "session_key_id": join.session_key_id });
         self.home.event(&name, "join", &body).await;
     }
 
     async fn location(&self, location: Location) {
-        let name = self.introduce(&location.key, &BTreeMap::new());
+        let name = self.introduce(&location.key, None).await;
         let body = json!({ "at": location.at, "service": location.service, "location": location.location });
         self.home.event(&name, "location", &body).await;
     }
 
     async fn service(&self, data: ServiceData) {
-        let name = self.introduce(&data.key, &BTreeMap::new());
+        let name = self.introduce(&data.key, None).await;
         let body = json!({ "at": data.at, "service": data.service, "data": data.data });
         self.home.event(&name, "service", &body).await;
     }
 }
 
-/// Its attribute's if that is a name, else its id.
-fn wanted_name(key: &DeviceKey, attributes: &BTreeMap<String, String>) -> HomeName {
-    let attribute = attributes.get(NAME_ATTRIBUTE).and_then(|name| HomeName::parse(name).ok());
-    attribute.unwrap_or_else(|| name_from_id(key))
+/// What the attributes of an uplink say: stacks before 3.34 send none, which says nothing.
+fn said(attributes: &Attributes) -> Option<&Attributes> {
+    Some(attributes).filter(|attributes| !attributes.is_empty())
 }
 
 /// A device id is always a clean topic level; only one called `bridge` collides with the bridge's own topics.

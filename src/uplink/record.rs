@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use jiff::Timestamp;
+
 use crate::model::{DeviceKey, Uplink};
 
 /// Uplinks remembered per device. The network retries within seconds, so a few are enough.
@@ -18,8 +20,8 @@ pub struct Record {
 struct Seen {
     /// Fingerprints of the last uplinks' ids.
     recent: VecDeque<u64>,
-    /// The session and the highest counter in it.
-    last: Option<(String, u32)>,
+    /// The session, the highest counter in it, and that uplink's time.
+    last: Option<(String, u32, Timestamp)>,
 }
 
 /// What the memory says of an uplink.
@@ -38,7 +40,7 @@ impl Record {
     /// Compares an uplink with what came before, and remembers it.
     pub fn note(&mut self, uplink: &Uplink) -> Memory {
         let seen = self.devices.entry(uplink.key.clone()).or_default();
-        let id = fingerprint(&uplink.id);
+        let id = fingerprint(uplink);
         if seen.recent.contains(&id) {
             return Memory::Duplicate;
         }
@@ -54,32 +56,46 @@ impl Record {
 }
 
 impl Seen {
-    /// Frames missing between this uplink and the last one of the same session. A new session starts anew.
+    /// Frames missing between this uplink and the last one of the same session. A new session starts anew, and so does
+    /// a counter that falls as time goes on: an ABP device whose battery was changed keeps its session.
     fn count(&mut self, uplink: &Uplink) -> u32 {
         let Some(session) = &uplink.session_key_id else { return 0 };
         match &mut self.last {
-            Some((last, f_cnt)) if last == session => {
-                let missing = uplink.f_cnt.saturating_sub(*f_cnt).saturating_sub(1);
-                *f_cnt = (*f_cnt).max(uplink.f_cnt);
+            Some((last, f_cnt, at)) if last == session && uplink.f_cnt > *f_cnt => {
+                let missing = uplink.f_cnt - *f_cnt - 1;
+                (*f_cnt, *at) = (uplink.f_cnt, uplink.at);
                 missing
             }
+            // One that was overtaken.
+            Some((last, _, at)) if last == session && uplink.at <= *at => 0,
             last => {
-                *last = Some((session.clone(), uplink.f_cnt));
+                *last = Some((session.clone(), uplink.f_cnt, uplink.at));
                 0
             }
         }
     }
 }
 
-/// 64 bits of the id: enough to tell the last few uplinks of one device apart.
-fn fingerprint(id: &str) -> u64 {
+/// 64 bits of the id and the time: enough to tell the last few uplinks of one device apart. A true copy was received at
+/// the same time; the same counter at another time is a counter that started again within its session.
+fn fingerprint(uplink: &Uplink) -> u64 {
     use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(id)
+    BuildHasherDefault::<DefaultHasher>::default().hash_one((&uplink.id, uplink.at))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_counter_that_starts_again_within_its_session_is_neither_a_copy_nor_a_gap() {
+        let mut record = Record::default();
+        for (f_cnt, second) in [(0, 1), (1, 2), (0, 10), (1, 11)] {
+            assert_eq!(record.note(&Uplink::sample("node", f_cnt, second)), Memory::New, "{f_cnt} at {second}");
+        }
+        assert_eq!(record.note(&Uplink::sample("node", 1, 11)), Memory::Duplicate);
+        assert_eq!(record.note(&Uplink::sample("node", 4, 12)), Memory::NewAfterGap { missing: 2 });
+    }
 
     fn note(record: &mut Record, device: &str, f_cnt: u32) -> Memory {
         record.note(&Uplink::sample(device, f_cnt, 0))

@@ -48,9 +48,9 @@ impl Health {
         self.lock().degraded.insert(about, what.to_owned()).is_none_or(|before| before != what)
     }
 
-    /// Notes that it works again.
-    pub fn restore(&self, about: &'static str) {
-        self.lock().degraded.remove(about);
+    /// Notes that it works again. Returns what did not, if that is news.
+    pub fn restore(&self, about: &'static str) -> Option<String> {
+        self.lock().degraded.remove(about)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 
 use super::json::{self, Envelope, ErrorDetails};
@@ -15,6 +15,8 @@ use crate::network::{RawMessage, Unreadable};
 
 /// What our own ids carry in front among the `correlation_ids`.
 pub const CORRELATION_PREFIX: &str = "ferry:";
+/// How far a gateway's clock may be off before it is not believed.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 /// The largest message that is looked into, in bytes: a hundred times the largest real one.
 const MAX_MESSAGE: usize = 1 << 20;
 
@@ -97,7 +99,7 @@ fn uplink(
         Some(session) if !envelope.simulated => format!("{key}/{session}/{f_cnt}"),
         _ => format!("{key}/{at}/{f_cnt}"),
     };
-    let best_time = up.rx_metadata.iter().find_map(|rx| rx.gps_time.or(rx.received_at));
+    let arrived = up.received_at.unwrap_or(at);
     Ok(Uplink {
         id,
         ids: ids(&envelope.end_device_ids),
@@ -109,7 +111,7 @@ fn uplink(
         network_fields: up.decoded_payload.map(ToOwned::to_owned),
         network_measurements: up.normalized_payload.map(ToOwned::to_owned),
         network_warnings: up.decoded_payload_warnings,
-        at: best_time.or(up.received_at).unwrap_or(at),
+        at: best_time(&up.rx_metadata, arrived),
         radio: radio(&up.rx_metadata, &up.settings, up.consumed_airtime.as_deref(), up.packet_error_rate),
         confirmed: up.confirmed,
         simulated: envelope.simulated,
@@ -119,6 +121,13 @@ fn uplink(
         battery_percentage: up.last_battery_percentage.map(|battery| battery.value),
         key,
     })
+}
+
+/// When a gateway heard it, if that gateway's clock can be right: one that lives in another year must not make every
+/// later uplink look old.
+fn best_time(rx: &[json::RxMetadata<'_>], arrived: Timestamp) -> Timestamp {
+    let plausible = |time: &Timestamp| arrived.duration_since(*time).abs() <= CLOCK_TOLERANCE;
+    rx.iter().filter_map(|rx| rx.gps_time.or(rx.received_at)).find(plausible).unwrap_or(arrived)
 }
 
 fn radio(
@@ -253,6 +262,18 @@ mod tests {
         assert_eq!(up.radio.airtime, Some(0.046336));
         assert_eq!(up.at.to_string(), "2026-11-21T00:27:25.418042927Z");
         assert_eq!(up.version_ids.unwrap().brand_id, "the-things-products");
+    }
+
+    #[test]
+    fn a_gateway_that_lives_in_another_year_is_not_believed() {
+        let json = r#"{"uplink_message":{"received_at":"2026-11-21T00:00:00Z","rx_metadata":[
+            {"gps_time":"2045-01-01T00:00:00Z"},{"received_at":"2026-11-20T23:59:59Z"}]}}"#;
+        let NetworkMessage::Uplink(up) = read(json).unwrap() else { panic!() };
+        assert_eq!(up.at.to_string(), "2026-11-20T23:59:59Z");
+        let json = r#"{"uplink_message":{"received_at":"2026-11-21T00:00:00Z","rx_metadata":[
+            {"gps_time":"2045-01-01T00:00:00Z"}]}}"#;
+        let NetworkMessage::Uplink(up) = read(json).unwrap() else { panic!() };
+        assert_eq!(up.at.to_string(), "2026-11-21T00:00:00Z");
     }
 
     #[test]

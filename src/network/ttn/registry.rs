@@ -24,7 +24,11 @@ const REGULAR: Duration = Duration::from_secs(3600);
 
 /// What a right is for, and what its lack means.
 const NEEDED: [(&str, &str, &str); 3] = [
-    (READ, "the key may not read traffic: no uplink will come", "add the right to read application traffic to the key"),
+    (
+        READ,
+        "the key may not read traffic: no uplink will come",
+        "add the right to read application traffic to the key, then restart the bridge",
+    ),
     (
         WRITE,
         "the key may not write downlinks: commands will fail",
@@ -71,7 +75,7 @@ impl Registry {
         loop {
             let wait = match self.look(api).await {
                 Ok(()) => {
-                    self.health.restore(API);
+                    self.restore(API);
                     backoff.reset();
                     REGULAR
                 }
@@ -92,7 +96,7 @@ impl Registry {
         let held = api.rights().await?;
         for (right, lack, mend) in NEEDED {
             match rights::includes(&held, right) {
-                true => self.health.restore(right),
+                true => self.restore(right),
                 false => self.degrade(right, lack, &format!("{mend} ({KEYS})")),
             }
         }
@@ -111,6 +115,12 @@ impl Registry {
             ids: device.ids,
             attributes: device.attributes,
             version_ids: device.version_ids,
+        }
+    }
+
+    fn restore(&self, about: &'static str) {
+        if let Some(what) = self.health.restore(about) {
+            self.notices.tell(Notice::Restored { application: self.application.clone(), what });
         }
     }
 
