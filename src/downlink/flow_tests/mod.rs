@@ -317,8 +317,23 @@ async fn beyond_the_limit_a_downlink_is_refused() {
     flow.push("two", "").await;
     assert_eq!(
         flow.step().await,
-        ("two".into(), "failed".into(), "the limit of 1 open downlinks for one device is reached".into())
+        ("two".into(), "failed".into(), "more than the limit of 1 open downlinks for one device".into())
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_does_not_fit_is_refused_whole() {
+    let two = r#"[{"id":"a","f_port":1,"payload_hex":"01"},{"id":"b","f_port":1,"payload_hex":"01"}]"#;
+    let mut flow = start_with([PushError::NoSession], DownlinkConfig { per_device: 2, ..DownlinkConfig::default() });
+    flow.push("one", "").await;
+    flow.expect("one", &["accepted", "held"]).await;
+    flow.send("ttn/lamp/downlink/push", two).await;
+    let (which, state, reason) = flow.step().await;
+    assert!(state == "failed" && reason.contains("limit of 2") && !["a", "b"].contains(&&*which), "{which} {reason}");
+    assert_eq!(flow.queue.count(), 1);
+    flow.send("ttn/lamp/downlink/replace", two).await;
+    flow.expect("one", &["cancelled"]).await;
+    flow.expect("a", &["accepted"]).await;
 }
 
 #[tokio::test(start_paused = true)]
