@@ -33,6 +33,22 @@ async fn a_set_is_accepted_queued_sent_and_acknowledged() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_port_that_neither_codec_nor_command_names_is_one() {
+    let mut flow = start([]);
+    for (topic, payload) in
+        [("ttn/lamp/set/led", "\"no port\""), ("ttn/lamp/downlink/push", r#"{"fields":{"led":"no port"},"f_port":9}"#)]
+    {
+        flow.send(topic, payload).await;
+        for expected in ["accepted", "queued"] {
+            let (_, state, reason) = flow.step().await;
+            assert_eq!(state, expected, "{reason}");
+        }
+    }
+    let ports: Vec<_> = flow.server.pushed.lock().unwrap().iter().map(|downlink| downlink.f_port.value()).collect();
+    assert_eq!(ports, [1, 9]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_set_that_need_not_be_confirmed_ends_when_it_is_sent() {
     let mut flow = start_with([], DownlinkConfig { confirm_set: false, ..DownlinkConfig::default() });
     flow.send("ttn/lamp/set", r#"{"led":true}"#).await;
