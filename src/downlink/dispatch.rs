@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use super::queue::{Answer, Request};
-use crate::model::{ApplicationName, DeviceKey, Failure};
+use crate::model::{ApplicationName, Failure};
 use crate::network::{NetworkServer, PushError};
 
 /// The network servers by application.
@@ -33,15 +33,6 @@ impl Dispatcher {
     /// The next answer; `None` if nothing is under way. May be dropped at any time.
     pub async fn next(&mut self) -> Option<Answer> {
         self.under_way.next().await
-    }
-}
-
-impl Request {
-    fn key(&self) -> &DeviceKey {
-        match self {
-            Self::Push(downlink) => &downlink.key,
-            Self::Look(key) | Self::Withdraw(key, _) => key,
-        }
     }
 }
 

@@ -44,12 +44,11 @@ pub async fn encode(
         Payload::Bytes(bytes) => (bytes, request.f_port),
         Payload::Fields(fields) => bytes_of(encoder, key, fields, request.f_port).await?,
     };
-    let no_port = || Refusal::new("no port is known").hint("the codec chooses none: give `f_port` with downlink/push");
     let expires_in = request.expires_in.and_then(|span| SignedDuration::try_from(span).ok());
     Ok(QueuedDownlink {
         id,
         key: key.clone(),
-        f_port: f_port.ok_or_else(no_port)?,
+        f_port: f_port.unwrap_or_default(),
         payload: checked(payload)?,
         confirmed: request.confirmed,
         priority: request.priority,

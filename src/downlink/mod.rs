@@ -127,7 +127,7 @@ impl Downlinks {
 
     /// One command, after its first two steps.
     async fn take(&mut self, prepared: Prepared) {
-        match self.without_duplicates(prepared).map(intake::events) {
+        match self.without_duplicates(prepared).and_then(|prepared| self.with_room(prepared)).map(intake::events) {
             Ok(Ok(events)) => {
                 for event in events {
                     self.happened(event).await;
@@ -146,6 +146,17 @@ impl Downlinks {
         let refusal = Refusal::new(format!("id `{}` belongs to a downlink that is still open", downlink.id))
             .hint("choose another id, or leave it out");
         Err(Refused { addressee: Addressee::Device(downlink.key.clone()), id: None, refusal })
+    }
+
+    /// All of a command's downlinks fit, or none is taken.
+    fn with_room(&self, prepared: Prepared) -> Result<Prepared, Refused> {
+        let adds = prepared.adds();
+        let Some(first) = adds.first() else { return Ok(prepared) };
+        let replacing = matches!(prepared, Prepared::Replace(..));
+        let Some(why) = self.queue.lock().no_room(&first.key, adds.len(), replacing) else { return Ok(prepared) };
+        let id = (adds.len() == 1).then(|| first.id.clone());
+        let refusal = Refusal { reason: why.reason.unwrap_or_default(), hint: why.hint.map(str::to_owned) };
+        Err(Refused { addressee: Addressee::Device(first.key.clone()), id, refusal })
     }
 
     async fn happened(&mut self, event: Event) {

@@ -157,6 +157,13 @@ impl DownlinkId {
     }
 }
 
+/// The port of an encoded command for which none is named (as The Things Stack has it).
+impl Default for FPort {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
 impl FPort {
     pub fn new(port: u64) -> Result<Self, InvalidDownlink> {
         match u8::try_from(port) {

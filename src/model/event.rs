@@ -50,6 +50,8 @@ pub enum DownlinkHappening {
     Acked,
     /// The device's next uplink came without an acknowledgement. The network itself tries again.
     Nacked { attempt: Option<u32> },
+    /// Not in the network's queue, or no more, for a reason that passes: it may be pushed again.
+    Dropped(Failure),
     /// Out of the network's queue, for this reason.
     Failed(Failure),
     /// The network's queue no longer fits the session (end-to-end encryption).

@@ -21,7 +21,8 @@ pub enum Fault {
     SilentAfterActing { times: u32 },
     /// HTTP downlinks are answered 429 `rate_limit_exceeded` with rate headers.
     RateLimited { retry: Duration, times: u32 },
-    /// HTTP downlinks are answered 429 `downlink_queue_capacity`, without rate headers.
+    /// HTTP downlinks are answered 429 `downlink_queue_capacity`, without rate headers, and published as
+    /// `down/failed`.
     QueueFull { times: u32 },
     /// Gateways refuse downlinks with this result, for example `TOO_LATE`.
     TransmissionRefused { result: &'static str, times: u32 },

@@ -7,8 +7,8 @@ use super::Limits;
 use super::finding::Legs;
 use crate::config::ApplicationConfig;
 use crate::mqtt::tls::Tls;
-use crate::network::ttn::Endpoints;
-use crate::network::ttn::rights::{self, KeyInfo, READ, RightsError, WRITE};
+use crate::network::ttn::rights::{self, READ, WRITE};
+use crate::network::ttn::{self, ApiError, Endpoints, KeyInfo};
 use crate::telemetry::with_causes;
 
 const LEGS: [&str; 5] = ["api", "key", "read right", "write right", "cluster"];
@@ -23,28 +23,38 @@ pub enum Api {
     /// It could not be asked.
     Away(String),
     Asked {
-        key: Result<KeyInfo, RightsError>,
-        rights: Result<Vec<String>, RightsError>,
+        key: Result<KeyInfo, ApiError>,
+        rights: Result<Vec<String>, ApiError>,
         /// The Application Server that has the application's first device.
         device_server: Option<String>,
     },
 }
 
 pub async fn ask(config: &ApplicationConfig, endpoints: &Endpoints, tls: &Tls, limits: Limits) -> Api {
-    let (Some(identity), Some(key)) = (&endpoints.identity, &config.api_key) else { return Api::None };
-    let http = match rights::http_client(tls, limits.answer) {
-        Ok(http) => http,
+    let (Some(_), Some(key)) = (&endpoints.identity, &config.api_key) else { return Api::None };
+    let api = match ttn::Api::with_limit(endpoints, &config.id, key.clone(), tls, limits.answer) {
+        Ok(api) => api,
         Err(error) => return Api::Away(with_causes(&error)),
     };
-    let info = rights::key_info(&http, identity, key).await;
-    if let Err(error @ (RightsError::Unreachable { .. } | RightsError::Silent { .. } | RightsError::Foreign { .. })) =
-        &info
-    {
-        return Api::Away(with_causes(error));
+    let info = api.key_info().await;
+    if let Some(why) = info.as_ref().err().and_then(away) {
+        return Api::Away(why);
     }
-    let rights = rights::rights(&http, identity, &config.id, key).await;
-    let device_server = rights::device_server(&http, identity, &config.id, key).await;
+    let rights = api.rights().await;
+    // Without the right to see devices there is none to tell by.
+    let device_server = api.device_server().await.ok().flatten();
     Api::Asked { key: info, rights, device_server }
+}
+
+/// Why it is not The Things Stack that answered, if so.
+fn away(error: &ApiError) -> Option<String> {
+    match error {
+        ApiError::Refused(refusal) if refusal.from_stack => None,
+        ApiError::Refused(_) | ApiError::Unreadable(_) => {
+            Some(format!("{}; it answers, and not as The Things Stack does", with_causes(error)))
+        }
+        error => Some(with_causes(error)),
+    }
 }
 
 impl Api {
@@ -96,7 +106,7 @@ impl Api {
 }
 
 /// Whether the key is valid.
-fn tell_key(key: &Result<KeyInfo, RightsError>, legs: &mut Legs) -> bool {
+fn tell_key(key: &Result<KeyInfo, ApiError>, legs: &mut Legs) -> bool {
     match key {
         Ok(KeyInfo { expires_at: Some(end), .. }) if *end <= Timestamp::now() => {
             legs.failed(
@@ -113,12 +123,8 @@ fn tell_key(key: &Result<KeyInfo, RightsError>, legs: &mut Legs) -> bool {
         }
         Err(error) => {
             let hint = match error {
-                RightsError::Refused { status, .. } if status.is_server_error() => {
-                    "the server is in trouble; try again later"
-                }
-                RightsError::Refused { status, .. } if status.as_u16() == 429 => {
-                    "too many requests; try again in a minute"
-                }
+                ApiError::Refused(refusal) if refusal.status >= 500 => "the server is in trouble; try again later",
+                ApiError::Refused(refusal) if refusal.status == 429 => "too many requests; try again in a minute",
                 _ => {
                     "the server does not know this key: deleted, expired, cut off, or of another stack? Make another one"
                 }
@@ -132,7 +138,7 @@ fn tell_key(key: &Result<KeyInfo, RightsError>, legs: &mut Legs) -> bool {
 fn tell_rights(
     config: &ApplicationConfig,
     key: Option<&KeyInfo>,
-    rights: &Result<Vec<String>, RightsError>,
+    rights: &Result<Vec<String>, ApiError>,
     legs: &mut Legs,
 ) {
     match rights {

@@ -48,6 +48,10 @@ impl Legs {
         self.add(leg, Status::Failed, detail, Some(hint.into()));
     }
 
+    pub fn warning(&mut self, leg: &str, detail: impl fmt::Display, hint: impl Into<String>) {
+        self.add(leg, Status::Warning, detail, Some(hint.into()));
+    }
+
     /// Legs that could not be tried, and why.
     pub fn skipped(&mut self, legs: &[&str], why: &str) {
         legs.iter().for_each(|leg| self.add(leg, Status::Skipped, why, None));

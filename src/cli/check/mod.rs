@@ -62,6 +62,7 @@ impl Check {
         };
         let mut all = accepted(path, &config);
         all.extend(codecs::check_codecs(&config));
+        let wrong = any_failed(&all);
         self.print(&all, terminal)?;
         if self.connect {
             for application in &config.application {
@@ -73,8 +74,12 @@ impl Check {
             self.print(&legs, terminal)?;
             all.extend(legs);
         }
-        let failed = all.iter().any(|finding| finding.status == Status::Failed);
-        Ok(if failed { Exit::Failure } else { Exit::Success })
+        Ok(match any_failed(&all) {
+            // `run` would end so too.
+            true if wrong => Exit::Configuration,
+            true => Exit::Failure,
+            false => Exit::Success,
+        })
     }
 
     fn print(&self, findings: &[Finding], terminal: &mut Terminal) -> anyhow::Result<()> {
@@ -84,6 +89,10 @@ impl Check {
         }
         Ok(())
     }
+}
+
+fn any_failed(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.status == Status::Failed)
 }
 
 fn accepted(path: &Path, config: &Config) -> Vec<Finding> {

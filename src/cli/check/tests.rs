@@ -347,3 +347,25 @@ impl std::io::Write for Shared {
         Ok(())
     }
 }
+
+/// What `check` without `--connect` ends with, for a configuration with this `[[device]]`.
+async fn exit_with_codec(codec: &str) -> Exit {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("broken.js"), "function decodeUplink( {").unwrap();
+    let path = folder.path().join("ttn-ferry.toml");
+    let text = format!(
+        "[[application]]\nid = 'my-app'\nmqtt_url = 'mqtt://localhost'\napi_key = 'a key'\n\
+         [codecs]\nfolder = {:?}\n[[device]]\nid = 'node-1'\ncodec = '{codec}'\n",
+        folder.path()
+    );
+    std::fs::write(&path, text).unwrap();
+    let mut terminal = Terminal::of(std::io::empty(), std::io::sink(), std::io::sink());
+    let check = Check { connect: false, json: false };
+    check.run(&path, &Process, &mut terminal).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_codec_that_is_not_there_is_a_wrong_configuration_and_a_broken_script_is_none() {
+    assert_eq!(exit_with_codec("nope/nope").await, Exit::Configuration);
+    assert_eq!(exit_with_codec("broken").await, Exit::Success);
+}

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use simulator::broker::{Broker, BrokerConfig};
 use simulator::nodes::{Behaviour, CayenneNode, MbedExample, Node, RoomSensor, Tracker};
 use simulator::stack::{ApiKey, Application, Device, Stack, StackConfig};
@@ -95,14 +95,16 @@ impl World {
 }
 
 async fn start_broker(listen: SocketAddr) -> anyhow::Result<(Broker, Address)> {
-    let broker = Broker::start(BrokerConfig { listen, ..BrokerConfig::default() }).await.map_err(taken)?;
+    let broker = Broker::start(BrokerConfig { listen, ..BrokerConfig::default() })
+        .await
+        .map_err(|error| taken(listen, &error))?;
     let address = Address { host: broker.addr().ip().to_string(), port: broker.addr().port(), tls: false };
     Ok((broker, address))
 }
 
-fn taken(error: io::Error) -> anyhow::Error {
-    let hint = "hint: another demo or broker may listen there; choose another address with --listen 127.0.0.1:1885";
-    Err::<(), _>(error).context(format!("the demo's home broker cannot listen\n{hint}")).expect_err("made as an error")
+fn taken(listen: SocketAddr, error: &io::Error) -> anyhow::Error {
+    let hint = "another demo or broker may listen there; choose another address with --listen 127.0.0.1:1885";
+    anyhow!("the demo's home broker cannot listen on {listen}: {error}\n  hint: {hint}")
 }
 
 fn device(number: u8, name: &str) -> Device {
@@ -118,5 +120,19 @@ fn behaviour(number: usize) -> Box<dyn Behaviour> {
         1 => Box::new(CayenneNode::default()),
         2 => Box::new(RoomSensor::default()),
         _ => Box::new(Tracker::default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_is_named_with_what_to_do() {
+        let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = other.local_addr().unwrap();
+        let error = start_broker(address).await.err().unwrap().to_string();
+        assert!(error.starts_with(&format!("the demo's home broker cannot listen on {address}: ")), "{error}");
+        assert!(error.contains("\n  hint: another demo"), "{error}");
     }
 }

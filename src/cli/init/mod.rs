@@ -129,7 +129,7 @@ impl Init {
         let question = "cluster (eu1, nam1, au1), or the address of your console";
         let missing =
             InitError::Missing { what: "cluster", flag: "--cluster eu1, or --mqtt-url URL for a stack of your own" };
-        asked(terminal, question, Some("eu1"), missing, |text| {
+        self.asked(terminal, question, Some("eu1"), missing, |text| {
             pasted::place(text).map_err(|error| InitError::Place { error })
         })
     }
@@ -149,7 +149,7 @@ impl Init {
             (None, Some(_)) => place.clone(),
             (None, None) => {
                 let missing = InitError::Missing { what: "application", flag: "--application ID" };
-                asked(terminal, "application id", None, missing, read)?
+                self.asked(terminal, "application id", None, missing, read)?
             }
         };
         place.tenant = told.tenant.or(place.tenant.take());
@@ -170,6 +170,29 @@ impl Init {
         }
         asked_key(terminal).map(Key::New)
     }
+
+    /// Asks until the answer can be read; only a person is asked again. Nothing is asked if the input is the API key:
+    /// it would be taken for the answer, and shown.
+    fn asked<T>(
+        &self,
+        terminal: &mut Terminal,
+        question: &str,
+        default: Option<&str>,
+        missing: InitError,
+        read: impl Fn(&str) -> Result<T, InitError>,
+    ) -> Result<T, InitError> {
+        if self.api_key_stdin {
+            return Err(missing);
+        }
+        for attempt in 1.. {
+            let Some(answer) = terminal.ask(question, default)? else { break };
+            match read(&answer) {
+                Err(error) if terminal.is_person() && attempt < ATTEMPTS => terminal.say(&error.to_string()),
+                outcome => return outcome,
+            }
+        }
+        Err(missing)
+    }
 }
 
 impl InitError {
@@ -180,24 +203,6 @@ impl InitError {
             _ => Exit::Failure,
         }
     }
-}
-
-/// Asks until the answer can be read; only a person is asked again.
-fn asked<T>(
-    terminal: &mut Terminal,
-    question: &str,
-    default: Option<&str>,
-    missing: InitError,
-    read: impl Fn(&str) -> Result<T, InitError>,
-) -> Result<T, InitError> {
-    for attempt in 1.. {
-        let Some(answer) = terminal.ask(question, default)? else { break };
-        match read(&answer) {
-            Err(error) if terminal.is_person() && attempt < ATTEMPTS => terminal.say(&error.to_string()),
-            outcome => return outcome,
-        }
-    }
-    Err(missing)
 }
 
 /// Asks for the key. One of an unusual shape is pointed out at once and, because a stack of one's own may have any,

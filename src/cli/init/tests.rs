@@ -26,6 +26,20 @@ impl Environment for NoVariables {
     }
 }
 
+/// Standard output and error: nothing of a key may be written there.
+struct NoKeyShown;
+
+impl io::Write for NoKeyShown {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        assert!(!text.contains("NNSXS") && !text.contains("AAAA"), "{text}");
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[derive(Parser)]
 struct Line {
     #[command(flatten)]
@@ -38,7 +52,7 @@ fn key() -> String {
 
 fn init(folder: &Path, flags: &[&str], typed: &str) -> Result<Config, InitError> {
     let target = folder.join("ttn-ferry.toml");
-    let mut terminal = Terminal::of(Cursor::new(typed.to_owned()), io::sink(), io::sink());
+    let mut terminal = Terminal::of(Cursor::new(typed.to_owned()), NoKeyShown, NoKeyShown);
     let line = Line::parse_from(["init"].iter().chain(flags));
     line.init.run(Some(target.clone()), &NoVariables, &mut terminal)?;
     Ok(Config::load(&target, &NoVariables)?)
@@ -140,5 +154,20 @@ fn wrong_answers_are_explained_and_write_nothing() {
         assert!(error.to_string().contains(told), "{error}");
         assert_eq!(error.exit(), exit, "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{typed}");
+    }
+}
+
+#[test]
+fn a_key_from_standard_input_is_never_taken_for_an_answer_and_shown() {
+    for (flags, missing) in [
+        (&["--api-key-stdin"][..], "--cluster"),
+        (&["--api-key-stdin", "--cluster", "eu1"], "--application ID"),
+        (&["--api-key-stdin", "--application", "my-app"], "--cluster"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let error = init(folder.path(), flags, &format!("{}\n", key())).unwrap_err();
+        assert!(error.to_string().contains(missing), "{flags:?}: {error}");
+        assert!(!error.to_string().contains("AAAA"), "{error}");
+        assert_eq!(error.exit(), Exit::Usage);
     }
 }

@@ -33,6 +33,22 @@ async fn a_set_is_accepted_queued_sent_and_acknowledged() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_port_that_neither_codec_nor_command_names_is_one() {
+    let mut flow = start([]);
+    for (topic, payload) in
+        [("ttn/lamp/set/led", "\"no port\""), ("ttn/lamp/downlink/push", r#"{"fields":{"led":"no port"},"f_port":9}"#)]
+    {
+        flow.send(topic, payload).await;
+        for expected in ["accepted", "queued"] {
+            let (_, state, reason) = flow.step().await;
+            assert_eq!(state, expected, "{reason}");
+        }
+    }
+    let ports: Vec<_> = flow.server.pushed.lock().unwrap().iter().map(|downlink| downlink.f_port.value()).collect();
+    assert_eq!(ports, [1, 9]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_set_that_need_not_be_confirmed_ends_when_it_is_sent() {
     let mut flow = start_with([], DownlinkConfig { confirm_set: false, ..DownlinkConfig::default() });
     flow.send("ttn/lamp/set", r#"{"led":true}"#).await;
@@ -317,8 +333,23 @@ async fn beyond_the_limit_a_downlink_is_refused() {
     flow.push("two", "").await;
     assert_eq!(
         flow.step().await,
-        ("two".into(), "failed".into(), "the limit of 1 open downlinks for one device is reached".into())
+        ("two".into(), "failed".into(), "more than the limit of 1 open downlinks for one device".into())
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_does_not_fit_is_refused_whole() {
+    let two = r#"[{"id":"a","f_port":1,"payload_hex":"01"},{"id":"b","f_port":1,"payload_hex":"01"}]"#;
+    let mut flow = start_with([PushError::NoSession], DownlinkConfig { per_device: 2, ..DownlinkConfig::default() });
+    flow.push("one", "").await;
+    flow.expect("one", &["accepted", "held"]).await;
+    flow.send("ttn/lamp/downlink/push", two).await;
+    let (which, state, reason) = flow.step().await;
+    assert!(state == "failed" && reason.contains("limit of 2") && !["a", "b"].contains(&&*which), "{which} {reason}");
+    assert_eq!(flow.queue.count(), 1);
+    flow.send("ttn/lamp/downlink/replace", two).await;
+    flow.expect("one", &["cancelled"]).await;
+    flow.expect("a", &["accepted"]).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -95,6 +95,9 @@ impl Encoder for LedEncoder {
                 Value::String(text) if text == "port" => {
                     Ok(Encoded { bytes: vec![0], f_port: Some(224), warnings: Vec::new() })
                 }
+                Value::String(text) if text == "no port" => {
+                    Ok(Encoded { bytes: vec![0], f_port: None, warnings: Vec::new() })
+                }
                 _ => Err(EncodeError::NoCodec),
             }
         })

@@ -63,20 +63,23 @@ impl Lane {
         out: &mut Vec<Action>,
     ) -> Option<Hold> {
         self.setbacks = if unclear(&result) { self.setbacks + 1 } else { 0 };
-        self.check = None;
+        let due = std::mem::take(&mut self.looking_when_due);
         match result {
-            Ok(waiting) => self.compare(&waiting, asked, now, out),
+            Ok(waiting) => self.compare(&waiting, asked, due, now, out),
             // No session, no queue: what was unsure is not there.
             Err(PushError::NoSession) => {
                 self.doubtful(asked).for_each(|item| item.place = Place::Waiting);
                 return self.held_by(&PushError::NoSession, self.alive_meanwhile, now);
             }
+            Err(PushError::Refused(failure)) if failure.name == NO_DEVICE => self.device_gone(&failure, now, out),
             Err(PushError::Refused(failure)) => {
                 self.doubtful(asked).for_each(|item| item.end(State::Failed, never_clear(&failure), now, out));
             }
             Err(PushError::Unknown(why)) => {
                 let look = self.look_again(now);
-                self.check = self.items.iter().any(Item::queued_at_network).then_some(look);
+                if due && self.items.iter().any(Item::queued_at_network) {
+                    self.check = Some(look);
+                }
                 self.doubtful(asked).for_each(|item| item.doubt(look, &why, now, out));
             }
             Err(error) => {
@@ -96,18 +99,41 @@ impl Lane {
         now: Timestamp,
         out: &mut Vec<Action>,
     ) -> Option<Hold> {
-        if let Err(error @ PushError::RateLimited { .. }) = &result {
-            return self.held_by(error, false, now);
-        }
-        let gone = result.unwrap_or_default();
+        self.setbacks = if unclear(&result) { self.setbacks + 1 } else { 0 };
+        let look = self.look_again(now);
+        let hold = match &result {
+            Err(PushError::Refused(failure)) if failure.name == NO_DEVICE => {
+                self.device_gone(failure, now, out);
+                None
+            }
+            Err(error @ (PushError::RateLimited { .. } | PushError::Forbidden(_))) => self.held_by(error, false, now),
+            _ => None,
+        };
         for item in self.items.iter_mut().filter(|item| asked.contains(item.id()) && item.queued_at_network()) {
-            if gone.contains(item.id()) {
-                item.place = Place::Withdrawn(Wait::new(now, WITHDRAWN_FOR));
-            } else {
-                item.keep(now, out);
+            match &result {
+                Ok(gone) if gone.contains(item.id()) => item.place = Place::Withdrawn(Wait::new(now, WITHDRAWN_FOR)),
+                // It may be out, or be sent this moment.
+                Err(PushError::Unknown(why)) => item.doubt(look, why, now, out),
+                Err(PushError::NoSession) => item.doubt(look, "no session", now, out),
+                // Tried again when the hold ends.
+                Err(error) if hold.is_some() => item.explain(Why::reason(error.to_string()), now, out),
+                _ => item.keep(now, out),
             }
         }
-        None
+        hold
+    }
+
+    /// The network knows the device no more: nothing of it will be sent or reported.
+    fn device_gone(&mut self, failure: &Failure, now: Timestamp, out: &mut Vec<Action>) {
+        for item in &mut self.items {
+            match item.place {
+                Place::Network { .. } | Place::Unsure(_) if item.unwanted => {
+                    item.end(State::Cancelled, because(failure), now, out);
+                }
+                Place::Network { .. } | Place::Unsure(_) => item.end(State::Failed, because(failure), now, out),
+                _ => {}
+            }
+        }
     }
 
     /// When to look after an unclear answer.
@@ -116,13 +142,17 @@ impl Lane {
         Wait::new(now, LOOK_AFTER.saturating_mul(1 << doublings).min(LOOK_AT_MOST))
     }
 
-    fn compare(&mut self, waiting: &[DownlinkId], asked: Timestamp, now: Timestamp, out: &mut Vec<Action>) {
+    /// `due`: the device was heard long enough before. Only then has a confirmed downlink that was sent, of which nothing
+    /// is known yet, been missed: until its device is heard it is in nobody's queue.
+    fn compare(&mut self, waiting: &[DownlinkId], asked: Timestamp, due: bool, now: Timestamp, out: &mut Vec<Action>) {
         for item in &mut self.items {
             let there = waiting.contains(item.id());
             match item.place {
                 Place::Unsure(wait) if wait.over(asked) && there => item.queued(now, now, out),
                 Place::Unsure(wait) if wait.over(asked) => item.place = Place::Waiting,
-                Place::Network { news, .. } if !there && Wait::new(news, REPORT_WITHIN).over(asked) => {
+                Place::Network { news, sent, .. }
+                    if !there && (due || !sent) && Wait::new(news, REPORT_WITHIN).over(asked) =>
+                {
                     item.miss(now, out)
                 }
                 _ => {}
@@ -183,6 +213,8 @@ impl Item {
     }
 }
 
+/// The network's name for a device that was deleted there.
+const NO_DEVICE: &str = "device_not_found";
 const NO_SESSION_HINT: &str = "it goes out after the device's next join or uplink";
 const FORBIDDEN_HINT: &str =
     "give the API key the rights to read and write downlink traffic; it is tried again every 5 minutes";

@@ -87,6 +87,11 @@ impl Item {
         self.publish(self.shown.0, Why::reason("cannot cancel: already handed to the network"), at, out);
     }
 
+    /// Tells more of the step it is at.
+    pub fn explain(&mut self, why: Why, at: Timestamp, out: &mut Vec<Action>) {
+        self.show(self.shown.0, why, at, out);
+    }
+
     pub fn ended(&self) -> bool {
         matches!(self.place, Place::Ended)
     }

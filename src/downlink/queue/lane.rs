@@ -18,6 +18,8 @@ pub struct Lane {
     pub(super) hold: Option<Hold>,
     /// When to look for downlinks whose report should have come by now.
     pub(super) check: Option<Wait>,
+    /// The look-up under way was made because of `check`.
+    pub(super) looking_when_due: bool,
     /// Requests without a clear answer since the last clear one.
     pub(super) setbacks: u32,
     /// The device was heard while a push was under way.
@@ -38,7 +40,15 @@ pub type Rank = (u8, Reverse<Priority>, u64);
 
 impl Lane {
     pub fn new(key: DeviceKey) -> Self {
-        Self { key, items: Vec::new(), hold: None, check: None, setbacks: 0, alive_meanwhile: false }
+        Self {
+            key,
+            items: Vec::new(),
+            hold: None,
+            check: None,
+            looking_when_due: false,
+            setbacks: 0,
+            alive_meanwhile: false,
+        }
     }
 
     pub fn accept(&mut self, downlink: QueuedDownlink, arrival: u64, now: Timestamp, out: &mut Vec<Action>) {
@@ -106,8 +116,16 @@ impl Lane {
         Some(((2, priority, arrival), Request::Push(item.downlink.clone())))
     }
 
-    /// The push of this downlink is under way from now on.
-    pub fn pushing(&mut self, id: &DownlinkId) {
+    /// This request is under way from now on.
+    pub fn asking(&mut self, request: &Request, now: Timestamp) {
+        match request {
+            Request::Push(downlink) => self.pushing(&downlink.id),
+            Request::Look(_) => self.looking_when_due = self.check.take_if(|wait| wait.over(now)).is_some(),
+            Request::Withdraw(..) => {}
+        }
+    }
+
+    fn pushing(&mut self, id: &DownlinkId) {
         self.alive_meanwhile = false;
         if let Some(item) = self.find(id) {
             item.place = Place::Pushing;

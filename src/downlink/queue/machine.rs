@@ -134,7 +134,7 @@ impl Machine {
             debug_assert!(false, "the caller asks `holds` first");
             return;
         }
-        if let Some(why) = self.no_room(&downlink.key) {
+        if let Some(why) = self.no_room(&downlink.key, 1, false) {
             out.push(Action::Publish(downlink.key, why.step(downlink.id, State::Failed, now)));
             return;
         }
@@ -145,12 +145,16 @@ impl Machine {
         lane.accept(downlink, self.arrivals, now, out);
     }
 
-    fn no_room(&mut self, key: &DeviceKey) -> Option<Why> {
+    /// Why so many more do not fit; if they replace, what waits here for the device makes room.
+    pub fn no_room(&self, key: &DeviceKey, more: usize, replacing: bool) -> Option<Why> {
         let Limits { per_device, total, .. } = self.limits;
-        let here = self.lane(key).map_or(0, |lane| lane.items.len());
-        let full = match (here >= per_device, self.depth() >= total) {
-            (true, _) => format!("the limit of {per_device} open downlinks for one device is reached"),
-            (_, true) => format!("the limit of {total} open downlinks is reached"),
+        let lane = self.applications.get(&key.application).and_then(|application| application.lanes.get(&key.device));
+        let items = lane.map_or(&[][..], |lane| &lane.items);
+        let goes = if replacing { items.iter().filter(|item| item.waiting()).count() } else { 0 };
+        let (here, all) = (items.len() - goes + more, self.depth() - goes + more);
+        let full = match (here > per_device, all > total) {
+            (true, _) => format!("more than the limit of {per_device} open downlinks for one device"),
+            (_, true) => format!("more than the limit of {total} open downlinks"),
             _ => return None,
         };
         Some(Why::reason(full).hint("wait until some reached their end, or cancel what is no longer wanted"))
@@ -207,10 +211,8 @@ impl Application {
         }
         let wishes = self.lanes.values().filter_map(|lane| lane.next(now, in_network));
         let (_, request) = wishes.min_by_key(|(rank, _)| *rank)?;
-        if let Request::Push(downlink) = &request {
-            let lane = self.lanes.get_mut(&downlink.key.device).expect("the lane that wished for it is there");
-            lane.pushing(&downlink.id);
-        }
+        let lane = self.lanes.get_mut(&request.key().device).expect("the lane that wished for it is there");
+        lane.asking(&request, now);
         self.asked = Some(now);
         Some(request)
     }

@@ -6,6 +6,8 @@
 //! It lives in memory and is bounded: what does not fit is refused with the reason.
 
 mod answers;
+#[cfg(test)]
+mod cases;
 mod item;
 mod lane;
 mod machine;
@@ -98,6 +100,15 @@ pub struct OpenDownlink {
 impl Default for Limits {
     fn default() -> Self {
         Self { in_network: 2, per_device: 100, total: 10_000 }
+    }
+}
+
+impl Request {
+    pub fn key(&self) -> &DeviceKey {
+        match self {
+            Self::Push(downlink) => &downlink.key,
+            Self::Look(key) | Self::Withdraw(key, _) => key,
+        }
     }
 }
 

@@ -387,7 +387,7 @@ impl World {
                 // A retry of a confirmed one: the network gives it up.
                 self.reports.push((key.clone(), id, failed("max_retries_reached")));
             } else {
-                self.reports.push((key.clone(), id, failed("no_device_session")));
+                self.reports.push((key.clone(), id, DownlinkHappening::Dropped(failure("no_device_session"))));
             }
         }
     }
@@ -411,7 +411,7 @@ impl World {
         }
         let index = which % self.reports.len();
         let (_, id, happening) = &self.reports[index];
-        let fell_out = matches!(happening, DownlinkHappening::Failed(failure) if failure.name == "no_device_session");
+        let fell_out = matches!(happening, DownlinkHappening::Dropped(_));
         if !self.book[id].unclear && !fell_out {
             self.reports.remove(index);
         }
@@ -441,7 +441,11 @@ fn pick<T>(all: &[T], which: usize) -> Option<&T> {
 }
 
 fn failed(name: &str) -> DownlinkHappening {
-    DownlinkHappening::Failed(Failure { name: name.into(), message: String::new() })
+    DownlinkHappening::Failed(failure(name))
+}
+
+fn failure(name: &str) -> Failure {
+    Failure { name: name.into(), message: String::new() }
 }
 
 fn outcome(how: How) -> Option<PushError> {

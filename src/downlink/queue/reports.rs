@@ -31,9 +31,7 @@ impl Lane {
             DownlinkHappening::Acked => item.end(State::Acked, Why::default(), at, out),
             DownlinkHappening::Nacked { attempt } => item.nacked(*attempt, at, now, out),
             // Whether it is still wanted is decided where it waits: here, once the network surely has it no more.
-            DownlinkHappening::Failed(failure) if failure.name == "no_device_session" => {
-                item.fell_out(look, "no session", now, out);
-            }
+            DownlinkHappening::Dropped(failure) => item.fell_out(look, &failure.message, now, out),
             DownlinkHappening::Invalidated => item.fell_out(look, "the session changed", now, out),
             DownlinkHappening::Failed(failure) => item.end(State::Failed, because(failure), at, out),
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
@@ -61,6 +62,8 @@ pub struct Refusal {
     pub name: String,
     /// A sentence for people.
     pub message: String,
+    /// The body was an error as The Things Stack writes it; a proxy's is not.
+    pub from_stack: bool,
     pub rate: RateLimit,
 }
 
@@ -77,11 +80,18 @@ pub struct RateLimit {
     pub retry: Option<u64>,
 }
 
+/// What the Identity Server says of a key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// The application it was made for; none if it belongs to a user or an organization.
+    pub application: Option<String>,
+    pub expires_at: Option<Timestamp>,
+}
+
 /// A device as it is registered at the Identity Server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedDevice {
     pub id: DeviceId,
-    pub name: Option<String>,
     pub attributes: BTreeMap<String, String>,
     pub version_ids: Option<VersionIds>,
     pub ids: EndDeviceIds,
@@ -93,7 +103,7 @@ impl Api {
         Self::with_limit(endpoints, application, key, tls, ANSWER_WITHIN)
     }
 
-    pub(super) fn with_limit(
+    pub(crate) fn with_limit(
         endpoints: &Endpoints,
         application: &str,
         key: SecretString,
@@ -115,6 +125,27 @@ impl Api {
         Ok(Self { http, base, identity, application: application.into(), key })
     }
 
+    /// Whether the key is one, whose, and until when.
+    pub async fn key_info(&self) -> Result<KeyInfo, ApiError> {
+        let (answer, _) = self.get::<AuthInfo>(below(self.identity.as_ref(), &["auth_info"], &[])?).await?;
+        let access = answer.api_key.unwrap_or_default();
+        Ok(KeyInfo {
+            application: access.entity_ids.application_ids.map(|ids| ids.application_id),
+            expires_at: access.api_key.expires_at,
+        })
+    }
+
+    /// The host of the Application Server at which the application's first device is registered; `None` if there is no
+    /// device.
+    pub async fn device_server(&self) -> Result<Option<String>, ApiError> {
+        let mut url = self.identity_url(&["devices"])?;
+        url.set_query(Some("field_mask=application_server_address&limit=1"));
+        let (page, _) = self.get::<ServerPage>(url).await?;
+        let address = page.end_devices.into_iter().next().map(|device| device.application_server_address);
+        let host = address.map(|address| address.split(':').next().unwrap_or_default().to_owned());
+        Ok(host.filter(|host| !host.is_empty()))
+    }
+
     /// The rights the key has on the application: `RIGHT_APPLICATION_TRAFFIC_READ` and so on.
     pub async fn rights(&self) -> Result<Vec<String>, ApiError> {
         #[derive(Deserialize)]
@@ -132,7 +163,7 @@ impl Api {
         for page in 1..=PAGES {
             let mut url = self.identity_url(&["devices"])?;
             url.query_pairs_mut()
-                .append_pair("field_mask", "name,attributes,version_ids")
+                .append_pair("field_mask", "attributes,version_ids")
                 .append_pair("order", "device_id")
                 .append_pair("limit", &PAGE.to_string())
                 .append_pair("page", &page.to_string());
@@ -197,6 +228,47 @@ impl RateLimit {
 }
 
 #[derive(Deserialize)]
+struct AuthInfo {
+    api_key: Option<Access>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Access {
+    api_key: Key,
+    entity_ids: Entity,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Key {
+    expires_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Entity {
+    application_ids: Option<ApplicationIds>,
+}
+
+#[derive(Deserialize)]
+struct ApplicationIds {
+    application_id: String,
+}
+
+#[derive(Deserialize)]
+struct ServerPage {
+    #[serde(default)]
+    end_devices: Vec<ServerJson>,
+}
+
+#[derive(Deserialize)]
+struct ServerJson {
+    #[serde(default)]
+    application_server_address: String,
+}
+
+#[derive(Deserialize)]
 struct DevicePage {
     #[serde(default)]
     end_devices: Vec<DeviceJson>,
@@ -205,7 +277,6 @@ struct DevicePage {
 #[derive(Deserialize)]
 struct DeviceJson {
     ids: ListedIds,
-    name: Option<String>,
     #[serde(default)]
     attributes: BTreeMap<String, String>,
     version_ids: Option<ListedVersion>,
@@ -232,6 +303,8 @@ struct ListedVersion {
 
 #[derive(Deserialize)]
 struct ErrorBody {
+    /// The gRPC code: what tells The Things Stack's errors from those of a proxy.
+    code: Option<i32>,
     #[serde(default)]
     message: String,
     #[serde(default)]
@@ -267,6 +340,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, ApiError> {
 /// The name is in the details; JSON syntax errors and proxies have none (The Things Stack API, "Error handling").
 fn refusal(status: StatusCode, body: &[u8], rate: RateLimit) -> Refusal {
     let parsed = serde_json::from_slice::<ErrorBody>(body).ok();
+    let from_stack = parsed.as_ref().is_some_and(|body| body.code.is_some());
     let (message, details) = parsed.map(|body| (body.message, body.details)).unwrap_or_default();
     let details = details.into_iter().find(|details| !details.name.is_empty()).unwrap_or_default();
     let message = match sentence(&message) {
@@ -274,7 +348,7 @@ fn refusal(status: StatusCode, body: &[u8], rate: RateLimit) -> Refusal {
         sentence => unescape(sentence),
     };
     let ErrorDetails { namespace, name } = details;
-    Refusal { status: status.as_u16(), namespace, name, message, rate }
+    Refusal { status: status.as_u16(), namespace, name, message, from_stack, rate }
 }
 
 /// The sentence in `error:<namespace>:<name> (<sentence>)`.
@@ -306,5 +380,29 @@ fn registered(listed: DeviceJson) -> Option<ListedDevice> {
         band_id: listed.band_id,
     });
     let ids = EndDeviceIds { dev_eui, join_eui, dev_addr };
-    Some(ListedDevice { id, name: listed.name, attributes: listed.attributes, version_ids, ids })
+    Some(ListedDevice { id, attributes: listed.attributes, version_ids, ids })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_auth_info_of_any_shape_is_understood() {
+        let info = r#"{"api_key":{"api_key":{"id":"X","expires_at":"2027-01-01T00:00:00Z"},
+                       "entity_ids":{"application_ids":{"application_id":"my-app"}}}}"#;
+        let info: AuthInfo = serde_json::from_str(info).unwrap();
+        let access = info.api_key.unwrap();
+        assert_eq!(access.entity_ids.application_ids.unwrap().application_id, "my-app");
+        assert!(access.api_key.expires_at.is_some());
+        assert!(serde_json::from_str::<AuthInfo>(r#"{"is_admin":true}"#).unwrap().api_key.is_none());
+    }
+
+    #[test]
+    fn an_error_of_the_stack_is_told_from_that_of_a_proxy() {
+        let from_stack = |body: &str| refusal(StatusCode::NOT_FOUND, body.as_bytes(), RateLimit::default()).from_stack;
+        assert!(from_stack(r#"{"code":5,"message":"Not Found","details":[]}"#));
+        assert!(!from_stack(r#"{"message":"no such route"}"#));
+        assert!(!from_stack("<html>"));
+    }
 }

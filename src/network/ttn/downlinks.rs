@@ -140,11 +140,21 @@ fn push_error(error: ApiError) -> PushError {
     }
 }
 
+/// The stack's names for a device without a session, and for its queue being full.
+const NO_SESSION: [&str; 3] = ["no_device_session", "unknown_session", "unknown_mac_state"];
+const QUEUE_FULL: &str = "downlink_queue_capacity";
+
+/// A refusal that passes. The stack publishes it as `down/failed` beside its answer to the push (observed on The Things
+/// Stack 3.32).
+pub(super) fn passes(failure: &Failure) -> bool {
+    NO_SESSION.contains(&failure.name.as_str()) || failure.name == QUEUE_FULL
+}
+
 /// By the error's name where it has one, for the same status means different things.
 fn refused(refusal: Refusal) -> PushError {
     match (refusal.status, refusal.name.as_str()) {
-        (_, "no_device_session" | "unknown_session" | "unknown_mac_state") => PushError::NoSession,
-        (429, "downlink_queue_capacity") => PushError::QueueFull,
+        (_, name) if NO_SESSION.contains(&name) => PushError::NoSession,
+        (429, QUEUE_FULL) => PushError::QueueFull,
         (429, _) => PushError::RateLimited { retry_after: retry_after(&refusal) },
         (401 | 403, _) => PushError::Forbidden(failure(refusal)),
         // A malformed key.

@@ -20,7 +20,7 @@ mod server;
 mod stream;
 mod topics;
 
-pub use api::{Api, ApiError, ListedDevice, RateLimit, Refusal};
+pub use api::{Api, ApiError, KeyInfo, ListedDevice, RateLimit, Refusal};
 pub use config::ApplicationConfig;
 pub use downlinks::Downlinks;
 pub use endpoints::{Endpoints, InvalidEndpoint};

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::downlinks::Downlinks;
+use super::downlinks::{self, Downlinks};
 use super::health::Health;
 use super::messages;
 use super::topics::TtnTopics;
-use crate::model::{ApplicationName, DeviceId, DownlinkId, Failure, NetworkMessage, QueuedDownlink};
+use crate::model::{
+    ApplicationName, DeviceId, DownlinkEvent, DownlinkHappening, DownlinkId, Failure, NetworkMessage, QueuedDownlink,
+};
 use crate::network::{NetworkHealth, NetworkServer, PushError, RawMessage, Unreadable};
 
 /// An application: its messages are parsed here, its downlinks pushed from here.
@@ -41,7 +43,7 @@ impl NetworkServer for Ttn {
         let unknown = || Unreadable::Topic(String::from_utf8_lossy(&raw.topic).chars().take(200).collect());
         let topic = std::str::from_utf8(&raw.topic).map_err(|_| unknown())?;
         let device = self.topics.device(topic).ok_or_else(unknown)?;
-        messages::parse(&self.name, device, raw)
+        messages::parse(&self.name, device, raw).map(dropped)
     }
 
     fn push<'a>(&'a self, device: &'a DeviceId, items: &'a [QueuedDownlink]) -> BoxFuture<'a, Result<(), PushError>> {
@@ -70,5 +72,17 @@ impl NetworkServer for Ttn {
 
     fn health(&self) -> NetworkHealth {
         self.health.read()
+    }
+}
+
+/// A failure that passes is no end of the downlink.
+fn dropped(message: NetworkMessage) -> NetworkMessage {
+    match message {
+        NetworkMessage::Downlink(DownlinkEvent { key, id, happening: DownlinkHappening::Failed(failure), at })
+            if downlinks::passes(&failure) =>
+        {
+            NetworkMessage::Downlink(DownlinkEvent { key, id, happening: DownlinkHappening::Dropped(failure), at })
+        }
+        other => other,
     }
 }

@@ -118,6 +118,19 @@ async fn a_gateway_that_refuses_fails_the_downlink_with_its_words() {
 }
 
 #[tokio::test]
+async fn a_full_queue_at_the_network_holds_the_downlink_until_the_device_is_heard() {
+    let mut scene = Scene::joined().await;
+    scene.ferry.network.handle.set_fault(Fault::QueueFull { times: 1 });
+    scene.push(json!({"id": "mine", "f_port": 1, "payload_hex": "01"})).await;
+    scene.state("mine", "held").await;
+    scene.report().await;
+    scene.state("mine", "queued").await;
+    scene.report().await;
+    scene.state("mine", "sent").await;
+    assert_eq!(scene.states("mine"), ["accepted", "held", "queued", "sent"]);
+}
+
+#[tokio::test]
 async fn a_key_that_may_not_write_says_so_and_uplinks_flow() {
     let read_only = ["RIGHT_APPLICATION_TRAFFIC_READ", "RIGHT_APPLICATION_INFO", "RIGHT_APPLICATION_DEVICES_READ"];
     let mut scene =

@@ -55,9 +55,6 @@ fn operate(shared: &Shared, path: &DevicePath, caller: &Caller, operation: Opera
 }
 
 fn attempt(shared: &Shared, request: Request<'_>) -> Answer {
-    if shared.faults.spend(|fault| matches!(fault, Fault::QueueFull { .. })).is_some() {
-        return Err(Failure::queue_capacity().into());
-    }
     shared.queue_downlinks(request)?;
     Ok(Json(Value::Object(Default::default())))
 }
