@@ -5,11 +5,10 @@ use std::io;
 use std::pin::pin;
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::super::Terminal;
-use super::telling;
+use super::telling::{self, Reading, Step};
 use super::world::{CAST, COMMANDED};
 use crate::mqtt::{Address, Connection, Endpoint, Event, Inbound, Kind, Lost, Message};
 
@@ -26,38 +25,6 @@ pub struct Story {
     commanded: bool,
     acked: bool,
     reported: bool,
-}
-
-/// The parts of `<device>/uplink` that are told.
-#[derive(Deserialize)]
-pub struct Reading {
-    pub device: String,
-    pub at: jiff::Timestamp,
-    pub codec: Option<String>,
-    pub codec_error: Option<String>,
-    pub fields: Option<Map<String, Value>>,
-    pub payload_hex: String,
-    pub radio: Radio,
-}
-
-#[derive(Deserialize)]
-pub struct Radio {
-    pub gateways: Vec<Gateway>,
-    pub spreading_factor: Option<u8>,
-}
-
-#[derive(Deserialize)]
-pub struct Gateway {
-    pub rssi: f32,
-}
-
-/// The parts of `<device>/downlink/state` that are told.
-#[derive(Deserialize)]
-pub struct Step {
-    pub id: String,
-    pub state: String,
-    pub at: jiff::Timestamp,
-    pub reason: Option<String>,
 }
 
 impl Story {

@@ -3,15 +3,47 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use payload_codecs::devices;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use super::story::{Reading, Step};
 use crate::mqtt::Address;
 
 /// Fields told of one reading: a line is a line.
 const MOST_FIELDS: usize = 6;
 /// Characters of one value.
 const MOST_CHARACTERS: usize = 48;
+
+/// The parts of `<device>/uplink` that are told.
+#[derive(Deserialize)]
+pub struct Reading {
+    pub device: String,
+    pub at: jiff::Timestamp,
+    pub codec: Option<String>,
+    pub codec_error: Option<String>,
+    pub fields: Option<Map<String, Value>>,
+    pub payload_hex: String,
+    pub radio: Radio,
+}
+
+#[derive(Deserialize)]
+pub struct Radio {
+    pub gateways: Vec<Gateway>,
+    pub spreading_factor: Option<u8>,
+}
+
+#[derive(Deserialize)]
+pub struct Gateway {
+    pub rssi: f32,
+}
+
+/// The parts of `<device>/downlink/state` that are told.
+#[derive(Deserialize)]
+pub struct Step {
+    pub id: String,
+    pub state: String,
+    pub at: jiff::Timestamp,
+    pub reason: Option<String>,
+}
 
 pub fn welcome(home: &Address, real: bool) -> String {
     let (host, port) = (&home.host, home.port);
