@@ -199,3 +199,15 @@ async fn each_missing_right_is_named_on_bridge_info() {
     assert_eq!(info["applications"][0]["degraded"].as_array().unwrap().len(), 2, "{info}");
     assert!(ferry.home.event("degraded").await["hint"].as_str().unwrap().contains("right"));
 }
+
+#[tokio::test]
+async fn a_home_broker_that_lost_its_memory_gets_every_state_again() {
+    let mut ferry = Ferry::start().await;
+    ferry.network.up("node", 1, b"x");
+    ferry.home.on("ttn/node").await;
+    ferry.counted("everything delivered", |counts| counts.uplinks == 1 && counts.waiting_at_home == 0).await;
+    ferry.home_goes().await;
+    ferry.home.forget();
+    ferry.home_comes().await;
+    assert_eq!(ferry.home.on("ttn/node").await["link"]["f_cnt"], 1);
+}

@@ -224,3 +224,16 @@ async fn simulated_uplinks_are_marked_and_none_is_taken_for_a_copy() {
     ferry.network.handle.publish_up(APP, "dev1", &later);
     ferry.home.wait_for_many(2, "uplinks", |heard| heard.topic == "ttn/dev1/uplink").await;
 }
+
+#[tokio::test]
+async fn a_device_that_joined_before_it_sent_gets_the_name_its_attribute_asks_for() {
+    let mut ferry = Ferry::start().await;
+    ferry.network.fixture("join");
+    ferry.home.on("ttn/dev1/event/join").await;
+    let mut message = uplink(1, b"x");
+    message["uplink_message"]["attributes"] = json!({"ferry-name": "kitchen/lamp"});
+    ferry.network.handle.publish_up(APP, "dev1", &message);
+    ferry.home.on("ttn/kitchen/lamp/uplink").await;
+    let told = ferry.home.event("device_renamed").await;
+    assert_eq!((&told["from"], &told["to"]), (&json!("dev1"), &json!("kitchen/lamp")));
+}
