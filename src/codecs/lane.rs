@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use super::quarantine::Quarantine;
-use super::{Codec, Crossed, Fault};
+use super::{Codec, Crossed, Encoded, Fault};
 use crate::model::Uplink;
 
 /// Jobs that wait in one lane.
@@ -28,7 +28,22 @@ pub struct Job {
 #[derive(Debug)]
 pub enum Task {
     Decode(Box<Uplink>),
-    Encode { data: Box<RawValue>, f_port: Option<u8>, reply: oneshot::Sender<Result<payload_codecs::Encoded, Fault>> },
+    Encode { data: Box<RawValue>, f_port: Option<u8>, reply: oneshot::Sender<Result<Encoded, Fault>> },
+}
+
+impl Job {
+    /// Answers a job that no codec will see: an uplink goes on raw. There is room for it: the channel holds as many as
+    /// may be under way.
+    pub fn refuse(self, fault: Fault, crossed: &mpsc::Sender<Crossed>) {
+        match self.task {
+            Task::Decode(uplink) => {
+                crossed.try_send(Crossed { uplink, codec: self.codec, outcome: Err(fault) }).ok();
+            }
+            Task::Encode { reply, .. } => {
+                reply.send(Err(fault)).ok();
+            }
+        }
+    }
 }
 
 /// The receiving end of a lane. It outlives the thread that works on it.
@@ -84,7 +99,7 @@ impl Lane {
         let mut loaded = Loaded::new();
         while let Some(job) = self.next_job() {
             if let Some(fault) = self.objection(&job) {
-                self.refuse(job, fault);
+                job.refuse(fault, &self.crossed);
                 continue;
             }
             let codec = job.codec.clone();
@@ -132,19 +147,7 @@ impl Lane {
         }
     }
 
-    // In the two below a message finds no receiver only when its flow is gone: the process is past its drain.
-
-    fn refuse(&self, job: Job, fault: Fault) {
-        match job.task {
-            Task::Decode(uplink) => {
-                self.crossed.blocking_send(Crossed { uplink, codec: job.codec, outcome: Err(fault) }).ok();
-            }
-            Task::Encode { reply, .. } => {
-                reply.send(Err(fault)).ok();
-            }
-        }
-    }
-
+    /// An answer finds no receiver only when its flow is gone: the process is past its drain.
     fn answer(&self, job: Job, output: Output) {
         lock(&self.quarantine).note(job.codec.id, output.timed_out(), Instant::now());
         match (job.task, output) {
@@ -177,7 +180,7 @@ enum Input {
 
 enum Output {
     Decoded(Result<payload_codecs::Decoded, CodecError>),
-    Encoded(Result<payload_codecs::Encoded, CodecError>),
+    Encoded(Result<Encoded, CodecError>),
 }
 
 impl Input {

@@ -23,6 +23,7 @@ use crate::model::{CodecChoice, DeviceKey, FPort, Uplink};
 pub use config::CodecsConfig;
 pub use finder::{Finder, NotFound, Wishes};
 pub use lane::LANE_CAPACITY;
+pub use payload_codecs::Encoded;
 pub use pool::Pool;
 
 /// A codec ready to be used by any worker.
@@ -54,15 +55,6 @@ pub struct Crossed {
     pub uplink: Box<Uplink>,
     pub codec: Arc<Codec>,
     pub outcome: Result<Decoded, Fault>,
-}
-
-/// The bytes a codec made of a command's fields.
-#[derive(Debug)]
-pub struct Encoded {
-    pub bytes: Vec<u8>,
-    /// The codec's own choice, as it came: not yet checked.
-    pub f_port: Option<u8>,
-    pub warnings: Vec<String>,
 }
 
 /// Why a codec gave no result.
@@ -103,7 +95,7 @@ impl Codecs {
 
     /// Which codec a device has, and why.
     pub fn choose(&self, device: &DeviceKey, wishes: &Wishes<'_>) -> Option<Chosen> {
-        self.finder.lock().unwrap_or_else(std::sync::PoisonError::into_inner).choose(device, wishes)
+        lane::lock(&self.finder).choose(device, wishes)
     }
 
     /// Sends an uplink to its codec. It comes back through the channel given at the start, whatever the codec does;
@@ -124,7 +116,7 @@ impl Codecs {
         self.pool.encode(device, chosen.codec.clone(), data, f_port.map(FPort::value), reply);
         let codec = chosen.codec.name.clone();
         match answer.await.unwrap_or(Err(Fault::Stopping)) {
-            Ok(encoded) => Ok(Encoded { bytes: encoded.bytes, f_port: encoded.f_port, warnings: encoded.warnings }),
+            Ok(encoded) => Ok(encoded),
             Err(Fault::Codec(source)) => Err(EncodeError::Codec { codec, source }),
             Err(fault) => Err(EncodeError::Unavailable { codec, why: fault.to_string() }),
         }

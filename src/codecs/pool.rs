@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::lane::{Desk, Job, LANE_CAPACITY, Lane, Task, lock};
 use super::quarantine::Quarantine;
-use super::{Codec, CodecsConfig, Crossed, Fault};
+use super::{Codec, CodecsConfig, Crossed, Encoded, Fault};
 use crate::model::{DeviceKey, Uplink};
 
 /// Limits that one job may lawfully use up: compiling, loading, decoding and normalising have one each.
@@ -73,7 +73,7 @@ impl Pool {
         codec: Arc<Codec>,
         data: Box<RawValue>,
         f_port: Option<u8>,
-        reply: oneshot::Sender<Result<payload_codecs::Encoded, Fault>>,
+        reply: oneshot::Sender<Result<Encoded, Fault>>,
     ) {
         let lane = self.lane_of(device);
         self.submit(lane, Job { codec, task: Task::Encode { data, f_port, reply } });
@@ -96,8 +96,8 @@ impl Pool {
     fn submit(&self, lane: &Staffed, job: Job) {
         match lane.entrance.try_send(job) {
             Ok(()) => self.shared.work.notify_one(),
-            Err(TrySendError::Full(job)) => self.refuse(job, Fault::Busy),
-            Err(TrySendError::Closed(job)) => self.refuse(job, Fault::Stopping),
+            Err(TrySendError::Full(job)) => job.refuse(Fault::Busy, &self.shared.crossed),
+            Err(TrySendError::Closed(job)) => job.refuse(Fault::Stopping, &self.shared.crossed),
         }
     }
 
@@ -118,25 +118,11 @@ impl Pool {
                     "Codec never came back; its thread is abandoned."
                 );
                 // In this order: the new thread goes on with what came after.
-                self.refuse(job, Fault::Stuck { rest_s: rest.as_secs() });
+                job.refuse(Fault::Stuck { rest_s: rest.as_secs() }, &self.shared.crossed);
                 lane.restaff();
             }
         }
         self.shared.lanes.iter().any(Staffed::has_work)
-    }
-
-    /// Answers a job that no codec will see: an uplink goes on raw. There is room for it: the channel holds as many as
-    /// may be under way.
-    fn refuse(&self, job: Job, fault: Fault) {
-        match job.task {
-            Task::Decode(uplink) => {
-                let crossed = Crossed { uplink, codec: job.codec, outcome: Err(fault) };
-                self.shared.crossed.try_send(crossed).ok();
-            }
-            Task::Encode { reply, .. } => {
-                reply.send(Err(fault)).ok();
-            }
-        }
     }
 
     fn lane_of(&self, device: &DeviceKey) -> &Staffed {

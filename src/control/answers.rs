@@ -1,6 +1,6 @@
 //! What the bridge knows about itself, one function per question.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -66,7 +66,7 @@ impl Answers {
 
     /// `bridge/devices`.
     pub fn devices(&self) -> Value {
-        let directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = Directory::lock(&self.directory);
         directory.all().into_iter().map(|device| json!(describe(device))).collect()
     }
 

@@ -1,7 +1,7 @@
 //! Takes commands one after the other through the first two steps, so that those of one device keep their order.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -120,7 +120,7 @@ impl Desk {
     }
 
     fn resolve<'a>(&self, command: &'a HomeCommand) -> Result<(DeviceKey, &'a Verb), Refused> {
-        let directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = Directory::lock(&self.directory);
         accept::resolve(command, &directory, self.only.as_ref()).map_err(|(name, refusal)| Refused {
             addressee: Addressee::Unknown(name),
             id: None,

@@ -1,6 +1,6 @@
 //! Last step: what the network tells of downlinks goes into the queue, and every step comes out at home.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::queue::Event;
 use crate::home::Home;
@@ -29,7 +29,7 @@ pub async fn publish(home: &Home, directory: &Mutex<Directory>, key: &DeviceKey,
 
 /// A device that never sent is not in the directory yet: it goes by its id, as it will then.
 fn name(directory: &Mutex<Directory>, key: &DeviceKey) -> Option<HomeName> {
-    let directory = directory.lock().unwrap_or_else(PoisonError::into_inner);
+    let directory = Directory::lock(directory);
     let known = directory.find(key).map(|device| device.name.clone());
     known.or_else(|| HomeName::parse(key.device.as_str()).ok()).or_else(|| HomeName::parse(&key.to_string()).ok())
 }

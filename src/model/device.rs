@@ -1,6 +1,7 @@
 //! Which devices there are, and what each is called at home.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -45,6 +46,12 @@ pub struct Directory {
 }
 
 impl Directory {
+    /// The directory that the flows share. A task that panicked while it held the lock left nothing half-done that
+    /// matters more than going on.
+    pub fn lock(shared: &Mutex<Self>) -> MutexGuard<'_, Self> {
+        shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub fn find(&self, key: &DeviceKey) -> Option<&Device> {
         self.devices.get(key)
     }

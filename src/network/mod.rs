@@ -7,8 +7,6 @@
 mod sorting;
 pub mod ttn;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -30,13 +28,6 @@ pub trait NetworkServer: Send + Sync {
 
     /// Appends downlinks to the network's queue for `device`, in order, all or none.
     fn push<'a>(
-        &'a self,
-        device: &'a DeviceId,
-        downlinks: &'a [QueuedDownlink],
-    ) -> BoxFuture<'a, Result<(), PushError>>;
-
-    /// Swaps what waits in the network's queue for `device`; an empty list clears it.
-    fn replace<'a>(
         &'a self,
         device: &'a DeviceId,
         downlinks: &'a [QueuedDownlink],
@@ -67,9 +58,6 @@ pub struct RawMessage {
     pub payload: Bytes,
     pub at: Timestamp,
 }
-
-/// Which network server a raw message is for.
-pub type Servers = Vec<Arc<dyn NetworkServer>>;
 
 /// A message that cannot be understood; the bridge says so and goes on.
 #[derive(Debug, thiserror::Error)]

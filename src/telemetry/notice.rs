@@ -71,10 +71,6 @@ pub enum Notice {
     HomeBacklogDropped {
         count: u64,
     },
-    DeviceFrameGap {
-        device: HomeName,
-        missing: u32,
-    },
 }
 
 /// Where notices go. Cheap to clone, never waits: more notices than anybody reads are dropped, their log lines are not.
@@ -143,9 +139,6 @@ impl Notice {
             Self::Restored { application, what } => tracing::info!(%application, what, "Works again."),
             Self::HomeBacklogDropped { count } => {
                 tracing::error!(count, "Messages given up: too many waited for the home broker.");
-            }
-            Self::DeviceFrameGap { device, missing } => {
-                tracing::warn!(%device, missing, "Frames of a device are missing.")
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The third step: the device's codec, else what the network's own formatter made of the payload, else nothing.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
@@ -93,7 +93,7 @@ impl Decode {
     }
 
     fn note_choice(&self, key: &DeviceKey, chosen: &Chosen) {
-        let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut directory = Directory::lock(&self.directory);
         let Some(device) = directory.find_mut(key) else { return };
         if device.codec.as_ref().is_none_or(|noted| noted.name != chosen.codec.name) {
             device.codec = Some(chosen.describe());

@@ -1,7 +1,7 @@
 //! The first step: which device is it, and what is it called at home?
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::json;
 use tokio::sync::Notify;
@@ -155,7 +155,7 @@ impl Receive {
     }
 
     fn directory(&self) -> MutexGuard<'_, Directory> {
-        self.directory.lock().unwrap_or_else(PoisonError::into_inner)
+        Directory::lock(&self.directory)
     }
 
     async fn join(&self, join: Join) {

@@ -52,10 +52,6 @@ impl NetworkServer for Scripted {
         })
     }
 
-    fn replace<'a>(&'a self, _: &'a DeviceId, _: &'a [QueuedDownlink]) -> BoxFuture<'a, Result<(), PushError>> {
-        Box::pin(async { Ok(()) })
-    }
-
     fn waiting<'a>(&'a self, _: &'a DeviceId) -> BoxFuture<'a, Result<Vec<DownlinkId>, PushError>> {
         *self.looks.lock().unwrap() += 1;
         Box::pin(async { Ok(self.waiting.lock().unwrap().clone()) })

@@ -50,14 +50,6 @@ impl NetworkServer for Ttn {
         async move { self.downlinks()?.push(device, items).await }.boxed()
     }
 
-    fn replace<'a>(
-        &'a self,
-        device: &'a DeviceId,
-        items: &'a [QueuedDownlink],
-    ) -> BoxFuture<'a, Result<(), PushError>> {
-        async move { self.downlinks()?.replace(device, items).await }.boxed()
-    }
-
     fn waiting<'a>(&'a self, device: &'a DeviceId) -> BoxFuture<'a, Result<Vec<DownlinkId>, PushError>> {
         async move { self.downlinks()?.waiting(device).await }.boxed()
     }
