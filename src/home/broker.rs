@@ -200,7 +200,7 @@ impl Broker {
 
     fn presence(&self, state: &'static str) -> Message {
         let payload = Bytes::from_static(state.as_bytes());
-        Message { topic: self.topics.of_bridge("state"), payload, retain: true, kind: Kind::Latest }
+        Message { topic: self.topics.of_bridge("state"), payload, retain: true, kind: Kind::Latest, receipt: None }
     }
 
     fn is_finished(&self) -> bool {

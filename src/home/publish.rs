@@ -72,7 +72,7 @@ impl Home {
     /// Waits while the broker's task is busy. A closed channel means the process is past its drain: the message is
     /// told, because nobody will carry it any more.
     async fn send(&self, topic: String, payload: Bytes, retain: bool, kind: Kind) {
-        if let Err(lost) = self.messages.send(Message { topic, payload, retain, kind }).await {
+        if let Err(lost) = self.messages.send(Message { topic, payload, retain, kind, receipt: None }).await {
             tracing::warn!(topic = lost.0.topic, "Message came after the home side had stopped.");
         }
     }

@@ -35,6 +35,10 @@ pub struct Uplink {
     pub network_warnings: Vec<String>,
     /// When the network first had it; the closest known to the moment of transmission.
     pub at: Timestamp,
+    /// When the network's application server had it: what its history is asked by.
+    pub received_at: Timestamp,
+    /// Fetched from the network's history after a gap, not heard when it was sent.
+    pub backfilled: bool,
     pub radio: Radio,
     /// The device asked the network to acknowledge this uplink.
     pub confirmed: bool,
@@ -149,6 +153,8 @@ impl Uplink {
             network_measurements: None,
             network_warnings: Vec::new(),
             at: Timestamp::from_second(second).unwrap(),
+            received_at: Timestamp::from_second(second).unwrap(),
+            backfilled: false,
             radio: Radio::default(),
             confirmed: false,
             simulated: false,

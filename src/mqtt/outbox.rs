@@ -16,6 +16,8 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 
+use crate::model::Receipt;
+
 /// One message to publish with QoS 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -23,6 +25,8 @@ pub struct Message {
     pub payload: Bytes,
     pub retain: bool,
     pub kind: Kind,
+    /// Who waits for its delivery.
+    pub receipt: Option<Receipt>,
 }
 
 /// What may be done with a message that has to wait.
@@ -275,7 +279,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn message(topic: &str, payload: &str, kind: Kind) -> Message {
-        Message { topic: topic.into(), payload: Bytes::from(payload.to_owned()), retain: kind == Kind::Latest, kind }
+        Message {
+            topic: topic.into(),
+            payload: Bytes::from(payload.to_owned()),
+            retain: kind == Kind::Latest,
+            kind,
+            receipt: None,
+        }
     }
 
     fn outbox(messages: usize, window: usize) -> Outbox {

@@ -4,6 +4,8 @@
 //! socket ──▶ stream (stamps, hands on, waits for nothing) ──▶ sorting (parses) ──▶ uplink flow
 //!                                                                              └─▶ downlink flow
 //! ```
+mod history;
+mod outages;
 mod sorting;
 pub mod ttn;
 
@@ -11,10 +13,13 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::sync::mpsc;
 
-use crate::model::{ApplicationName, DeviceId, DownlinkId, Failure, NetworkMessage, QueuedDownlink};
+use crate::model::{ApplicationName, DeviceId, DownlinkEvent, DownlinkId, Failure, NetworkMessage, QueuedDownlink};
 
-pub use sorting::{Arrival, Sorting, Tracked};
+pub use history::{Budget, HistoryError, Source, Span};
+pub use outages::{Outage, Outages};
+pub use sorting::{Arrival, Content, Sorting, Tally, Tracked};
 
 /// One application at a network server: what the two flows may ask of it.
 ///
@@ -26,12 +31,12 @@ pub trait NetworkServer: Send + Sync {
     /// Parses what the read loop handed on.
     fn parse(&self, raw: &RawMessage) -> Result<NetworkMessage, Unreadable>;
 
-    /// Appends downlinks to the network's queue for `device`, in order, all or none.
+    /// Appends downlinks to the network's queue for `device`, in order, all or none. Tells what it will take next.
     fn push<'a>(
         &'a self,
         device: &'a DeviceId,
         downlinks: &'a [QueuedDownlink],
-    ) -> BoxFuture<'a, Result<(), PushError>>;
+    ) -> BoxFuture<'a, Result<Budget, PushError>>;
 
     /// The ids of our downlinks that wait in the network's queue for `device`.
     fn waiting<'a>(&'a self, device: &'a DeviceId) -> BoxFuture<'a, Result<Vec<DownlinkId>, PushError>>;
@@ -47,16 +52,41 @@ pub trait NetworkServer: Send + Sync {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
+    /// What the network's history has of our downlinks to `device` since then, oldest first. `None`: it keeps none that
+    /// surely reaches back so far.
+    fn downlink_history<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        since: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Vec<DownlinkEvent>>, PushError>> {
+        let _ = (device, since);
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Puts every message of `span` that the network still has into `out`, oldest first, marked as backfilled; of one
+    /// device if one is named. Waits for room in `out`.
+    fn missed<'a>(
+        &'a self,
+        span: Span,
+        device: Option<&'a DeviceId>,
+        out: mpsc::Sender<RawMessage>,
+    ) -> BoxFuture<'a, Result<Source, HistoryError>> {
+        let _ = (span, device, out);
+        Box::pin(std::future::ready(Err(HistoryError::NotActivated)))
+    }
+
     /// How the connection and the API stand at this moment.
     fn health(&self) -> NetworkHealth;
 }
 
 /// A message as it left the socket: the read loop's whole work on it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RawMessage {
     pub topic: Bytes,
     pub payload: Bytes,
     pub at: Timestamp,
+    /// It comes from the network's history.
+    pub backfilled: bool,
 }
 
 /// A message that cannot be understood; the bridge says so and goes on.

@@ -2,21 +2,42 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{NetworkServer, RawMessage};
-use crate::model::{DeviceKey, DownlinkEvent, Join, Location, NetworkMessage, RegisteredDevice, ServiceData, Uplink};
+use crate::model::{
+    ApplicationName, DeviceKey, DownlinkEvent, Join, Location, NetworkMessage, RegisteredDevice, ServiceData, Uplink,
+};
 use crate::telemetry::{Count, Counters, Notice, Notices, with_causes};
 
 /// What the uplink flow gets, in the order in which the network told it.
 #[derive(Debug)]
 pub enum Arrival {
+    /// A message about a device, as it came and as it was understood.
+    Message(RawMessage, Content),
+    /// A device that the network's registry lists; it may never have sent.
+    Registered(Box<RegisteredDevice>),
+    /// Everything fetched of this application's history has arrived: how much of it was new?
+    Fetched(ApplicationName, oneshot::Sender<Tally>),
+}
+
+/// What a message about a device says.
+#[derive(Debug)]
+pub enum Content {
     Uplink(Box<Uplink>),
     Join(Join),
     Location(Location),
     Service(ServiceData),
-    /// A device that the network's registry lists; it may never have sent.
-    Registered(Box<RegisteredDevice>),
+}
+
+/// What came of fetching an application's history.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Uplinks that had not been received before.
+    pub new: u64,
 }
 
 /// What the downlink flow gets.
@@ -25,7 +46,13 @@ pub enum Tracked {
     /// A step of a downlink.
     Event(DownlinkEvent),
     /// The device joined or sent an uplink: it has a session, downlinks can reach it.
-    Alive { key: DeviceKey },
+    Alive {
+        key: DeviceKey,
+        /// How long the uplink was on air; nothing for a join.
+        airtime: Duration,
+    },
+    /// Reports of this application may have gone by unheard since then.
+    Blind { application: ApplicationName, since: Timestamp },
 }
 
 /// Sorts the messages of one application.
@@ -43,7 +70,7 @@ impl Sorting {
     pub async fn run(mut self) {
         while let Some(raw) = self.raw.recv().await {
             match self.server.parse(&raw) {
-                Ok(message) => self.sort(message).await,
+                Ok(message) => self.sort(raw, message).await,
                 Err(error) => {
                     self.counters.count(Count::Unreadable);
                     self.notices.tell(Notice::Unreadable {
@@ -56,18 +83,19 @@ impl Sorting {
         }
     }
 
-    async fn sort(&self, message: NetworkMessage) {
+    async fn sort(&self, raw: RawMessage, message: NetworkMessage) {
         match message {
             NetworkMessage::Uplink(uplink) => {
-                self.alive(&uplink.key).await;
-                self.arrive(Arrival::Uplink(uplink)).await;
+                let airtime = uplink.radio.airtime.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+                self.alive(&uplink.key, airtime.unwrap_or_default()).await;
+                self.arrive(raw, Content::Uplink(uplink)).await;
             }
             NetworkMessage::Join(join) => {
-                self.alive(&join.key).await;
-                self.arrive(Arrival::Join(join)).await;
+                self.alive(&join.key, Duration::ZERO).await;
+                self.arrive(raw, Content::Join(join)).await;
             }
-            NetworkMessage::Location(location) => self.arrive(Arrival::Location(location)).await,
-            NetworkMessage::Service(data) => self.arrive(Arrival::Service(data)).await,
+            NetworkMessage::Location(location) => self.arrive(raw, Content::Location(location)).await,
+            NetworkMessage::Service(data) => self.arrive(raw, Content::Service(data)).await,
             NetworkMessage::Downlink(event) => self.track(event).await,
             NetworkMessage::Ignored(_) => {}
         }
@@ -75,15 +103,15 @@ impl Sorting {
 
     // The three below fail only when a flow is gone: the process is past its drain.
 
-    async fn arrive(&self, arrival: Arrival) {
-        self.arrivals.send(arrival).await.ok();
+    async fn arrive(&self, raw: RawMessage, content: Content) {
+        self.arrivals.send(Arrival::Message(raw, content)).await.ok();
     }
 
     async fn track(&self, event: DownlinkEvent) {
         self.tracked.send(Tracked::Event(event)).await.ok();
     }
 
-    async fn alive(&self, key: &DeviceKey) {
-        self.tracked.send(Tracked::Alive { key: key.clone() }).await.ok();
+    async fn alive(&self, key: &DeviceKey, airtime: Duration) {
+        self.tracked.send(Tracked::Alive { key: key.clone(), airtime }).await.ok();
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::home::Home;
 use crate::model::{DeviceKey, Directory, HomeName, Join, Location, RegisteredDevice, ServiceData, Uplink};
-use crate::network::Arrival;
+use crate::network::{Arrival, Content};
 use crate::telemetry::{Notice, Notices};
 
 /// The attribute of a device, set in the network's console, that names it at home.
@@ -41,7 +41,7 @@ impl Receive {
     /// Notes whom an arrival is from. What is neither an uplink nor a device is told at home right here.
     pub async fn take(&self, arrival: Arrival) -> Received {
         match arrival {
-            Arrival::Uplink(uplink) => {
+            Arrival::Message(_, Content::Uplink(uplink)) => {
                 let name = self.introduce(&uplink.key, said(&uplink.attributes)).await;
                 self.note(&uplink, &name);
                 return Received::Uplink(uplink, name);
@@ -51,9 +51,10 @@ impl Receive {
                 self.register(&device);
                 return Received::Registered(device);
             }
-            Arrival::Join(join) => self.join(join).await,
-            Arrival::Location(location) => self.location(location).await,
-            Arrival::Service(data) => self.service(data).await,
+            Arrival::Message(_, Content::Join(join)) => self.join(join).await,
+            Arrival::Message(_, Content::Location(location)) => self.location(location).await,
+            Arrival::Message(_, Content::Service(data)) => self.service(data).await,
+            Arrival::Fetched(_, reply) => drop(reply),
         }
         Received::Told
     }

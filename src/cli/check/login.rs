@@ -96,7 +96,8 @@ pub async fn round_trip(
     payload: Bytes,
     limits: Limits,
 ) -> Result<Trip, String> {
-    let message = Message { topic: topic.into(), payload: payload.clone(), retain: false, kind: Kind::Each };
+    let message =
+        Message { topic: topic.into(), payload: payload.clone(), retain: false, kind: Kind::Each, receipt: None };
     connection.sender().publish(message).map_err(|lost| lost.to_string())?;
     let (mut acked, mut seen) = (false, false);
     let watch = async {

@@ -90,6 +90,7 @@ impl Story {
             payload: Bytes::from_static(COMMAND.as_bytes()),
             retain: false,
             kind: Kind::Each,
+            receipt: None,
         })
     }
 

@@ -21,7 +21,7 @@ use crate::model::{
     NetworkMessage, QueuedDownlink,
 };
 use crate::mqtt::Message;
-use crate::network::{NetworkHealth, NetworkServer, PushError, RawMessage, Tracked, Unreadable};
+use crate::network::{Budget, NetworkHealth, NetworkServer, PushError, RawMessage, Tracked, Unreadable};
 
 /// Answers pushes by its script, then well; lists and withdraws what the test puts into it.
 pub struct Scripted {
@@ -43,12 +43,16 @@ impl NetworkServer for Scripted {
         Err(Unreadable::Missing("anything"))
     }
 
-    fn push<'a>(&'a self, _: &'a DeviceId, downlinks: &'a [QueuedDownlink]) -> BoxFuture<'a, Result<(), PushError>> {
+    fn push<'a>(
+        &'a self,
+        _: &'a DeviceId,
+        downlinks: &'a [QueuedDownlink],
+    ) -> BoxFuture<'a, Result<Budget, PushError>> {
         Box::pin(async {
             self.pushed.lock().unwrap().extend_from_slice(downlinks);
             let permit = self.gate.acquire().await;
             drop(permit);
-            self.script.lock().unwrap().pop_front().map_or(Ok(()), Err)
+            self.script.lock().unwrap().pop_front().map_or(Ok(Budget::default()), Err)
         })
     }
 
@@ -177,7 +181,7 @@ impl Flow {
     }
 
     pub async fn alive(&self) {
-        self.tracked.send(Tracked::Alive { key: lamp() }).await.unwrap();
+        self.tracked.send(Tracked::Alive { key: lamp(), airtime: std::time::Duration::ZERO }).await.unwrap();
     }
 
     /// The next step published for the lamp: id, state, reason.

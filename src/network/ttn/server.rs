@@ -12,7 +12,7 @@ use super::topics::TtnTopics;
 use crate::model::{
     ApplicationName, DeviceId, DownlinkEvent, DownlinkHappening, DownlinkId, Failure, NetworkMessage, QueuedDownlink,
 };
-use crate::network::{NetworkHealth, NetworkServer, PushError, RawMessage, Unreadable};
+use crate::network::{Budget, NetworkHealth, NetworkServer, PushError, RawMessage, Unreadable};
 
 /// An application: its messages are parsed here, its downlinks pushed from here.
 pub struct Ttn {
@@ -46,8 +46,12 @@ impl NetworkServer for Ttn {
         messages::parse(&self.name, device, raw).map(dropped)
     }
 
-    fn push<'a>(&'a self, device: &'a DeviceId, items: &'a [QueuedDownlink]) -> BoxFuture<'a, Result<(), PushError>> {
-        async move { self.downlinks()?.push(device, items).await }.boxed()
+    fn push<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        items: &'a [QueuedDownlink],
+    ) -> BoxFuture<'a, Result<Budget, PushError>> {
+        async move { self.downlinks()?.push(device, items).await.map(|()| Budget::default()) }.boxed()
     }
 
     fn waiting<'a>(&'a self, device: &'a DeviceId) -> BoxFuture<'a, Result<Vec<DownlinkId>, PushError>> {

@@ -111,7 +111,7 @@ impl Stream {
     fn hand_on(&self, message: Inbound, dropped: &mut u64) {
         let at = Timestamp::now();
         self.health.heard(at);
-        match self.raw.try_send(RawMessage { topic: message.topic, payload: message.payload, at }) {
+        match self.raw.try_send(RawMessage { topic: message.topic, payload: message.payload, at, backfilled: false }) {
             Ok(()) => self.tell_dropped(dropped),
             Err(TrySendError::Full(_)) => {
                 *dropped += 1;
