@@ -19,7 +19,7 @@ use crate::model::{ApplicationName, DeviceId, DownlinkEvent, DownlinkId, Failure
 
 pub use history::{Budget, HistoryError, Source, Span};
 pub use outages::{Outage, Outages};
-pub use sorting::{Arrival, Content, Sorting, Tally, Tracked};
+pub use sorting::{Arrival, Content, MissingFrames, Sorting, Tally, Tracked};
 
 /// One application at a network server: what the two flows may ask of it.
 ///

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{NetworkServer, RawMessage};
+use super::{NetworkServer, RawMessage, Span};
 use crate::model::{
     ApplicationName, DeviceKey, DownlinkEvent, Join, Location, NetworkMessage, RegisteredDevice, ServiceData, Uplink,
 };
@@ -21,7 +21,7 @@ pub enum Arrival {
     /// A device that the network's registry lists; it may never have sent.
     Registered(Box<RegisteredDevice>),
     /// Everything fetched of this application's history has arrived: how much of it was new?
-    Fetched(ApplicationName, oneshot::Sender<Tally>),
+    Fetched { application: ApplicationName, span: Span, reply: oneshot::Sender<Tally> },
 }
 
 /// What a message about a device says.
@@ -29,8 +29,8 @@ pub enum Arrival {
 pub enum Content {
     Uplink(Box<Uplink>),
     Join(Join),
-    Location(Location),
-    Service(ServiceData),
+    Location(Box<Location>),
+    Service(Box<ServiceData>),
 }
 
 /// What came of fetching an application's history.
@@ -38,6 +38,21 @@ pub enum Content {
 pub struct Tally {
     /// Uplinks that had not been received before.
     pub new: u64,
+    /// Frames that are still missing in that span.
+    pub missing: Vec<MissingFrames>,
+}
+
+/// Frames of one session that never came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingFrames {
+    pub key: DeviceKey,
+    pub session_key_id: String,
+    /// Frame counters, both included.
+    pub first: u32,
+    pub last: u32,
+    /// The frames before and after them: they were sent in between.
+    pub after: Timestamp,
+    pub before: Timestamp,
 }
 
 /// What the downlink flow gets.
@@ -94,8 +109,8 @@ impl Sorting {
                 self.alive(&join.key, Duration::ZERO).await;
                 self.arrive(raw, Content::Join(join)).await;
             }
-            NetworkMessage::Location(location) => self.arrive(raw, Content::Location(location)).await,
-            NetworkMessage::Service(data) => self.arrive(raw, Content::Service(data)).await,
+            NetworkMessage::Location(location) => self.arrive(raw, Content::Location(Box::new(location))).await,
+            NetworkMessage::Service(data) => self.arrive(raw, Content::Service(Box::new(data))).await,
             NetworkMessage::Downlink(event) => self.track(event).await,
             NetworkMessage::Ignored(_) => {}
         }

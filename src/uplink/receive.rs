@@ -52,9 +52,9 @@ impl Receive {
                 return Received::Registered(device);
             }
             Arrival::Message(_, Content::Join(join)) => self.join(join).await,
-            Arrival::Message(_, Content::Location(location)) => self.location(location).await,
-            Arrival::Message(_, Content::Service(data)) => self.service(data).await,
-            Arrival::Fetched(_, reply) => drop(reply),
+            Arrival::Message(_, Content::Location(location)) => self.location(*location).await,
+            Arrival::Message(_, Content::Service(data)) => self.service(*data).await,
+            Arrival::Fetched { reply, .. } => drop(reply),
         }
         Received::Told
     }
