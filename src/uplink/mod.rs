@@ -10,6 +10,8 @@
 //! in order. An uplink is published whatever its codec does.
 
 mod decode;
+mod feed;
+mod memory;
 mod publish;
 mod receive;
 mod record;
