@@ -271,6 +271,7 @@ fn home_endpoint(config: &Config, environment: &dyn Environment, topics: &Topics
         password: home.password.clone(),
         keep_alive: HOME_KEEP_ALIVE,
         window: home.in_flight,
+        keep_session: home.keep_session,
         will: Some(Will { topic: topics.of_bridge("state"), payload: OFFLINE }),
     })
 }

@@ -220,36 +220,41 @@ impl Broker {
                 self.progress = Instant::now();
                 self.wiring.counters.count(Count::Delivered);
             }
-            Event::Message(message) => self.take_command(&message, stop.is_cancelled()),
+            Event::Message(message) => self.take_command(message, stop.is_cancelled()),
             Event::Subscribed(granted) => self.welcome(&granted),
             _ => {}
         }
     }
 
-    /// Retained commands are ignored: a broker must not be able to replay a command at every start.
-    fn take_command(&self, message: &Inbound, stopping: bool) {
-        let Ok(topic) = std::str::from_utf8(&message.topic) else { return };
-        if message.retain {
-            tracing::warn!(topic, "Retained command ignored: publish commands without the retain flag.");
-            return;
-        }
-        if stopping {
-            return self.drop_command(topic, "the bridge is stopping");
-        }
-        let payload = message.payload.clone();
-        let full = match self.topics.route(topic) {
+    /// Retained commands are ignored: a broker must not be able to replay a command at every start. A command that is
+    /// not acknowledged the broker sends again with the next connection.
+    fn take_command(&self, message: Inbound, stopping: bool) {
+        let Inbound { topic, payload, retain, ack } = message;
+        let route = std::str::from_utf8(&topic).ok().and_then(|topic| self.topics.route(topic));
+        let topic = String::from_utf8_lossy(&topic);
+        match route {
+            Some(Route::Command(_)) if retain => {
+                tracing::warn!(%topic, "Retained command ignored: publish commands without the retain flag.");
+            }
+            Some(Route::Command(_)) if stopping && ack.is_awaited() => return,
+            Some(Route::Command(_)) if stopping => self.drop_command(&topic, "the bridge is stopping"),
             Some(Route::Command(candidates)) => {
                 self.wiring.counters.count(Count::Command);
-                matches!(self.wiring.commands.try_send(HomeCommand { candidates, payload }), Err(TrySendError::Full(_)))
+                let command = HomeCommand { candidates, payload, ack };
+                if let Err(TrySendError::Full(command)) = self.wiring.commands.try_send(command) {
+                    self.drop_command(&topic, "too many commands at once");
+                    command.ack.done();
+                }
+                return;
             }
-            Some(Route::Request(command)) => {
-                matches!(self.wiring.requests.try_send(HomeRequest { command, payload }), Err(TrySendError::Full(_)))
+            Some(Route::Request(command)) if !retain && !stopping => {
+                if let Err(TrySendError::Full(_)) = self.wiring.requests.try_send(HomeRequest { command, payload }) {
+                    self.drop_command(&topic, "too many requests at once");
+                }
             }
-            None => false,
-        };
-        if full {
-            self.drop_command(topic, "too many commands at once");
+            Some(Route::Request(_)) | None => {}
         }
+        ack.done();
     }
 
     fn drop_command(&self, topic: &str, reason: &'static str) {

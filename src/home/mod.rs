@@ -13,6 +13,8 @@ mod topics;
 
 use bytes::Bytes;
 
+use crate::mqtt::Ack;
+
 pub use broker::{Broker, OFFLINE, Wiring};
 pub use config::{DeviceConfig, HomeConfig};
 pub use publish::Home;
@@ -25,6 +27,8 @@ pub struct HomeCommand {
     /// How its topic can be read, in order of preference.
     pub candidates: Vec<Candidate>,
     pub payload: Bytes,
+    /// Told to the broker once the command is stored or answered: until then it sends it again.
+    pub ack: Ack,
 }
 
 /// A request to the bridge itself.
