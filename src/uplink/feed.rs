@@ -198,13 +198,12 @@ mod tests {
             }
         }
 
-        fn feed(&mut self) -> bool {
+        fn feed(&mut self) {
             let before = self.feed.fed();
-            let Some((seq, message)) = self.feed.next() else { return false };
+            let Some((seq, message)) = self.feed.next() else { return };
             assert!(seq == message && seq > before && self.disk.contains(&seq), "{seq} after {before}");
             assert!(!self.shed.contains(&seq));
             self.in_flight.push(seq);
-            true
         }
 
         fn settle(&mut self, at: usize) {
@@ -238,7 +237,7 @@ mod tests {
                 Move::Commit => self.feed.committed(self.feed.recorded()),
                 Move::Ask => self.ask(),
                 Move::Answer(most) => self.answer(most),
-                Move::Feed(count) => (0..count).for_each(|_| drop(self.feed())),
+                Move::Feed(count) => (0..count).for_each(|_| self.feed()),
                 Move::Settle(at) => self.settle(at),
                 Move::Shed(count) => self.shed(count),
                 Move::Restart => *self = Self::restarted(std::mem::take(&mut self.disk)),

@@ -11,8 +11,10 @@ use crate::store::{Run, RunChange};
 
 /// Runs kept of one device. Beyond that the oldest is forgotten, and what is as old as it counts as received.
 const MOST_RUNS: usize = 64;
-/// How far the times of two frames may contradict their counters: gateways' clocks and roads differ.
-const TOLERANCE: SignedDuration = SignedDuration::from_secs(30);
+/// How much older than the frame before it a frame may look: gateways' clocks and roads differ.
+const MOST_EARLY: SignedDuration = SignedDuration::from_secs(30);
+/// How much younger than the frame after it. Short: a device that began again looks just like that.
+const MOST_LATE: SignedDuration = SignedDuration::from_secs(2);
 /// Stands for "no session": simulated traffic.
 const NO_SESSION: &str = "";
 
@@ -148,7 +150,8 @@ impl Device {
         let since = before.map(|run| frame.at.duration_since(run.last_at));
         let until = after.map(|run| run.first_at.duration_since(frame.at));
         let fits = before.is_none_or(|run| run.last < frame.counter)
-            && since.into_iter().chain(until).all(|distance| distance >= -TOLERANCE);
+            && since.is_none_or(|since| since >= -MOST_EARLY)
+            && until.is_none_or(|until| until >= -MOST_LATE);
         since.into_iter().chain(until).map(|distance| distance.abs()).min().filter(|_| fits)
     }
 
