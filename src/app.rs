@@ -6,10 +6,13 @@
 //!            requests, notices ─▶ control ───┘     └─commands─▶ downlinks, requests ─▶ control
 //! ```
 //!
+//! What the flows must not lose goes through the store, which is opened first and ends last.
+//!
 //! A stop runs through this picture by itself: the streams stop reading and close their channel, each task finishes
 //! what it holds and closes the next one, and the home broker's task, when nobody can publish any more, delivers the
 //! rest, says `offline` and disconnects.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,7 +20,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::codecs::{Codecs, Crossed, Finder, NotFound};
-use crate::config::{Config, Environment, TrustError, trust};
+use crate::config::{Config, Environment, NoStateFolder, TrustError, store_folder, trust};
 use crate::control::{Answers, Control};
 use crate::downlink::{self, Downlinks};
 use crate::home::{self, Home, OFFLINE, Topics, Wiring};
@@ -26,8 +29,12 @@ use crate::mqtt::{Address, Endpoint, InvalidAddress, Will};
 use crate::network::ttn::{self, Parts};
 use crate::network::{Arrival, NetworkServer, Sorting, Tracked};
 use crate::shutdown::{Ended, Tasks};
+use crate::store::{self, OpenError, Restored, Store};
 use crate::telemetry::{Counters, Notices, Systemd};
-use crate::uplink::{Decode, MOST_IN_DECODING, Publish, Receive, Record, Uplinks};
+use crate::uplink::{
+    Decode, HomePresence, MOST_IN_DECODING, MOST_IN_FLIGHT, Memory, Publish, Receive, Record, Spool, SpoolParts,
+    Uplinks,
+};
 
 /// Parsed messages between the network and a flow. The raw ones before them are `service.intake`.
 const FLOW_CAPACITY: usize = 256;
@@ -64,6 +71,16 @@ pub enum BuildError {
     HomeTrust(#[from] TrustError),
     #[error("application `{name}`: {source}")]
     Application { name: String, source: ttn::PartsError },
+    #[error("{source}\n  hint: {}", source.hint())]
+    NoStateFolder {
+        #[from]
+        source: NoStateFolder,
+    },
+    #[error("{source}\n  hint: {}", source.hint())]
+    Store {
+        #[from]
+        source: OpenError,
+    },
     #[error("no thread could be started for codecs")]
     Threads(#[source] std::io::Error),
 }
@@ -71,7 +88,7 @@ pub enum BuildError {
 impl BuildError {
     /// Whether the configuration must be changed: trying again does not help.
     pub fn is_configuration(&self) -> bool {
-        !matches!(self, Self::Threads(_))
+        !matches!(self, Self::Threads(_) | Self::Store { .. })
     }
 }
 
@@ -97,6 +114,7 @@ impl App {
         };
         let systemd = Systemd::detect();
         let mut tasks = Tasks::default();
+        let (store, restored) = open_store(config, environment, &shared, &mut tasks)?;
         let (arrivals, arrived) = mpsc::channel(FLOW_CAPACITY);
         let (tracked, tracking) = mpsc::channel(FLOW_CAPACITY);
         let servers = network_side(config, environment, &shared, &arrivals, &tracked, &mut tasks)?;
@@ -112,10 +130,16 @@ impl App {
             home: home.clone(),
             directory: shared.directory.clone(),
             encoder: Arc::new(codecs.clone()),
-            servers: servers.iter().map(|server| (server.name().clone(), server.clone())).collect(),
+            servers: by_name(&servers),
         });
-        let entrances = Entrances { arrivals: arrived, crossed: back, home_connected: asked.connected.clone() };
-        let uplinks = uplink_flow(entrances, longest_name(config), &home, &codecs, &shared);
+        let entrances = Entrances {
+            arrivals: arrived,
+            crossed: back,
+            receipts: asked.uplink_receipts,
+            home_connected: asked.connected.clone(),
+        };
+        let disk = Disk { store, restored };
+        let uplinks = uplink_flow(config, entrances, disk, &servers, &home, &codecs, &shared);
         let control = Control {
             answers: Answers {
                 servers,
@@ -154,7 +178,7 @@ impl App {
         let ended = self.tasks.run(self.stop, self.grace, self.systemd, stop).await;
         let left = self.counters.snapshot().waiting_at_home;
         if left > 0 {
-            tracing::error!(messages = left, "Stopped before the home broker had everything.");
+            tracing::error!(messages = left, "Stopped before the home broker had everything; uplinks wait on disk.");
         }
         ended
     }
@@ -164,7 +188,26 @@ impl App {
 struct Asked {
     commands: mpsc::Receiver<home::HomeCommand>,
     requests: mpsc::Receiver<home::HomeRequest>,
+    uplink_receipts: mpsc::Receiver<u64>,
     connected: watch::Receiver<bool>,
+}
+
+/// The store, and what was in it.
+struct Disk {
+    store: Store,
+    restored: Restored,
+}
+
+fn open_store(
+    config: &Config,
+    environment: &dyn Environment,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Result<(Store, Restored), BuildError> {
+    let file = store_folder(config, environment)?.join(store::FILE);
+    let (store, writer, restored) = store::open(&file, &config.store, shared.notices.clone())?;
+    tasks.add("store", writer.run());
+    Ok((store, restored))
 }
 
 fn home_side(
@@ -179,6 +222,9 @@ fn home_side(
     let (command, commands) = mpsc::channel(COMMAND_CAPACITY);
     let (request, requests) = mpsc::channel(COMMAND_CAPACITY);
     let (connecting, connected) = watch::channel(false);
+    let (uplink_receipt, uplink_receipts) = mpsc::channel(MOST_IN_FLIGHT);
+    // Nobody waits for the delivery of downlinks' steps yet.
+    let (step_receipts, _) = mpsc::channel(COMMAND_CAPACITY);
     let wiring = Wiring {
         messages: published,
         commands: command,
@@ -186,10 +232,12 @@ fn home_side(
         counters: shared.counters.clone(),
         notices: shared.notices.downgrade(),
         connected: connecting,
+        uplink_receipts: uplink_receipt,
+        step_receipts,
     };
-    let broker = home::Broker::new(endpoint, topics.clone(), config.home.spool, wiring);
+    let broker = home::Broker::new(endpoint, topics.clone(), wiring);
     tasks.add("home broker", broker.run(shared.stop.clone()));
-    Ok((Home::new(messages, topics), Asked { commands, requests, connected }))
+    Ok((Home::new(messages, topics), Asked { commands, requests, uplink_receipts, connected }))
 }
 
 fn network_side(
@@ -226,37 +274,61 @@ fn network_side(
 struct Entrances {
     arrivals: mpsc::Receiver<Arrival>,
     crossed: mpsc::Receiver<Crossed>,
+    receipts: mpsc::Receiver<u64>,
     home_connected: watch::Receiver<bool>,
 }
 
 fn uplink_flow(
-    Entrances { arrivals, crossed, home_connected }: Entrances,
-    most_levels: usize,
+    config: &Config,
+    Entrances { arrivals, crossed, receipts, home_connected }: Entrances,
+    Disk { store, restored }: Disk,
+    servers: &[Arc<dyn NetworkServer>],
     home: &Home,
     codecs: &Codecs,
     shared: &Shared,
 ) -> Uplinks {
+    let memory = Memory::restore(restored.runs);
+    let mut states = home::States::default();
+    for (key, store::StateRow { last_seen, body }) in restored.states {
+        let heard_until = memory.device_heard_until(&key);
+        states.restore(key, &home::Kept { last_seen, body }, heard_until);
+    }
+    let spool = Spool::new(SpoolParts {
+        store,
+        next_seq: restored.next_seq,
+        receipts,
+        servers: by_name(servers),
+        most_bytes: config.store.spool_size,
+        most_age: config.store.spool_age,
+        counters: shared.counters.clone(),
+        notices: shared.notices.clone(),
+    });
     Uplinks {
         arrivals,
         crossed,
+        record: Record::new(memory, shared.counters.clone()),
+        spool,
         receive: Receive {
             directory: shared.directory.clone(),
             home: home.clone(),
             notices: shared.notices.clone(),
             devices_changed: shared.devices_changed.clone(),
-            most_levels,
+            most_levels: longest_name(config),
         },
-        record: Record::default(),
         decode: Decode::new(
             codecs.clone(),
             shared.directory.clone(),
             shared.devices_changed.clone(),
             shared.counters.clone(),
         ),
-        publish: Publish { home: home.clone(), states: home::States::default() },
-        home_connected,
-        counters: shared.counters.clone(),
+        publish: Publish { home: home.clone(), states },
+        home: HomePresence::new(home_connected),
+        drain: config.service.grace / 2,
     }
+}
+
+fn by_name(servers: &[Arc<dyn NetworkServer>]) -> HashMap<ApplicationName, Arc<dyn NetworkServer>> {
+    servers.iter().map(|server| (server.name().clone(), server.clone())).collect()
 }
 
 fn home_endpoint(config: &Config, environment: &dyn Environment, topics: &Topics) -> Result<Endpoint, BuildError> {

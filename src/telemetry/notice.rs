@@ -1,5 +1,6 @@
 //! Things worth telling at home that no single device is about: each is a log line and a message on `bridge/event`.
 
+use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -70,6 +71,14 @@ pub enum Notice {
     /// Messages given up because too many waited for the home broker.
     HomeBacklogDropped {
         count: u64,
+    },
+    /// The network's messages given up before the home had them, because the spool is full or they waited too long.
+    SpoolShed {
+        application: ApplicationName,
+        count: u64,
+        /// When the first and the last of them came.
+        oldest: Timestamp,
+        newest: Timestamp,
     },
     /// Nothing can be written to the disk: what comes in is kept in memory only.
     StoreFailing {
@@ -143,6 +152,9 @@ impl Notice {
             Self::CommandDropped { topic, reason } => tracing::error!(topic, reason, "Command dropped."),
             Self::DeviceRenamed { from, to, .. } => tracing::info!(%from, %to, "Device renamed."),
             Self::Restored { application, what } => tracing::info!(%application, what, "Works again."),
+            Self::SpoolShed { application, count, oldest, newest } => {
+                tracing::error!(%application, count, %oldest, %newest, "Messages given up: the spool is full or they are too old.");
+            }
             Self::HomeBacklogDropped { count } => {
                 tracing::error!(count, "Messages given up: too many waited for the home broker.");
             }

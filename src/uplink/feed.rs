@@ -96,7 +96,7 @@ impl<T> Feed<T> {
     }
 
     /// The next message to send on its way, and its number.
-    pub fn next(&mut self) -> Option<(u64, T)> {
+    pub fn take_next(&mut self) -> Option<(u64, T)> {
         let (seq, message) = if self.has_next() { self.waiting.pop_front()? } else { return None };
         self.fed = seq;
         self.in_flight += 1;
@@ -200,7 +200,7 @@ mod tests {
 
         fn feed(&mut self) {
             let before = self.feed.fed();
-            let Some((seq, message)) = self.feed.next() else { return };
+            let Some((seq, message)) = self.feed.take_next() else { return };
             assert!(seq == message && seq > before && self.disk.contains(&seq), "{seq} after {before}");
             assert!(!self.shed.contains(&seq));
             self.in_flight.push(seq);
@@ -272,9 +272,9 @@ mod tests {
     fn what_is_not_on_disk_is_not_fed() {
         let mut feed = Feed::new(1);
         feed.push("a");
-        assert_eq!(feed.next(), None);
+        assert_eq!(feed.take_next(), None);
         feed.committed(1);
-        assert_eq!(feed.next(), Some((1, "a")));
+        assert_eq!(feed.take_next(), Some((1, "a")));
         assert!(!feed.is_idle());
         feed.settled();
         assert!(feed.is_idle());
@@ -288,6 +288,6 @@ mod tests {
         feed.read(5, Some("old"));
         feed.read(8, Some("new"));
         feed.committed(8);
-        assert_eq!((feed.next(), feed.next(), feed.wanted()), (Some((5, "old")), Some((8, "new")), None));
+        assert_eq!((feed.take_next(), feed.take_next(), feed.wanted()), (Some((5, "old")), Some((8, "new")), None));
     }
 }

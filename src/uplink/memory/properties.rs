@@ -185,7 +185,8 @@ fn holes_are_counted_when_they_open_and_named_until_they_close() {
     assert_eq!(note(&mut memory, 3), What::New { missing_before: 0 }, "late");
     let application = frame("s", 0, 0).key.application;
     let holes = |memory: &Memory, after, before| -> Vec<_> {
-        let span = Span { after: Timestamp::from_second(after).unwrap(), before: Timestamp::from_second(before).unwrap() };
+        let span =
+            Span { after: Timestamp::from_second(after).unwrap(), before: Timestamp::from_second(before).unwrap() };
         memory.missing(&application, span).iter().map(|hole| (hole.first, hole.last)).collect()
     };
     assert_eq!(holes(&memory, 0, 1000), [(2, 2), (4, 4)]);
