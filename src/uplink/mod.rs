@@ -9,7 +9,9 @@
 //! Uplinks of one device keep their order: one task receives them, one lane decodes them, and they come back from it
 //! in order. An uplink is published whatever its codec does.
 
+mod config;
 mod decode;
+pub mod gaps;
 mod publish;
 mod receive;
 mod record;
@@ -22,6 +24,7 @@ use crate::home;
 use crate::network::Arrival;
 use crate::telemetry::{Count, Counters};
 
+pub use config::RepairConfig;
 pub use decode::Decode;
 pub use publish::Publish;
 pub use receive::{Receive, Received};
