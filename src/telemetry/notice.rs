@@ -105,6 +105,12 @@ pub enum Notice {
         #[serde(flatten)]
         lost: LostFrames,
     },
+    /// Nothing can be written to the disk: what comes in is kept in memory only.
+    StoreFailing {
+        reason: String,
+        hint: String,
+    },
+    StoreWorks,
 }
 
 /// Where notices go. Cheap to clone, never waits: more notices than anybody reads are dropped, their log lines are not.
@@ -184,6 +190,10 @@ impl Notice {
                 let (frames, devices) = (lost.frames(), lost.devices.len() + lost.more_devices);
                 tracing::error!(%application, %from, %to, repaired, frames, devices, reason, "Messages are lost.");
             }
+            Self::StoreFailing { reason, hint } => {
+                tracing::error!(reason, hint, "Nothing can be stored; going on in memory.");
+            }
+            Self::StoreWorks => tracing::info!("The store works again."),
         }
     }
 }

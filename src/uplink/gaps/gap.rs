@@ -81,6 +81,10 @@ impl Gap {
         }
     }
 
+    pub fn is_new_check(&self) -> bool {
+        self.kind == Kind::Check && self.stage == Stage::First
+    }
+
     /// Its span with the overlaps: what messages are counted in.
     pub fn span(&self) -> Span {
         let to = self.to.unwrap_or(self.from);
@@ -117,7 +121,7 @@ impl Gap {
     /// What to ask the network for. Up to this moment and beyond, unless somebody named the end: what has come since
     /// costs little, and a clock that is behind costs nothing.
     pub fn begin(&mut self, now: Timestamp, config: &RepairConfig) -> Span {
-        if self.kind == Kind::Check && self.stage == Stage::First && self.failures == 0 {
+        if self.is_new_check() && self.failures == 0 {
             self.to = Some(now.max(self.from));
         }
         let span = self.span();

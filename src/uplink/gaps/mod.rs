@@ -211,8 +211,7 @@ impl Gaps {
             return vec![Action::Save(row(id, &application, gap))];
         }
         let mut gap = Gap::new(Kind::Check, "frames are missing", after, Some(now.max(after)), now);
-        let next = known.last_check.map_or(now, |last| later(last, BETWEEN_CHECKS));
-        gap.due = later(now, self.config.fetch_after).max(next);
+        gap.due = later(now, self.config.fetch_after);
         vec![self.insert(application, gap, now).1]
     }
 
@@ -239,7 +238,7 @@ impl Gaps {
             let Some(gap) = application.gaps.get_mut(&id) else { continue };
             let ask = gap.begin(now, &self.config);
             application.fetching = Some(id);
-            if gap.kind == Kind::Check && gap.stage == Stage::First {
+            if gap.is_new_check() {
                 application.last_check = Some(now);
             }
             if gap.kind == Kind::Outage && !gap.told {
@@ -273,9 +272,14 @@ impl Application {
             return None;
         }
         let outages = self.gaps.values().any(|gap| gap.kind == Kind::Outage && gap.stage == Stage::First);
-        let held = |gap: &Gap| gap.to.is_none() || (outages && gap.kind == Kind::Check && gap.stage == Stage::First);
+        let held = |gap: &Gap| gap.to.is_none() || (outages && gap.is_new_check());
         let ready = self.gaps.iter().filter(|(_, gap)| !held(gap));
-        ready.map(|(id, gap)| (*id, gap.due)).min_by_key(|(_, due)| *due)
+        ready.map(|(id, gap)| (*id, self.due(gap))).min_by_key(|(_, due)| *due)
+    }
+
+    fn due(&self, gap: &Gap) -> Timestamp {
+        let last = self.last_check.filter(|_| gap.is_new_check() && gap.failures == 0);
+        last.map_or(gap.due, |last| gap.due.max(later(last, BETWEEN_CHECKS)))
     }
 
     /// The outages that wait for their first fetch.
@@ -302,8 +306,7 @@ impl Application {
 
     fn waiting_check(&mut self) -> Option<(u64, &mut Gap)> {
         let fetching = self.fetching;
-        let waits = |id: &u64, gap: &Gap| gap.kind == Kind::Check && gap.stage == Stage::First && Some(*id) != fetching;
-        self.gaps.iter_mut().find(|(id, gap)| waits(id, gap)).map(|(id, gap)| (*id, gap))
+        self.gaps.iter_mut().find(|(id, gap)| gap.is_new_check() && Some(**id) != fetching).map(|(id, gap)| (*id, gap))
     }
 }
 
