@@ -24,7 +24,7 @@ use crate::home::{self, Home, OFFLINE, Topics, Wiring};
 use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, HomeName, InvalidName};
 use crate::mqtt::{Address, Endpoint, InvalidAddress, Will};
 use crate::network::ttn::{self, Parts};
-use crate::network::{Arrival, NetworkServer, Sorting, Tracked};
+use crate::network::{Arrival, Late, NetworkServer, Outages, Sorting, Tracked};
 use crate::shutdown::{Ended, Tasks};
 use crate::telemetry::{Counters, Notices, Systemd};
 use crate::uplink::{Decode, MOST_IN_DECODING, Publish, Receive, Record, Uplinks};
@@ -82,6 +82,7 @@ struct Shared {
     notices: Notices,
     directory: Arc<Mutex<Directory>>,
     devices_changed: Arc<Notify>,
+    outages: Outages,
 }
 
 impl App {
@@ -94,6 +95,7 @@ impl App {
             notices: Notices::new(notices),
             directory: Arc::new(Mutex::new(directory(config)?)),
             devices_changed: Arc::default(),
+            outages: Outages::default(),
         };
         let systemd = Systemd::detect();
         let mut tasks = Tasks::default();
@@ -204,8 +206,9 @@ fn network_side(
     for application in &config.application {
         let (raw, heard) = mpsc::channel(config.service.intake);
         let failed = |source| BuildError::Application { name: application.name().into(), source };
+        let (outages, notices) = (shared.outages.clone(), shared.notices.clone());
         let Parts { server, stream, registry } =
-            ttn::parts(application, environment, raw, arrivals.clone(), shared.notices.clone()).map_err(failed)?;
+            ttn::parts(application, environment, raw, arrivals.clone(), outages, notices).map_err(failed)?;
         let sorting = Sorting {
             server: server.clone(),
             raw: heard,
@@ -213,6 +216,7 @@ fn network_side(
             tracked: tracked.clone(),
             counters: shared.counters.clone(),
             notices: shared.notices.clone(),
+            late: Late::new(server.name().clone(), shared.outages.clone()),
         };
         tasks.add("network stream", stream.run(shared.stop.clone()));
         tasks.add("network sorting", sorting.run());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{NetworkServer, RawMessage, Span};
+use super::{Late, NetworkServer, RawMessage, Span};
 use crate::model::{
     ApplicationName, DeviceKey, DownlinkEvent, Join, Location, NetworkMessage, RegisteredDevice, ServiceData, Uplink,
 };
@@ -78,6 +78,7 @@ pub struct Sorting {
     pub tracked: mpsc::Sender<Tracked>,
     pub counters: Counters,
     pub notices: Notices,
+    pub late: Late,
 }
 
 impl Sorting {
@@ -98,9 +99,12 @@ impl Sorting {
         }
     }
 
-    async fn sort(&self, raw: RawMessage, message: NetworkMessage) {
+    async fn sort(&mut self, raw: RawMessage, message: NetworkMessage) {
         match message {
             NetworkMessage::Uplink(uplink) => {
+                if !uplink.backfilled {
+                    self.late.look(raw.at, uplink.received_at);
+                }
                 let airtime = uplink.radio.airtime.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
                 self.alive(&uplink.key, airtime.unwrap_or_default()).await;
                 self.arrive(raw, Content::Uplink(uplink)).await;
