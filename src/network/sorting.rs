@@ -11,7 +11,7 @@ use super::{Late, NetworkServer, RawMessage, Span};
 use crate::model::{
     ApplicationName, DeviceKey, DownlinkEvent, Join, Location, NetworkMessage, RegisteredDevice, ServiceData, Uplink,
 };
-use crate::telemetry::{Count, Counters, Notice, Notices, with_causes};
+use crate::telemetry::{Count, Counters, Notices};
 
 /// What the uplink flow gets, in the order in which the network told it.
 #[derive(Debug)]
@@ -89,11 +89,7 @@ impl Sorting {
                 Ok(message) => self.sort(raw, message).await,
                 Err(error) => {
                     self.counters.count(Count::Unreadable);
-                    self.notices.tell(Notice::Unreadable {
-                        application: self.server.name().clone(),
-                        topic: String::from_utf8_lossy(&raw.topic).chars().take(200).collect(),
-                        reason: with_causes(&error),
-                    });
+                    self.notices.tell(error.notice(self.server.name(), &raw));
                 }
             }
         }

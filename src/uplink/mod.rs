@@ -15,6 +15,7 @@ pub mod gaps;
 mod publish;
 mod receive;
 mod record;
+mod repair;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -29,6 +30,7 @@ pub use decode::Decode;
 pub use publish::Publish;
 pub use receive::{Receive, Received};
 pub use record::{Memory, Record};
+pub use repair::{BackfillError, BackfillOutcome, Repair, RepairHandle, RepairParts};
 
 /// Uplinks under way to or from their codecs: fewer than a codec lane holds, so that sending one never has to wait.
 pub const MOST_IN_DECODING: usize = crate::codecs::LANE_CAPACITY - 16;
