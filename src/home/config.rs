@@ -25,8 +25,6 @@ pub struct HomeConfig {
     pub client_id: String,
     /// Whether the broker keeps commands (QoS 1) while the bridge is away. Then none is lost over a restart.
     pub keep_session: bool,
-    /// Messages kept in memory while the broker is away; then the oldest go, counted and reported. 100 to 1,000,000.
-    pub spool: usize,
     /// QoS 1 messages sent and not yet acknowledged. 1 to 1000.
     pub in_flight: u16,
 }
@@ -56,7 +54,6 @@ impl Default for HomeConfig {
             base_topic: "ttn".into(),
             client_id: "ttn-ferry".into(),
             keep_session: true,
-            spool: 20_000,
             in_flight: 200,
         }
     }

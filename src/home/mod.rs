@@ -18,7 +18,7 @@ use crate::mqtt::Ack;
 pub use broker::{Broker, OFFLINE, Wiring};
 pub use config::{DeviceConfig, HomeConfig};
 pub use publish::Home;
-pub use state::{HOLD, States};
+pub use state::{HOLD, Kept, States};
 pub use topics::{Candidate, Route, Topics, Verb};
 
 /// A command as it arrived at home: never a retained one, those are ignored at the door.
