@@ -4,6 +4,7 @@
 //! stream ─raw─▶ sorting ─arrivals─▶ uplinks ─┐
 //!                  └─tracked─▶ downlinks ────┼─messages─▶ home broker
 //!            requests, notices ─▶ control ───┘     └─commands─▶ downlinks, requests ─▶ control
+//! outages, jumps of counters ─▶ repair ─▶ arrivals, backfilled
 //! ```
 //!
 //! What the flows must not lose goes through the store, which is opened first and ends last.
@@ -27,13 +28,13 @@ use crate::home::{self, Home, OFFLINE, Topics, Wiring};
 use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, HomeName, InvalidName};
 use crate::mqtt::{Address, Endpoint, InvalidAddress, Will};
 use crate::network::ttn::{self, Parts};
-use crate::network::{Arrival, NetworkServer, Sorting, Tracked};
+use crate::network::{Arrival, Late, NetworkServer, Outages, Sorting, Tracked};
 use crate::shutdown::{Ended, Tasks};
 use crate::store::{self, OpenError, Restored, Store};
 use crate::telemetry::{Counters, Notices, Systemd};
 use crate::uplink::{
-    Decode, HomePresence, MOST_IN_DECODING, MOST_IN_FLIGHT, Memory, Publish, Receive, Record, Spool, SpoolParts,
-    Uplinks,
+    Decode, HomePresence, MOST_IN_DECODING, MOST_IN_FLIGHT, Memory, Publish, Receive, Record, Repair, RepairHandle,
+    RepairParts, Spool, SpoolParts, Uplinks,
 };
 
 /// Parsed messages between the network and a flow. The raw ones before them are `service.intake`.
@@ -99,6 +100,7 @@ struct Shared {
     notices: Notices,
     directory: Arc<Mutex<Directory>>,
     devices_changed: Arc<Notify>,
+    outages: Outages,
 }
 
 impl App {
@@ -111,14 +113,15 @@ impl App {
             notices: Notices::new(notices),
             directory: Arc::new(Mutex::new(directory(config)?)),
             devices_changed: Arc::default(),
+            outages: Outages::default(),
         };
         let systemd = Systemd::detect();
         let mut tasks = Tasks::default();
-        let (store, restored) = open_store(config, environment, &shared, &mut tasks)?;
+        let mut disk = open_store(config, environment, &shared, &mut tasks)?;
         let (arrivals, arrived) = mpsc::channel(FLOW_CAPACITY);
         let (tracked, tracking) = mpsc::channel(FLOW_CAPACITY);
         let servers = network_side(config, environment, &shared, &arrivals, &tracked, &mut tasks)?;
-        drop((arrivals, tracked));
+        let repair = repair_task(config, &mut disk, &servers, (arrivals, tracked), &shared, &mut tasks);
         let (home, asked) = home_side(config, environment, &shared, &mut tasks)?;
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
         let codecs = Codecs::start(finder(config)?, &config.codecs, crossed).map_err(BuildError::Threads)?;
@@ -138,8 +141,9 @@ impl App {
             receipts: asked.uplink_receipts,
             home_connected: asked.connected.clone(),
         };
-        let disk = Disk { store, restored };
-        let uplinks = uplink_flow(config, entrances, disk, &servers, &home, &codecs, &shared);
+        let record = Record::new(disk.memory, shared.counters.clone(), repair);
+        let uplinks =
+            uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, &codecs, &shared);
         let control = Control {
             answers: Answers {
                 servers,
@@ -196,6 +200,7 @@ struct Asked {
 struct Disk {
     store: Store,
     restored: Restored,
+    memory: Memory,
 }
 
 fn open_store(
@@ -203,11 +208,41 @@ fn open_store(
     environment: &dyn Environment,
     shared: &Shared,
     tasks: &mut Tasks,
-) -> Result<(Store, Restored), BuildError> {
+) -> Result<Disk, BuildError> {
     let file = store_folder(config, environment)?.join(store::FILE);
-    let (store, writer, restored) = store::open(&file, &config.store, shared.notices.clone())?;
+    let (store, writer, mut restored) = store::open(&file, &config.store, shared.notices.clone())?;
     tasks.add("store", writer.run());
-    Ok((store, restored))
+    let memory = Memory::restore(std::mem::take(&mut restored.runs));
+    Ok(Disk { store, restored, memory })
+}
+
+fn repair_task(
+    config: &Config,
+    disk: &mut Disk,
+    servers: &[Arc<dyn NetworkServer>],
+    (arrivals, tracked): (mpsc::Sender<Arrival>, mpsc::Sender<Tracked>),
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> RepairHandle {
+    let heard_until = |server: &Arc<dyn NetworkServer>| {
+        let name = server.name().clone();
+        disk.memory.heard_until(&name).map(|at| (name, at))
+    };
+    let (repair, handle) = Repair::new(RepairParts {
+        config: config.repair,
+        heard_until: servers.iter().filter_map(heard_until).collect(),
+        servers: by_name(servers),
+        outages: shared.outages.clone(),
+        arrivals,
+        tracked,
+        store: disk.store.clone(),
+        rows: std::mem::take(&mut disk.restored.gaps),
+        directory: shared.directory.clone(),
+        counters: shared.counters.clone(),
+        notices: shared.notices.clone(),
+    });
+    tasks.add("repair", repair.run(shared.stop.clone()));
+    handle
 }
 
 fn home_side(
@@ -252,8 +287,9 @@ fn network_side(
     for application in &config.application {
         let (raw, heard) = mpsc::channel(config.service.intake);
         let failed = |source| BuildError::Application { name: application.name().into(), source };
+        let (outages, notices) = (shared.outages.clone(), shared.notices.clone());
         let Parts { server, stream, registry } =
-            ttn::parts(application, environment, raw, arrivals.clone(), shared.notices.clone()).map_err(failed)?;
+            ttn::parts(application, environment, raw, arrivals.clone(), outages, notices).map_err(failed)?;
         let sorting = Sorting {
             server: server.clone(),
             raw: heard,
@@ -261,6 +297,7 @@ fn network_side(
             tracked: tracked.clone(),
             counters: shared.counters.clone(),
             notices: shared.notices.clone(),
+            late: Late::new(server.name().clone(), shared.outages.clone()),
         };
         tasks.add("network stream", stream.run(shared.stop.clone()));
         tasks.add("network sorting", sorting.run());
@@ -281,16 +318,15 @@ struct Entrances {
 fn uplink_flow(
     config: &Config,
     Entrances { arrivals, crossed, receipts, home_connected }: Entrances,
-    Disk { store, restored }: Disk,
+    (store, restored, record): (Store, Restored, Record),
     servers: &[Arc<dyn NetworkServer>],
     home: &Home,
     codecs: &Codecs,
     shared: &Shared,
 ) -> Uplinks {
-    let memory = Memory::restore(restored.runs);
     let mut states = home::States::default();
     for (key, store::StateRow { last_seen, body }) in restored.states {
-        let heard_until = memory.device_heard_until(&key);
+        let heard_until = record.memory().device_heard_until(&key);
         states.restore(key, &home::Kept { last_seen, body }, heard_until);
     }
     let spool = Spool::new(SpoolParts {
@@ -306,7 +342,7 @@ fn uplink_flow(
     Uplinks {
         arrivals,
         crossed,
-        record: Record::new(memory, shared.counters.clone()),
+        record,
         spool,
         receive: Receive {
             directory: shared.directory.clone(),

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use crate::model::Failure;
+use crate::model::{DownlinkEvent, Failure};
 
 /// A span of the network's own time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +15,8 @@ pub struct Span {
 }
 
 /// Where missed messages came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The network's storage: everything within its retention.
     Storage,
@@ -34,6 +36,15 @@ pub enum HistoryError {
     /// It will not work later either.
     #[error("refused: {}", .0.message)]
     Refused(Failure),
+}
+
+/// What a network's history has of the downlinks to one device.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DownlinkHistory {
+    /// Oldest first. What stands here happened, whether or not it is all.
+    pub events: Vec<DownlinkEvent>,
+    /// The history surely reaches back to the time that was asked for: what is not in it did not happen.
+    pub complete: bool,
 }
 
 /// What the network told of its patience along with an answer.

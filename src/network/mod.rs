@@ -5,6 +5,7 @@
 //!                                                                              └─▶ downlink flow
 //! ```
 mod history;
+mod late;
 mod outages;
 mod sorting;
 pub mod ttn;
@@ -15,9 +16,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::model::{ApplicationName, DeviceId, DownlinkEvent, DownlinkId, Failure, NetworkMessage, QueuedDownlink};
+use crate::model::{ApplicationName, DeviceId, DownlinkId, Failure, NetworkMessage, QueuedDownlink};
+use crate::telemetry::{Notice, with_causes};
 
-pub use history::{Budget, HistoryError, Source, Span};
+pub use history::{Budget, DownlinkHistory, HistoryError, Source, Span};
+pub use late::Late;
 pub use outages::{Outage, Outages};
 pub use sorting::{Arrival, Content, MissingFrames, Sorting, Tally, Tracked};
 
@@ -52,15 +55,15 @@ pub trait NetworkServer: Send + Sync {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
-    /// What the network's history has of our downlinks to `device` since then, oldest first. `None`: it keeps none that
-    /// surely reaches back so far.
+    /// What the network's history has of downlinks to `device` since then, and whether that is all there was. A network
+    /// that keeps no history has nothing, and it is not all.
     fn downlink_history<'a>(
         &'a self,
         device: &'a DeviceId,
         since: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Vec<DownlinkEvent>>, PushError>> {
+    ) -> BoxFuture<'a, Result<DownlinkHistory, PushError>> {
         let _ = (device, since);
-        Box::pin(std::future::ready(Ok(None)))
+        Box::pin(std::future::ready(Ok(DownlinkHistory::default())))
     }
 
     /// Puts every message of `span` that the network still has into `out`, oldest first, marked as backfilled; of one
@@ -102,6 +105,14 @@ pub enum Unreadable {
     Field { field: &'static str, why: String },
     #[error("the message is {0} bytes: more than any uplink can be")]
     TooLarge(usize),
+}
+
+impl Unreadable {
+    /// What is told of such a message.
+    pub fn notice(&self, application: &ApplicationName, raw: &RawMessage) -> Notice {
+        let topic = String::from_utf8_lossy(&raw.topic).chars().take(200).collect();
+        Notice::Unreadable { application: application.clone(), topic, reason: with_causes(self) }
+    }
 }
 
 /// How a push ended other than well: what to do next is the caller's decision, made from these classes.

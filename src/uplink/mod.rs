@@ -10,12 +10,15 @@
 //! from it in order. Arrivals never wait for what comes after the record. An uplink is published whatever its codec does,
 //! and stays on disk until the home broker acknowledged the last message it gave rise to.
 
+mod config;
 mod decode;
 mod feed;
+pub mod gaps;
 mod memory;
 mod publish;
 mod receive;
 mod record;
+mod repair;
 mod spool;
 
 use std::future::{pending, ready};
@@ -28,12 +31,14 @@ use crate::codecs::Crossed;
 use crate::home;
 use crate::network::{Arrival, Content};
 
+pub use config::RepairConfig;
 pub use decode::Decode;
 pub use feed::MOST_IN_FLIGHT;
 pub use memory::{Memory, Noted, What};
 pub use publish::Publish;
 pub use receive::Receive;
 pub use record::Record;
+pub use repair::{BackfillError, BackfillOutcome, Repair, RepairHandle, RepairParts};
 pub use spool::{Spool, SpoolParts};
 
 /// Uplinks under way to or from their codecs: fewer than a codec lane holds, so that sending one never has to wait.

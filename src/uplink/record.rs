@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::memory::{Known, Memory, What};
+use super::repair::RepairHandle;
 use crate::model::{ApplicationName, Uplink};
 use crate::network::{Content, RawMessage, Span, Tally};
 use crate::store::{Entry, RunChange};
@@ -12,13 +13,19 @@ use crate::telemetry::{Count, Counters};
 pub struct Record {
     memory: Memory,
     counters: Counters,
+    /// Told of frames that are missing.
+    repair: RepairHandle,
     /// Backfilled uplinks that were new, since the last fetch was accounted for.
     fetched: HashMap<ApplicationName, u64>,
 }
 
 impl Record {
-    pub fn new(memory: Memory, counters: Counters) -> Self {
-        Self { memory, counters, fetched: HashMap::new() }
+    pub fn new(memory: Memory, counters: Counters, repair: RepairHandle) -> Self {
+        Self { memory, counters, repair, fetched: HashMap::new() }
+    }
+
+    pub fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// What is to be stored of a message, with `seq` as its number; nothing of a copy.
@@ -59,6 +66,10 @@ impl Record {
         self.counters.count(Count::Uplink);
         if uplink.backfilled {
             *self.fetched.entry(uplink.key.application.clone()).or_default() += 1;
+        } else if noted.what != (What::New { missing_before: 0 })
+            && let Some(after) = self.memory.hole_begins(uplink)
+        {
+            self.repair.frame_gap(uplink.key.application.clone(), after);
         }
         Some(noted.changes)
     }
@@ -72,7 +83,7 @@ mod tests {
     use super::*;
 
     fn record() -> Record {
-        Record::new(Memory::default(), Counters::default())
+        Record::new(Memory::default(), Counters::default(), RepairHandle::deaf())
     }
 
     fn take(record: &mut Record, uplink: Box<Uplink>) -> Option<(Entry, Vec<RunChange>)> {
@@ -106,6 +117,17 @@ mod tests {
         }
         let again = |f_cnt, second| format!("app/node/s/{f_cnt}/1970-01-01T00:00:{second}Z");
         assert_eq!(ids, ["app/node/s/0".into(), "app/node/s/1".into(), again(0, 10), again(1, 11)]);
+    }
+
+    #[test]
+    fn frames_missing_before_a_live_uplink_are_told_with_when_they_began_to_be() {
+        let (handle, mut told) = RepairHandle::overheard();
+        let mut record = Record::new(Memory::default(), Counters::default(), handle);
+        for (f_cnt, second, backfilled) in [(1, 10, false), (2, 20, false), (5, 50, false), (9, 90, true)] {
+            take(&mut record, Box::new(Uplink { backfilled, ..*Uplink::sample("node", f_cnt, second) }));
+        }
+        assert_eq!(told.next(), Timestamp::from_second(20).ok());
+        assert_eq!(told.next(), None, "a fetch is no reason for another one");
     }
 
     #[test]

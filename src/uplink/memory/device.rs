@@ -92,9 +92,20 @@ impl Device {
     pub fn look(&self, frame: &Frame<'_>) -> Known {
         let Place::Inside(index) = self.place(frame) else { return Known::default() };
         let run = &self.runs[index];
-        let before = index.checked_sub(1).map(|index| &self.runs[index]).filter(|before| same_epoch(before, run));
-        let missing = before.filter(|_| run.first == frame.counter).map_or(0, |before| run.first - before.last - 1);
+        let before = self.run_before(index).filter(|_| run.first == frame.counter);
+        let missing = before.map_or(0, |before| run.first - before.last - 1);
         Known { began_again: run.epoch > 0 && frame.session != NO_SESSION, missing_before: missing }
+    }
+
+    /// When the network had the last frame before the hole that lies before this one.
+    pub fn hole_begins(&self, frame: &Frame<'_>) -> Option<Timestamp> {
+        let Place::Inside(index) = self.place(frame) else { return None };
+        self.run_before(index).map(|before| before.received_at)
+    }
+
+    fn run_before(&self, index: usize) -> Option<&Run> {
+        let before = &self.runs[index.checked_sub(1)?];
+        same_epoch(before, &self.runs[index]).then_some(before)
     }
 
     pub fn missing(&self, key: &DeviceKey, span: Span) -> impl Iterator<Item = MissingFrames> {

@@ -91,6 +91,11 @@ impl Memory {
         self.devices.get(&uplink.key).map(|device| device.look(&Frame::of(uplink))).unwrap_or_default()
     }
 
+    /// When the network had the last frame before the hole that lies before this uplink, which was noted before.
+    pub fn hole_begins(&self, uplink: &Uplink) -> Option<Timestamp> {
+        self.devices.get(&uplink.key)?.hole_begins(&Frame::of(uplink))
+    }
+
     /// The holes between neighbouring runs of an application's devices that may fall into that span.
     pub fn missing(&self, application: &ApplicationName, span: Span) -> Vec<MissingFrames> {
         let of_it = self.devices.iter().filter(|(key, _)| key.application == *application);
