@@ -1,5 +1,6 @@
 //! The HTTP client against the look-alike of The Things Stack: the same classes out of its own queues, limits and silences.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,16 +10,21 @@ use simulator::stack::{
     ApiKey, Application, Batching, Device, Fault, Rate, RateLimits, Stack, StackConfig, StorageConfig,
 };
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
+use super::health::Health;
 use super::history::History;
+use super::registry::Registry;
 use super::topics::TtnTopics;
 use super::{Api, Downlinks, Endpoints};
 use crate::model::{ApplicationName, DeviceId, DeviceKey, DownlinkId, FPort, Priority, QueuedDownlink};
 use crate::mqtt::{Address, tls};
 use crate::network::{HistoryError, PushError, Source, Span};
+use crate::telemetry::{Notice, Notices};
 
 struct Rig {
     stack: Stack,
+    key: String,
     node: Node,
     api: Api,
     downlinks: Downlinks,
@@ -37,8 +43,9 @@ async fn rig_of(rights: ApiKey, config: StackConfig) -> Rig {
     let mqtt = Address { host: "localhost".into(), port: 1883, tls: false };
     let endpoints = Endpoints { mqtt, api: Some(base.clone()), identity: Some(base), uid: "my-app@ttn".into() };
     let limit = Duration::from_secs(1);
+    let key = rights.key.clone();
     let api = Api::with_limit(&endpoints, "my-app", rights.key.into(), &tls::public(), limit).unwrap();
-    Rig { stack, node: Node::new(&device, MbedExample::default()), downlinks: Downlinks::new(api.clone()), api }
+    Rig { key, stack, node: Node::new(&device, MbedExample::default()), downlinks: Downlinks::new(api.clone()), api }
 }
 
 fn node() -> DeviceId {
@@ -184,6 +191,42 @@ async fn a_key_without_the_right_to_read_is_refused_its_history() {
     let rig = with_missed(1, rights, StorageConfig::default()).await;
     let (end, _) = missed(&rig).await;
     assert!(matches!(end, Err(HistoryError::Refused(_))), "{end:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_is_not_activated_is_told_once_and_so_is_that_it_is_later() {
+    let storage = StorageConfig { active: false, ..StorageConfig::default() };
+    let rig = with_missed(0, ApiKey::with_all_rights(), storage).await;
+    let (arrivals, mut arrived) = mpsc::channel(10);
+    let (notices, mut told) = mpsc::channel(10);
+    let health = Arc::new(Health::default());
+    let registry = Registry {
+        application: ApplicationName::parse("my-app").unwrap(),
+        api: Some(rig.api.clone()),
+        health: health.clone(),
+        arrivals,
+        notices: Notices::new(notices),
+    };
+    let mut running = tokio::task::JoinSet::new();
+    running.spawn(registry.run(CancellationToken::new()));
+    let Some(Notice::Degraded { what, hint, .. }) = told.recv().await else { panic!("not told") };
+    assert!(what.contains("stores no messages") && hint.contains("Storage Integration → Activate"), "{what} {hint}");
+    assert_eq!(health.read().degraded, [what.clone()]);
+    for _ in 0..2 {
+        arrived.recv().await.unwrap();
+    }
+    assert!(told.try_recv().is_err(), "told again at the next look");
+    let url = rig.api.cluster_url(&["packages", "associations", "100"]).unwrap();
+    let package =
+        json!({"default": {"package_name": "storage-integration"}, "field_mask": {"paths": ["package_name"]}});
+    let client = reqwest::Client::builder().tls_backend_preconfigured(tls::public().as_ref().clone()).build().unwrap();
+    let activated = client.put(url).bearer_auth(&rig.key).json(&package).send().await.unwrap();
+    assert!(activated.status().is_success(), "{activated:?}");
+    assert_eq!(
+        told.recv().await,
+        Some(Notice::Restored { application: ApplicationName::parse("my-app").unwrap(), what })
+    );
+    assert!(health.read().degraded.is_empty());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use jiff::SignedDuration;
 use simulator::stack::{ApiKey, Application, Stack, StackConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -20,7 +21,7 @@ struct Rig {
 }
 
 impl Rig {
-    fn start(server: SocketAddr, capacity: usize) -> Self {
+    fn start(server: SocketAddr, key: &ApiKey, capacity: usize) -> Self {
         let (raw, heard) = mpsc::channel(capacity);
         let (notices, told) = mpsc::channel(100);
         let (outages, health) = (Outages::default(), Arc::new(Health::default()));
@@ -29,7 +30,7 @@ impl Rig {
             tls: None,
             client_id: "test".into(),
             username: Some("my-app@ttn".into()),
-            password: Some(ApiKey::with_all_rights().key.into()),
+            password: Some(key.key.clone().into()),
             keep_alive: 30,
             window: 1,
             will: None,
@@ -49,41 +50,50 @@ impl Rig {
     }
 
     async fn outage(&self) -> Outage {
-        let mut noted = self.outages.next().await;
+        let mut noted = within(self.outages.next()).await;
         assert_eq!(noted.len(), 1, "{noted:?}");
         noted.remove(0)
     }
 
     async fn lost(&mut self) -> String {
         loop {
-            if let Some(Notice::NetworkLost { reason, .. }) = self.notices.recv().await {
+            if let Some(Notice::NetworkLost { reason, .. }) = within(self.notices.recv()).await {
                 return reason;
             }
         }
     }
 }
 
-async fn stack() -> Stack {
-    let keys = vec![ApiKey::with_all_rights()];
-    let application = Application { id: "my-app".into(), tenant: Some("ttn".into()), keys };
-    Stack::start(StackConfig { applications: vec![application], ..StackConfig::default() }).await.unwrap()
+/// What comes within ten minutes of a clock that does not wait.
+async fn within<T>(coming: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(600), coming).await.expect("it comes")
+}
+
+async fn stack() -> (Stack, ApiKey) {
+    let key = ApiKey::with_all_rights();
+    let application = Application { id: "my-app".into(), tenant: Some("ttn".into()), keys: vec![key.clone()] };
+    let config = StackConfig { applications: vec![application], ..StackConfig::default() };
+    (Stack::start(config).await.unwrap(), key)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_connection_is_an_outage_from_the_last_message_to_the_next_subscription() {
-    let stack = stack().await;
+    let (stack, key) = stack().await;
     let started = Timestamp::now();
-    let mut rig = Rig::start(stack.mqtt_addr(), 10);
+    let mut rig = Rig::start(stack.mqtt_addr(), &key, 10);
     let first = rig.outage().await;
     assert_eq!(first.why, "not connected");
     assert!(first.from >= started && first.to >= first.from, "{first:?}");
     let published = Timestamp::now();
     stack.handle().publish_raw("v3/my-app@ttn/devices/node-1/up", "{}");
-    let heard = rig.raw.recv().await.unwrap().at;
+    let heard = within(rig.raw.recv()).await.unwrap().at;
     stack.handle().drop_connections();
     let cut = Timestamp::now();
     let outage = rig.outage().await;
-    assert!((published..=heard).contains(&outage.from) && outage.to >= cut, "{heard} {cut} {outage:?}");
+    // The paused clock ran ahead of the world's by the wait before the reconnect.
+    let ahead = outage.to.duration_since(outage.from) + SignedDuration::from_secs(1);
+    assert!(outage.from <= heard && outage.from >= published - ahead, "{published} {heard} {outage:?}");
+    assert!(outage.to >= cut, "{cut} {outage:?}");
     assert!(rig.health.read().connected);
 }
 
@@ -106,7 +116,7 @@ async fn silent_server(listener: TcpListener) {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_goes_silent_is_left_after_two_keep_alives() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut rig = Rig::start(listener.local_addr().unwrap(), 10);
+    let mut rig = Rig::start(listener.local_addr().unwrap(), &ApiKey::with_all_rights(), 10);
     let mut server = JoinSet::new();
     server.spawn(silent_server(listener));
     rig.outage().await;
@@ -119,16 +129,19 @@ async fn a_server_that_goes_silent_is_left_after_two_keep_alives() {
 
 #[tokio::test(start_paused = true)]
 async fn messages_dropped_for_want_of_room_are_an_outage_from_the_first_to_the_last() {
-    let stack = stack().await;
-    let mut rig = Rig::start(stack.mqtt_addr(), 2);
+    let (stack, key) = stack().await;
+    let mut rig = Rig::start(stack.mqtt_addr(), &key, 2);
     rig.outage().await;
     let before = Timestamp::now();
     for n in 0..5 {
         stack.handle().publish_raw("v3/my-app@ttn/devices/node-1/up", format!("{n}"));
     }
-    while rig.health.read().dropped < 3 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    within(async {
+        while rig.health.read().dropped < 3 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
     rig.raw.recv().await.unwrap();
     let outage = rig.outage().await;
     assert_eq!(outage.why, "the bridge was too far behind");
