@@ -63,7 +63,8 @@ impl<'a> Storage<'a> {
                 Err(stop) => return Err(stop),
             };
             failed = if reached.at > from { 1 } else { failed + 1 };
-            match wait(&error, failed).or((reached.at > from).then_some(FIRST_WAIT)) {
+            let token_refused = is_bad_request(&error) && reached.at > from;
+            match wait(&error, failed).or(token_refused.then_some(FIRST_WAIT)) {
                 Some(wait) if failed < TRIES => tokio::time::sleep(wait).await,
                 // Nobody knows the largest limit; without one the server chooses.
                 None if is_bad_request(&error) && limit.take().is_some() => {}
