@@ -22,7 +22,7 @@ use super::engine::Engine;
 use super::error::{EngineError, StoreError};
 use super::gather::{Gather, Waiter};
 use super::rows::{DownlinkRow, Entry, GapRow, RunChange, SpoolStats, StateRow, UsageRow};
-use super::thread::{Done, Outcome, Thread};
+use super::thread::{Done, Job, Outcome, Thread};
 use crate::model::DeviceKey;
 use crate::telemetry::{Notice, WeakNotices};
 
@@ -57,7 +57,7 @@ pub enum Request {
 /// Something that the engine is to do once everything asked before is committed.
 pub enum Query {
     After { seq: u64, most: usize, reply: oneshot::Sender<Result<Vec<Entry>, StoreError>> },
-    Job(Box<dyn FnOnce(&mut dyn Engine) + Send>),
+    Job(Job),
 }
 
 /// What the handles can see at any time.
@@ -250,7 +250,7 @@ impl Writer {
         self.ready = self.queries.len();
         self.hand(now, move |engine| {
             let result = engine.apply(&batch);
-            Outcome::Applied(batch, result)
+            Outcome::Applied(Box::new(batch), result)
         });
     }
 
@@ -289,7 +289,7 @@ impl Writer {
         self.status.send_modify(|status| status.spool = done.spool);
         match done.outcome {
             Outcome::Applied(batch, Ok(())) => self.applied(&batch),
-            Outcome::Applied(batch, Err(error)) => self.not_applied(batch, &error),
+            Outcome::Applied(batch, Err(error)) => self.not_applied(*batch, &error),
             Outcome::Found { found, seq, most, reply } => {
                 let found = found.map_err(|error| StoreError::Unreadable(error.to_string()));
                 let unwritten = self.failing.is_some();
