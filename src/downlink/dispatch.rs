@@ -41,7 +41,7 @@ async fn carry_out(server: Option<Arc<dyn NetworkServer>>, request: Request) -> 
     match request {
         Request::Push(downlink) => {
             let result = match server {
-                Ok(server) => server.push(&downlink.key.device, std::slice::from_ref(&downlink)).await,
+                Ok(server) => server.push(&downlink.key.device, std::slice::from_ref(&downlink)).await.map(drop),
                 Err(error) => Err(error),
             };
             Answer::Pushed(downlink.key, downlink.id, result)

@@ -88,7 +88,8 @@ impl Intake {
 }
 
 impl Desk {
-    async fn prepare(self: Arc<Self>, command: HomeCommand) -> Prepared {
+    async fn prepare(self: Arc<Self>, mut command: HomeCommand) -> Prepared {
+        std::mem::take(&mut command.ack).done();
         self.try_prepare(&command).await.unwrap_or_else(Prepared::Refused)
     }
 

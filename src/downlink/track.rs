@@ -14,7 +14,8 @@ pub fn event(tracked: Tracked) -> Option<Event> {
             Some(Event::Heard { key, id, happening, at })
         }
         Tracked::Event(DownlinkEvent { id: None, .. }) => None,
-        Tracked::Alive { key } => Some(Event::Alive(key)),
+        Tracked::Alive { key, airtime: _ } => Some(Event::Alive(key)),
+        Tracked::Blind { .. } => None,
     }
 }
 

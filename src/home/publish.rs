@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::Topics;
-use crate::model::{HomeName, Step};
+use crate::model::{HomeName, Receipt, Step};
 use crate::mqtt::{Kind, Message};
 
 /// Publishes at home, QoS 1. A message counts as delivered only once the broker acknowledged it; until then the home
@@ -23,9 +23,9 @@ impl Home {
         Self { messages, topics }
     }
 
-    /// One message per uplink.
-    pub async fn uplink(&self, device: &HomeName, body: Bytes) {
-        self.send(self.topics.of_device(device, "uplink"), body, false, Kind::Each).await;
+    /// One message per uplink, and who waits for its delivery. Published last of all that an uplink gives rise to.
+    pub async fn uplink(&self, device: &HomeName, body: Bytes, receipt: Option<Receipt>) {
+        self.send_with(self.topics.of_device(device, "uplink"), body, false, Kind::Each, receipt).await;
     }
 
     /// The merged state: retained, and only the newest counts.
@@ -40,8 +40,9 @@ impl Home {
     }
 
     /// Something that happened to a device: `join`, `codec_error`, `location` …
-    pub async fn event(&self, device: &HomeName, kind: &str, body: &impl Serialize) {
-        self.send(self.topics.of_device(device, &format!("event/{kind}")), json(body), false, Kind::Each).await;
+    pub async fn event(&self, device: &HomeName, kind: &str, body: &impl Serialize, receipt: Option<Receipt>) {
+        let topic = self.topics.of_device(device, &format!("event/{kind}"));
+        self.send_with(topic, json(body), false, Kind::Each, receipt).await;
     }
 
     /// A step of a downlink. Each counts, and the last one stays with the broker.
@@ -69,10 +70,14 @@ impl Home {
         self.send(self.topics.of_bridge(&format!("response/{command}")), json(body), false, Kind::Each).await;
     }
 
+    async fn send(&self, topic: String, payload: Bytes, retain: bool, kind: Kind) {
+        self.send_with(topic, payload, retain, kind, None).await;
+    }
+
     /// Waits while the broker's task is busy. A closed channel means the process is past its drain: the message is
     /// told, because nobody will carry it any more.
-    async fn send(&self, topic: String, payload: Bytes, retain: bool, kind: Kind) {
-        if let Err(lost) = self.messages.send(Message { topic, payload, retain, kind }).await {
+    async fn send_with(&self, topic: String, payload: Bytes, retain: bool, kind: Kind, receipt: Option<Receipt>) {
+        if let Err(lost) = self.messages.send(Message { topic, payload, retain, kind, receipt }).await {
             tracing::warn!(topic = lost.0.topic, "Message came after the home side had stopped.");
         }
     }

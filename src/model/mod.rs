@@ -1,11 +1,13 @@
 //! The nouns everyone shares. No I/O, no clock, no task: time comes in as an argument.
 
+mod delivery;
 mod device;
 mod downlink;
 mod event;
 mod ids;
 mod uplink;
 
+pub use delivery::Receipt;
 pub use device::{CodecChoice, Device, Directory, Taken};
 pub use downlink::{
     Command, DownlinkId, DownlinkRequest, FPort, InvalidDownlink, MAX_PAYLOAD, Payload, Priority, QueuedDownlink,

@@ -35,6 +35,10 @@ pub struct Uplink {
     pub network_warnings: Vec<String>,
     /// When the network first had it; the closest known to the moment of transmission.
     pub at: Timestamp,
+    /// When the network's application server had it: what its history is asked by.
+    pub received_at: Timestamp,
+    /// Fetched from the network's history after a gap, not heard when it was sent.
+    pub backfilled: bool,
     pub radio: Radio,
     /// The device asked the network to acknowledge this uplink.
     pub confirmed: bool,
@@ -46,6 +50,8 @@ pub struct Uplink {
     pub locations: Option<Box<RawValue>>,
     /// 0 to 100 %.
     pub battery_percentage: Option<f64>,
+    /// Its number in the spool, once it is there.
+    pub spooled: Option<u64>,
 }
 
 /// The identifiers that LoRaWAN itself gives a device: upper-case hex.
@@ -149,6 +155,8 @@ impl Uplink {
             network_measurements: None,
             network_warnings: Vec::new(),
             at: Timestamp::from_second(second).unwrap(),
+            received_at: Timestamp::from_second(second).unwrap(),
+            backfilled: false,
             radio: Radio::default(),
             confirmed: false,
             simulated: false,
@@ -156,6 +164,7 @@ impl Uplink {
             attributes: BTreeMap::new(),
             locations: None,
             battery_percentage: None,
+            spooled: None,
         })
     }
 }

@@ -4,6 +4,9 @@
 //! socket ──▶ stream (stamps, hands on, waits for nothing) ──▶ sorting (parses) ──▶ uplink flow
 //!                                                                              └─▶ downlink flow
 //! ```
+mod history;
+mod late;
+mod outages;
 mod sorting;
 pub mod ttn;
 
@@ -11,10 +14,15 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::sync::mpsc;
 
 use crate::model::{ApplicationName, DeviceId, DownlinkId, Failure, NetworkMessage, QueuedDownlink};
+use crate::telemetry::{Notice, with_causes};
 
-pub use sorting::{Arrival, Sorting, Tracked};
+pub use history::{Budget, DownlinkHistory, HistoryError, Source, Span};
+pub use late::Late;
+pub use outages::{Outage, Outages};
+pub use sorting::{Arrival, Content, MissingFrames, Sorting, Tally, Tracked};
 
 /// One application at a network server: what the two flows may ask of it.
 ///
@@ -26,12 +34,12 @@ pub trait NetworkServer: Send + Sync {
     /// Parses what the read loop handed on.
     fn parse(&self, raw: &RawMessage) -> Result<NetworkMessage, Unreadable>;
 
-    /// Appends downlinks to the network's queue for `device`, in order, all or none.
+    /// Appends downlinks to the network's queue for `device`, in order, all or none. Tells what it will take next.
     fn push<'a>(
         &'a self,
         device: &'a DeviceId,
         downlinks: &'a [QueuedDownlink],
-    ) -> BoxFuture<'a, Result<(), PushError>>;
+    ) -> BoxFuture<'a, Result<Budget, PushError>>;
 
     /// The ids of our downlinks that wait in the network's queue for `device`.
     fn waiting<'a>(&'a self, device: &'a DeviceId) -> BoxFuture<'a, Result<Vec<DownlinkId>, PushError>>;
@@ -47,16 +55,41 @@ pub trait NetworkServer: Send + Sync {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
+    /// What the network's history has of downlinks to `device` since then, and whether that is all there was. A network
+    /// that keeps no history has nothing, and it is not all.
+    fn downlink_history<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        since: Timestamp,
+    ) -> BoxFuture<'a, Result<DownlinkHistory, PushError>> {
+        let _ = (device, since);
+        Box::pin(std::future::ready(Ok(DownlinkHistory::default())))
+    }
+
+    /// Puts every message of `span` that the network still has into `out`, oldest first, marked as backfilled; of one
+    /// device if one is named. Waits for room in `out`.
+    fn missed<'a>(
+        &'a self,
+        span: Span,
+        device: Option<&'a DeviceId>,
+        out: mpsc::Sender<RawMessage>,
+    ) -> BoxFuture<'a, Result<Source, HistoryError>> {
+        let _ = (span, device, out);
+        Box::pin(std::future::ready(Err(HistoryError::NotActivated)))
+    }
+
     /// How the connection and the API stand at this moment.
     fn health(&self) -> NetworkHealth;
 }
 
 /// A message as it left the socket: the read loop's whole work on it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RawMessage {
     pub topic: Bytes,
     pub payload: Bytes,
     pub at: Timestamp,
+    /// It comes from the network's history.
+    pub backfilled: bool,
 }
 
 /// A message that cannot be understood; the bridge says so and goes on.
@@ -72,6 +105,14 @@ pub enum Unreadable {
     Field { field: &'static str, why: String },
     #[error("the message is {0} bytes: more than any uplink can be")]
     TooLarge(usize),
+}
+
+impl Unreadable {
+    /// What is told of such a message.
+    pub fn notice(&self, application: &ApplicationName, raw: &RawMessage) -> Notice {
+        let topic = String::from_utf8_lossy(&raw.topic).chars().take(200).collect();
+        Notice::Unreadable { application: application.clone(), topic, reason: with_causes(self) }
+    }
 }
 
 /// How a push ended other than well: what to do next is the caller's decision, made from these classes.

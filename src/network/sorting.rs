@@ -2,21 +2,57 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use std::time::Duration;
 
-use super::{NetworkServer, RawMessage};
-use crate::model::{DeviceKey, DownlinkEvent, Join, Location, NetworkMessage, RegisteredDevice, ServiceData, Uplink};
-use crate::telemetry::{Count, Counters, Notice, Notices, with_causes};
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Late, NetworkServer, RawMessage, Span};
+use crate::model::{
+    ApplicationName, DeviceKey, DownlinkEvent, Join, Location, NetworkMessage, RegisteredDevice, ServiceData, Uplink,
+};
+use crate::telemetry::{Count, Counters, Notices};
 
 /// What the uplink flow gets, in the order in which the network told it.
 #[derive(Debug)]
 pub enum Arrival {
-    Uplink(Box<Uplink>),
-    Join(Join),
-    Location(Location),
-    Service(ServiceData),
+    /// A message about a device, as it came and as it was understood.
+    Message(RawMessage, Content),
     /// A device that the network's registry lists; it may never have sent.
     Registered(Box<RegisteredDevice>),
+    /// Everything fetched of this application's history has arrived: how much of it was new?
+    Fetched { application: ApplicationName, span: Span, reply: oneshot::Sender<Tally> },
+}
+
+/// What a message about a device says.
+#[derive(Debug)]
+pub enum Content {
+    Uplink(Box<Uplink>),
+    Join(Join),
+    Location(Box<Location>),
+    Service(Box<ServiceData>),
+}
+
+/// What came of fetching an application's history.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Uplinks that had not been received before.
+    pub new: u64,
+    /// Frames that are still missing in that span.
+    pub missing: Vec<MissingFrames>,
+}
+
+/// Frames of one session that never came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingFrames {
+    pub key: DeviceKey,
+    pub session_key_id: String,
+    /// Frame counters, both included.
+    pub first: u32,
+    pub last: u32,
+    /// The frames before and after them: they were sent in between.
+    pub after: Timestamp,
+    pub before: Timestamp,
 }
 
 /// What the downlink flow gets.
@@ -25,7 +61,13 @@ pub enum Tracked {
     /// A step of a downlink.
     Event(DownlinkEvent),
     /// The device joined or sent an uplink: it has a session, downlinks can reach it.
-    Alive { key: DeviceKey },
+    Alive {
+        key: DeviceKey,
+        /// How long the uplink was on air; nothing for a join.
+        airtime: Duration,
+    },
+    /// Reports of this application may have gone by unheard since then.
+    Blind { application: ApplicationName, since: Timestamp },
 }
 
 /// Sorts the messages of one application.
@@ -36,6 +78,7 @@ pub struct Sorting {
     pub tracked: mpsc::Sender<Tracked>,
     pub counters: Counters,
     pub notices: Notices,
+    pub late: Late,
 }
 
 impl Sorting {
@@ -43,31 +86,31 @@ impl Sorting {
     pub async fn run(mut self) {
         while let Some(raw) = self.raw.recv().await {
             match self.server.parse(&raw) {
-                Ok(message) => self.sort(message).await,
+                Ok(message) => self.sort(raw, message).await,
                 Err(error) => {
                     self.counters.count(Count::Unreadable);
-                    self.notices.tell(Notice::Unreadable {
-                        application: self.server.name().clone(),
-                        topic: String::from_utf8_lossy(&raw.topic).chars().take(200).collect(),
-                        reason: with_causes(&error),
-                    });
+                    self.notices.tell(error.notice(self.server.name(), &raw));
                 }
             }
         }
     }
 
-    async fn sort(&self, message: NetworkMessage) {
+    async fn sort(&mut self, raw: RawMessage, message: NetworkMessage) {
         match message {
             NetworkMessage::Uplink(uplink) => {
-                self.alive(&uplink.key).await;
-                self.arrive(Arrival::Uplink(uplink)).await;
+                if !uplink.backfilled {
+                    self.late.look(raw.at, uplink.received_at);
+                }
+                let airtime = uplink.radio.airtime.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+                self.alive(&uplink.key, airtime.unwrap_or_default()).await;
+                self.arrive(raw, Content::Uplink(uplink)).await;
             }
             NetworkMessage::Join(join) => {
-                self.alive(&join.key).await;
-                self.arrive(Arrival::Join(join)).await;
+                self.alive(&join.key, Duration::ZERO).await;
+                self.arrive(raw, Content::Join(join)).await;
             }
-            NetworkMessage::Location(location) => self.arrive(Arrival::Location(location)).await,
-            NetworkMessage::Service(data) => self.arrive(Arrival::Service(data)).await,
+            NetworkMessage::Location(location) => self.arrive(raw, Content::Location(Box::new(location))).await,
+            NetworkMessage::Service(data) => self.arrive(raw, Content::Service(Box::new(data))).await,
             NetworkMessage::Downlink(event) => self.track(event).await,
             NetworkMessage::Ignored(_) => {}
         }
@@ -75,15 +118,15 @@ impl Sorting {
 
     // The three below fail only when a flow is gone: the process is past its drain.
 
-    async fn arrive(&self, arrival: Arrival) {
-        self.arrivals.send(arrival).await.ok();
+    async fn arrive(&self, raw: RawMessage, content: Content) {
+        self.arrivals.send(Arrival::Message(raw, content)).await.ok();
     }
 
     async fn track(&self, event: DownlinkEvent) {
         self.tracked.send(Tracked::Event(event)).await.ok();
     }
 
-    async fn alive(&self, key: &DeviceKey) {
-        self.tracked.send(Tracked::Alive { key: key.clone() }).await.ok();
+    async fn alive(&self, key: &DeviceKey, airtime: Duration) {
+        self.tracked.send(Tracked::Alive { key: key.clone(), airtime }).await.ok();
     }
 }

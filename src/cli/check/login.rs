@@ -24,6 +24,7 @@ pub fn endpoint(address: &Address, tls: &Tls, client_id: String) -> Endpoint {
         password: None,
         keep_alive: KEEP_ALIVE,
         window: WINDOW,
+        keep_session: false,
         will: None,
     }
 }
@@ -96,7 +97,8 @@ pub async fn round_trip(
     payload: Bytes,
     limits: Limits,
 ) -> Result<Trip, String> {
-    let message = Message { topic: topic.into(), payload: payload.clone(), retain: false, kind: Kind::Each };
+    let message =
+        Message { topic: topic.into(), payload: payload.clone(), retain: false, kind: Kind::Each, receipt: None };
     connection.sender().publish(message).map_err(|lost| lost.to_string())?;
     let (mut acked, mut seen) = (false, false);
     let watch = async {

@@ -90,6 +90,7 @@ impl Story {
             payload: Bytes::from_static(COMMAND.as_bytes()),
             retain: false,
             kind: Kind::Each,
+            receipt: None,
         })
     }
 
@@ -102,6 +103,7 @@ impl Story {
             password: None,
             keep_alive: 30,
             window: 10,
+            keep_session: false,
             will: None,
         }
     }

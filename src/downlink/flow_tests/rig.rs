@@ -20,8 +20,9 @@ use crate::model::{
     ApplicationName, DeviceId, DeviceKey, Directory, DownlinkEvent, DownlinkHappening, DownlinkId, FPort, HomeName,
     NetworkMessage, QueuedDownlink,
 };
+use crate::mqtt::Ack;
 use crate::mqtt::Message;
-use crate::network::{NetworkHealth, NetworkServer, PushError, RawMessage, Tracked, Unreadable};
+use crate::network::{Budget, NetworkHealth, NetworkServer, PushError, RawMessage, Tracked, Unreadable};
 
 /// Answers pushes by its script, then well; lists and withdraws what the test puts into it.
 pub struct Scripted {
@@ -43,12 +44,16 @@ impl NetworkServer for Scripted {
         Err(Unreadable::Missing("anything"))
     }
 
-    fn push<'a>(&'a self, _: &'a DeviceId, downlinks: &'a [QueuedDownlink]) -> BoxFuture<'a, Result<(), PushError>> {
+    fn push<'a>(
+        &'a self,
+        _: &'a DeviceId,
+        downlinks: &'a [QueuedDownlink],
+    ) -> BoxFuture<'a, Result<Budget, PushError>> {
         Box::pin(async {
             self.pushed.lock().unwrap().extend_from_slice(downlinks);
             let permit = self.gate.acquire().await;
             drop(permit);
-            self.script.lock().unwrap().pop_front().map_or(Ok(()), Err)
+            self.script.lock().unwrap().pop_front().map_or(Ok(Budget::default()), Err)
         })
     }
 
@@ -164,7 +169,7 @@ impl Flow {
     pub async fn send(&self, topic: &str, payload: &str) {
         let Some(Route::Command(candidates)) = Topics::new("ttn", 1).route(topic) else { panic!("{topic}") };
         let payload = Bytes::copy_from_slice(payload.as_bytes());
-        self.commands.send(HomeCommand { candidates, payload }).await.unwrap();
+        self.commands.send(HomeCommand { candidates, payload, ack: Ack::default() }).await.unwrap();
     }
 
     pub async fn push(&self, id: &str, more: &str) {
@@ -177,7 +182,7 @@ impl Flow {
     }
 
     pub async fn alive(&self) {
-        self.tracked.send(Tracked::Alive { key: lamp() }).await.unwrap();
+        self.tracked.send(Tracked::Alive { key: lamp(), airtime: std::time::Duration::ZERO }).await.unwrap();
     }
 
     /// The next step published for the lamp: id, state, reason.

@@ -29,7 +29,13 @@ pub fn parse(application: &ApplicationName, device: DeviceId, raw: &RawMessage) 
     let envelope: Envelope<'_> = serde_json::from_slice(&raw.payload).map_err(Unreadable::Json)?;
     let key = DeviceKey::new(application, device);
     let at = envelope.received_at.unwrap_or(raw.at);
-    message(key, at, envelope)
+    message(key, at, envelope).map(|message| match message {
+        NetworkMessage::Uplink(mut uplink) => {
+            uplink.backfilled = raw.backfilled;
+            NetworkMessage::Uplink(uplink)
+        }
+        other => other,
+    })
 }
 
 fn message(key: DeviceKey, at: Timestamp, mut envelope: Envelope<'_>) -> Result<NetworkMessage, Unreadable> {
@@ -112,6 +118,8 @@ fn uplink(
         network_measurements: up.normalized_payload.map(ToOwned::to_owned),
         network_warnings: up.decoded_payload_warnings,
         at: best_time(&up.rx_metadata, arrived),
+        received_at: at,
+        backfilled: false,
         radio: radio(&up.rx_metadata, &up.settings, up.consumed_airtime.as_deref(), up.packet_error_rate),
         confirmed: up.confirmed,
         simulated: envelope.simulated,
@@ -119,6 +127,7 @@ fn uplink(
         attributes: up.attributes,
         locations: up.locations.map(ToOwned::to_owned),
         battery_percentage: up.last_battery_percentage.map(|battery| battery.value),
+        spooled: None,
         key,
     })
 }
@@ -213,7 +222,12 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Result<NetworkMessage, Unreadable> {
-        let raw = RawMessage { topic: Bytes::new(), payload: Bytes::from(json.to_owned()), at: Timestamp::UNIX_EPOCH };
+        let raw = RawMessage {
+            topic: Bytes::new(),
+            payload: Bytes::from(json.to_owned()),
+            at: Timestamp::UNIX_EPOCH,
+            backfilled: false,
+        };
         parse(&ApplicationName::parse("app1").unwrap(), DeviceId::parse("dev1").unwrap(), &raw)
     }
 
