@@ -35,5 +35,6 @@ pub mod model;
 pub mod mqtt;
 pub mod network;
 pub mod shutdown;
+pub mod store;
 pub mod telemetry;
 pub mod uplink;

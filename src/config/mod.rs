@@ -13,6 +13,7 @@ mod error;
 mod parse;
 mod rules;
 mod secrets;
+mod state_folder;
 mod trust;
 
 use std::path::{Path, PathBuf};
@@ -25,9 +26,11 @@ pub use crate::codecs::CodecsConfig;
 pub use crate::downlink::DownlinkConfig;
 pub use crate::home::{DeviceConfig, HomeConfig};
 pub use crate::network::ttn::ApplicationConfig;
+pub use crate::store::StoreConfig;
 pub use environment::{Environment, Process};
 pub use error::{ConfigError, Problem};
 pub use rules::InvalidKey;
+pub use state_folder::{NoStateFolder, store_folder};
 pub use trust::{TrustError, trust};
 
 use error::Report;
@@ -53,6 +56,8 @@ pub struct Config {
     pub downlink: DownlinkConfig,
     #[serde(default)]
     pub codecs: CodecsConfig,
+    #[serde(default)]
+    pub store: StoreConfig,
     #[serde(default)]
     pub log: LogConfig,
     #[serde(default)]
@@ -110,7 +115,8 @@ impl Config {
 
     fn make_paths_absolute(&mut self, folder: &Path) {
         let applications = self.application.iter_mut().flat_map(|a| [&mut a.ca_file, &mut a.api_key_file]);
-        let others = [&mut self.home.ca_file, &mut self.home.password_file, &mut self.codecs.folder];
+        let Self { home, codecs, store, .. } = self;
+        let others = [&mut home.ca_file, &mut home.password_file, &mut codecs.folder, &mut store.path];
         for path in applications.chain(others).flatten() {
             *path = folder.join(&*path);
         }
