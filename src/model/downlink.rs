@@ -214,6 +214,22 @@ impl FromStr for Priority {
 }
 
 impl State {
+    /// As it is shown at home.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Held => "held",
+            Self::Queued => "queued",
+            Self::Sent => "sent",
+            Self::Nacked => "nacked",
+            Self::Acked => "acked",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Superseded => "superseded",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     /// Whether nothing more can happen to a downlink in this state. `Sent` is final only for an unconfirmed one.
     pub fn is_final(self, confirmed: bool) -> bool {
         match self {

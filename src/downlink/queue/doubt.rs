@@ -108,7 +108,8 @@ impl Item {
         if let Place::Unsure(doubt) = self.place() {
             self.moves(Place::Unsure(Doubt { look: doubt.look.restarted(now), ..doubt }));
         }
-        let due = matches!(self.place(), Place::Pushing | Place::Unsure(_)) && self.alarm().is_some_and(|a| a.over(now));
+        let due =
+            matches!(self.place(), Place::Pushing | Place::Unsure(_)) && self.alarm().is_some_and(|a| a.over(now));
         if let Some(pushed) = self.pushed.as_mut().filter(|_| due) {
             pushed.alarmed = true;
             let why = Why::reason(format!("no word from the network since {}", pushed.at)).hint(NO_WORD_HINT);
@@ -143,4 +144,5 @@ const GIVEN_UP: &str = "it was sent, and left the network's queue before the dev
 const MAY_BE_SENT: &str = "it may or may not be sent: the network did not say whether it took it, has it no more, and \
                            reports may have been missed";
 const MAY_BE_SENT_HINT: &str = "see whether the device did it before you send it again";
-const NO_WORD_HINT: &str = "see whether the network's API is reached: bridge/health tells; it is looked up until it answers";
+const NO_WORD_HINT: &str =
+    "see whether the network's API is reached: bridge/health tells; it is looked up until it answers";

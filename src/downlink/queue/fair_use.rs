@@ -10,10 +10,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::item::Why;
 use crate::model::{DeviceKey, Priority};
+
+const EPOCH: Date = Date::constant(1970, 1, 1);
 
 /// What is done when a device has used up its day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -36,8 +38,7 @@ pub struct Allowance {
 }
 
 /// Which part of the day's allowance is used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exceeded {
     Downlinks,
     Airtime,
@@ -65,6 +66,22 @@ struct Today {
     usage: Usage,
     /// A transmission is reported once more now and then.
     last_sent: Option<Timestamp>,
+}
+
+impl Exceeded {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Downlinks => "downlinks",
+            Self::Airtime => "airtime",
+        }
+    }
+}
+
+impl Usage {
+    /// The day it was used on, UTC.
+    pub fn date(&self) -> Date {
+        jiff::Span::new().try_days(self.day).and_then(|span| EPOCH.checked_add(span)).unwrap_or(EPOCH)
+    }
 }
 
 impl Default for Allowance {
@@ -165,8 +182,7 @@ pub fn urgent(priority: Priority) -> bool {
 
 /// Days since 1970, UTC.
 fn day(now: Timestamp) -> i32 {
-    let since = now.to_zoned(TimeZone::UTC).date() - Date::constant(1970, 1, 1);
-    since.get_days()
+    (now.to_zoned(TimeZone::UTC).date() - EPOCH).get_days()
 }
 
 #[cfg(test)]

@@ -174,6 +174,14 @@ impl Item {
         self.show(self.shown.0, why, at, out);
     }
 
+    /// The same, had it been refused from the beginning: nobody waits for it.
+    pub fn refused(&self, why: &str, now: Timestamp) -> Self {
+        let mut refused = self.clone();
+        refused.end(State::Failed, Why::reason(why), now, &mut Vec::new());
+        refused.told = refused.number;
+        refused
+    }
+
     /// The home has this step. Not worth a write of its own: a step told twice does no harm.
     pub fn told(&mut self, number: u32) {
         self.told = self.told.max(number);

@@ -155,7 +155,8 @@ impl Lane {
 
     /// The network is asked for everything it may have of this device.
     fn look(&self) -> Request {
-        let there = || self.items.iter().filter(|item| item.in_network() || matches!(item.place(), Place::Withdrawn(_)));
+        let there =
+            || self.items.iter().filter(|item| item.in_network() || matches!(item.place(), Place::Withdrawn(_)));
         let since = there().filter_map(|item| item.pushed).map(|pushed| pushed.at).min();
         Request::Look(Lookup {
             key: self.key.clone(),

@@ -356,6 +356,7 @@ const UNSTORED_HINT: &str = "make room on the disk, or see why it cannot be writ
 
 /// The wait after a push that took the last of the network's patience.
 fn spent(Budget { available, wait }: Budget, now: Timestamp) -> Option<(Wait, Option<Why>)> {
-    let why = (wait > UNTOLD).then(|| Why::reason("the network takes no more pushes for now: its rate limit is reached"));
+    let why =
+        (wait > UNTOLD).then(|| Why::reason("the network takes no more pushes for now: its rate limit is reached"));
     (available == Some(0) && !wait.is_zero()).then(|| (Wait::new(now, wait), why))
 }
