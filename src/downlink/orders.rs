@@ -27,7 +27,8 @@ impl Downlinks {
 
     /// Carries the command out and tells what it did, once that is stored.
     async fn decide(&mut self, prepared: Prepared) -> Result<Vec<Item>, Refused> {
-        let prepared = self.with_room(self.unused(prepared).await?)?;
+        let prepared = self.unused(prepared).await?;
+        let prepared = self.with_room(prepared)?;
         let key = prepared.key().cloned();
         let clears = matches!(prepared, Prepared::Clear(_));
         let events = intake::events(prepared)?;
