@@ -1,6 +1,7 @@
 //! Takes commands one after the other through the first two steps, so that those of one device keep their order.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
@@ -20,6 +21,7 @@ use crate::model::{
     ApplicationName, Command, DeviceKey, Directory, DownlinkId, DownlinkRequest, HomeName, Payload, Priority,
     QueuedDownlink,
 };
+use crate::mqtt::Ack;
 
 /// The commands of the home and of the desk, each parsed, resolved and encoded.
 pub struct Intake {
@@ -47,6 +49,10 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct Order {
     pub prepared: Prepared,
     pub reply: Option<Reply>,
+    /// Done once the command is stored or refused: until then the home broker sends it again.
+    pub ack: Ack,
+    /// What the ids begin with that are made for it, each time the home broker sends it.
+    pub stem: Option<String>,
 }
 
 /// What became of one command.
@@ -101,12 +107,14 @@ impl Intake {
 }
 
 impl Preparing {
-    async fn prepare(self: Arc<Self>, command: HomeCommand) -> Order {
+    async fn prepare(self: Arc<Self>, mut command: HomeCommand) -> Order {
+        let ack = std::mem::take(&mut command.ack);
+        let stem = ack.packet().map(|packet| stem(packet, &command));
         let prepared = match self.resolve(&command) {
-            Ok((key, verb)) => self.try_prepare(key, verb, &command.payload).await,
+            Ok((key, verb)) => self.try_prepare(key, verb, &command.payload, stem.as_deref()).await,
             Err(refused) => Err(refused),
         };
-        Order { prepared: prepared.unwrap_or_else(Prepared::Refused), reply: None }
+        Order { prepared: prepared.unwrap_or_else(Prepared::Refused), reply: None, ack, stem }
     }
 
     async fn answer(self: Arc<Self>, asked: Asked) -> Order {
@@ -115,18 +123,25 @@ impl Preparing {
             accept::find(&asked.device, asked.application.as_deref(), &directory, self.only.as_ref())
         };
         let prepared = match found {
-            Ok(key) => self.try_prepare(key, &asked.verb, &asked.payload).await,
+            Ok(key) => self.try_prepare(key, &asked.verb, &asked.payload, None).await,
             Err(refusal) => Err(Refused { addressee: Addressee::Unknown(None), id: None, refusal }),
         };
-        Order { prepared: prepared.unwrap_or_else(Prepared::Refused), reply: Some(asked.reply) }
+        let prepared = prepared.unwrap_or_else(Prepared::Refused);
+        Order { prepared, reply: Some(asked.reply), ack: Ack::default(), stem: None }
     }
 
-    async fn try_prepare(&self, key: DeviceKey, verb: &Verb, payload: &[u8]) -> Result<Prepared, Refused> {
+    async fn try_prepare(
+        &self,
+        key: DeviceKey,
+        verb: &Verb,
+        payload: &[u8],
+        stem: Option<&str>,
+    ) -> Result<Prepared, Refused> {
         let refuse = |refusal| Refused { addressee: Addressee::Device(key.clone()), id: None, refusal };
         Ok(match accept::parse(verb, payload).map_err(refuse)? {
-            Command::Set(fields) => Prepared::Push(self.encode(&key, vec![self.plain(fields)]).await?),
-            Command::Push(requests) => Prepared::Push(self.encode(&key, requests).await?),
-            Command::Replace(requests) => Prepared::Replace(key.clone(), self.encode(&key, requests).await?),
+            Command::Set(fields) => Prepared::Push(self.encode(&key, vec![self.plain(fields)], stem).await?),
+            Command::Push(requests) => Prepared::Push(self.encode(&key, requests, stem).await?),
+            Command::Replace(requests) => Prepared::Replace(key.clone(), self.encode(&key, requests, stem).await?),
             Command::Cancel(id) => Prepared::Cancel(key, id),
             Command::Clear => Prepared::Clear(key),
         })
@@ -157,13 +172,18 @@ impl Preparing {
     }
 
     /// All of them, or none and the reason of the first that fails.
-    async fn encode(&self, key: &DeviceKey, requests: Vec<DownlinkRequest>) -> Result<Vec<QueuedDownlink>, Refused> {
+    async fn encode(
+        &self,
+        key: &DeviceKey,
+        requests: Vec<DownlinkRequest>,
+        stem: Option<&str>,
+    ) -> Result<Vec<QueuedDownlink>, Refused> {
         let several = requests.len() > 1;
         let mut ids = HashSet::new();
         let mut downlinks = Vec::new();
         for (index, request) in requests.into_iter().enumerate() {
             let given = request.id.clone();
-            let id = given.clone().unwrap_or_else(new_id);
+            let id = given.clone().unwrap_or_else(|| stem.map_or_else(new_id, with_stem));
             let encoded = if ids.insert(id.clone()) {
                 encode(self.encoder.as_ref(), key, id, request, (self.now)()).await
             } else {
@@ -200,6 +220,22 @@ impl Prepared {
 /// An id nobody else has: 64 random bits.
 pub fn new_id() -> DownlinkId {
     DownlinkId::random(fastrand::u64(..))
+}
+
+/// An id nobody else has, that tells which command it was made for.
+fn with_stem(stem: &str) -> DownlinkId {
+    let random = fastrand::u32(..);
+    DownlinkId::parse(&format!("{stem}{random:08x}")).expect("sixteen hexadecimal digits are an id")
+}
+
+/// The same each time the home broker sends a command, and hardly ever the same for two.
+fn stem(packet: u16, command: &HomeCommand) -> String {
+    let mut hasher = DefaultHasher::new();
+    (packet, &command.payload).hash(&mut hasher);
+    for candidate in &command.candidates {
+        (&candidate.device, format!("{:?}", candidate.verb)).hash(&mut hasher);
+    }
+    format!("{:08x}", hasher.finish() as u32)
 }
 
 /// The events of one command for the queue.

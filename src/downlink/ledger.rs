@@ -95,6 +95,11 @@ impl Ledger {
         }
     }
 
+    /// The newest downlinks of a device; none if the store cannot be read.
+    pub async fn newest(&self, device: &DeviceKey, most: usize) -> Vec<Item> {
+        newest(&self.store, Some(device.clone()), most).await.unwrap_or_default()
+    }
+
     async fn write(&self, items: &[Item]) -> Result<(), Unwritten> {
         if items.is_empty() {
             return Ok(());

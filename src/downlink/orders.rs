@@ -1,6 +1,8 @@
 //! Between encoding and the queue: a command is checked against what is open and what has been, and accepted once it is
 //! stored, or refused with the reason.
 
+use jiff::SignedDuration;
+
 use super::Downlinks;
 use super::desk::Reply;
 use super::intake::{self, Addressee, Order, Prepared, Refused, new_id};
@@ -9,20 +11,50 @@ use super::refusal::Refusal;
 use super::track;
 use crate::model::{DeviceKey, DownlinkId, State, Step};
 
+/// A command that the home broker sends again was stored before the last connection, or the last process, ended: its
+/// downlinks are open, or ended not long ago.
+const LATELY: SignedDuration = SignedDuration::from_hours(1);
+const MOST_LATELY: usize = 100;
+
 impl Downlinks {
     /// One command, after its first two steps.
-    pub(super) async fn take(&mut self, Order { prepared, reply }: Order) {
+    pub(super) async fn take(&mut self, Order { prepared, reply, ack, stem }: Order) {
+        if ack.is_repeated() && self.taken_before(&prepared, stem.as_deref()).await {
+            tracing::info!("A command came again that is stored already.");
+            return ack.done();
+        }
         match (self.decide(prepared).await, reply) {
             (Ok(items), reply) => {
                 // Whoever asked may have gone; the command is carried out all the same.
                 reply.map(|reply: Reply| reply.send(Ok(items)));
+                ack.done();
                 self.happened([]).await;
             }
             (Err(refused), Some(reply)) => {
                 reply.send(Err(refused.refusal)).ok();
             }
-            (Err(refused), None) => self.refuse(refused).await,
+            (Err(refused), None) => {
+                self.refuse(refused).await;
+                ack.done();
+            }
         }
+    }
+
+    /// Whether the home broker sends a command once more because it did not learn that it was stored: by the ids that the
+    /// command gave, or by what those begin with that were made for it.
+    async fn taken_before(&mut self, prepared: &Prepared, stem: Option<&str>) -> bool {
+        let Some(first) = prepared.adds().first() else { return false };
+        if self.queue.holds(&first.id) || matches!(self.ledger.finished(&first.id).await, Ok(Some(_))) {
+            return true;
+        }
+        let Some(stem) = stem.filter(|stem| first.id.as_str().starts_with(stem)) else { return false };
+        let made = |id: &DownlinkId| id.as_str().len() == first.id.as_str().len() && id.as_str().starts_with(stem);
+        if self.queue.of(&first.key).iter().any(|open| made(&open.id)) {
+            return true;
+        }
+        let lately = (self.now)() - LATELY;
+        let finished = self.ledger.newest(&first.key, MOST_LATELY).await;
+        finished.iter().any(|item| made(item.id()) && item.updated_at >= lately)
     }
 
     /// Carries the command out and tells what it did, once that is stored.
