@@ -13,6 +13,7 @@ mod error;
 mod parse;
 mod rules;
 mod secrets;
+mod socket;
 mod trust;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub use crate::network::ttn::ApplicationConfig;
 pub use environment::{Environment, Process};
 pub use error::{ConfigError, Problem};
 pub use rules::InvalidKey;
+pub use socket::{control_socket, find_control_socket};
 pub use trust::{TrustError, trust};
 
 use error::Report;
@@ -110,8 +112,9 @@ impl Config {
 
     fn make_paths_absolute(&mut self, folder: &Path) {
         let applications = self.application.iter_mut().flat_map(|a| [&mut a.ca_file, &mut a.api_key_file]);
+        let socket = Some(&mut self.service.socket).filter(|socket| **socket != Some(PathBuf::new()));
         let others = [&mut self.home.ca_file, &mut self.home.password_file, &mut self.codecs.folder];
-        for path in applications.chain(others).flatten() {
+        for path in applications.chain(others).chain(socket).flatten() {
             *path = folder.join(&*path);
         }
         let codecs =
@@ -142,6 +145,9 @@ pub struct ServiceConfig {
     pub health_interval: Duration,
     /// Uplinks the bridge holds between the TTN socket and its decoders before it must drop. 100 to 1,000,000.
     pub intake: usize,
+    /// The Unix socket of the control API. Without it: in systemd's `RuntimeDirectory`, else in `$XDG_RUNTIME_DIR`, else
+    /// in the folder of the store. `""`: none.
+    pub socket: Option<PathBuf>,
 }
 
 impl Default for LogConfig {
@@ -152,7 +158,7 @@ impl Default for LogConfig {
 
 impl Default for ServiceConfig {
     fn default() -> Self {
-        Self { grace: Duration::from_secs(10), health_interval: Duration::from_secs(60), intake: 10_000 }
+        Self { grace: Duration::from_secs(10), health_interval: Duration::from_secs(60), intake: 10_000, socket: None }
     }
 }
 
@@ -161,6 +167,12 @@ impl Default for ServiceConfig {
 pub fn default_path(environment: &dyn Environment) -> PathBuf {
     let local = Path::new(LOCAL_PATH);
     if environment.exists(local) { local.into() } else { SYSTEM_PATH.into() }
+}
+
+/// The folder of the store.
+pub fn store_folder(_config: &Config, environment: &dyn Environment) -> PathBuf {
+    let set = |name| environment.var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("STATE_DIRECTORY").unwrap_or_default()
 }
 
 /// Whether this is the key of an API of The Things Stack: `NNSXS.<39>.<52>`.
