@@ -23,13 +23,13 @@ use crate::model::{
 /// The commands of the home, each parsed, resolved and encoded.
 pub struct Intake {
     commands: mpsc::Receiver<HomeCommand>,
-    desk: Arc<Desk>,
+    steps: Arc<Preparing>,
     /// The command being worked on: kept here, so that [`Intake::next`] may be dropped at any time.
     preparing: Option<BoxFuture<'static, Prepared>>,
 }
 
 /// What the first two steps need.
-pub struct Desk {
+pub struct Preparing {
     pub directory: Arc<Mutex<Directory>>,
     pub encoder: Arc<dyn Encoder>,
     /// The one application, if there is only one.
@@ -66,15 +66,15 @@ pub enum Addressee {
 }
 
 impl Intake {
-    pub fn new(commands: mpsc::Receiver<HomeCommand>, desk: Desk) -> Self {
-        Self { commands, desk: Arc::new(desk), preparing: None }
+    pub fn new(commands: mpsc::Receiver<HomeCommand>, steps: Preparing) -> Self {
+        Self { commands, steps: Arc::new(steps), preparing: None }
     }
 
     /// The next command, ready; `None` once there will be no more. Loses nothing when dropped half-way.
     pub async fn next(&mut self) -> Option<Prepared> {
         if self.preparing.is_none() {
             let command = self.commands.recv().await?;
-            self.preparing = Some(self.desk.clone().prepare(command).boxed());
+            self.preparing = Some(self.steps.clone().prepare(command).boxed());
         }
         let prepared = self.preparing.as_mut()?.await;
         self.preparing = None;
@@ -87,7 +87,7 @@ impl Intake {
     }
 }
 
-impl Desk {
+impl Preparing {
     async fn prepare(self: Arc<Self>, command: HomeCommand) -> Prepared {
         self.try_prepare(&command).await.unwrap_or_else(Prepared::Refused)
     }

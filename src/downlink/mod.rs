@@ -12,6 +12,7 @@
 
 mod accept;
 mod config;
+mod desk;
 mod dispatch;
 mod encode;
 #[cfg(test)]
@@ -30,18 +31,19 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use config::DownlinkConfig;
+pub use desk::{Desk, DownlinkView, Filter};
 pub use dispatch::Servers;
 pub use encode::Encoder;
 pub use intake::Clock;
 pub use queue::OpenDownlink;
+pub use refusal::Refusal;
 
 use crate::home::{Home, HomeCommand};
 use crate::model::{DeviceKey, Directory, State, Step};
 use crate::network::Tracked;
 use dispatch::Dispatcher;
-use intake::{Addressee, Desk, Intake, Prepared, Refused, new_id};
+use intake::{Addressee, Intake, Prepared, Preparing, Refused, new_id};
 use queue::{Action, Event, Machine};
-use refusal::Refusal;
 
 /// A clock that was set forward is noticed within this time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -82,8 +84,8 @@ impl Downlinks {
         let queue = OpenDownlinks(Arc::new(Mutex::new(Machine::new(config.limits()))));
         let mut applications = servers.keys();
         let only = applications.next().filter(|_| servers.len() == 1).cloned();
-        let desk = Desk { directory: directory.clone(), encoder, only, now: now.clone(), config };
-        let intake = Intake::new(commands, desk);
+        let steps = Preparing { directory: directory.clone(), encoder, only, now: now.clone(), config };
+        let intake = Intake::new(commands, steps);
         let dispatcher = Dispatcher::new(servers);
         (Self { intake, tracked, home, directory, queue: queue.clone(), dispatcher, now }, queue)
     }
