@@ -4,6 +4,7 @@
 //! stream ─raw─▶ sorting ─arrivals─▶ uplinks ─┐
 //!                  └─tracked─▶ downlinks ────┼─messages─▶ home broker
 //!            requests, notices ─▶ control ───┘     └─commands─▶ downlinks, requests ─▶ control
+//!            command line ─HTTP─▶ web ─▶ control's handlers ─▶ downlinks, repair
 //! ```
 //!
 //! A stop runs through this picture by itself: the streams stop reading and close their channel, each task finishes
@@ -17,8 +18,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::codecs::{Codecs, Crossed, Finder, NotFound};
-use crate::config::{Config, Environment, TrustError, trust};
-use crate::control::{Answers, Control};
+use crate::config::{Config, Environment, TrustError, control_socket, trust};
+use crate::control::{self, Answers, Control};
 use crate::downlink::{self, Downlinks};
 use crate::home::{self, Home, OFFLINE, Topics, Wiring};
 use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, HomeName, InvalidName};
@@ -28,6 +29,7 @@ use crate::network::{Arrival, NetworkServer, Sorting, Tracked};
 use crate::shutdown::{Ended, Tasks};
 use crate::telemetry::{Counters, Notices, Systemd};
 use crate::uplink::{Decode, MOST_IN_DECODING, Publish, Receive, Record, Uplinks};
+use crate::web::{Socket, SocketError, Web};
 
 /// Parsed messages between the network and a flow. The raw ones before them are `service.intake`.
 const FLOW_CAPACITY: usize = 256;
@@ -64,6 +66,8 @@ pub enum BuildError {
     HomeTrust(#[from] TrustError),
     #[error("application `{name}`: {source}")]
     Application { name: String, source: ttn::PartsError },
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     #[error("no thread could be started for codecs")]
     Threads(#[source] std::io::Error),
 }
@@ -71,7 +75,7 @@ pub enum BuildError {
 impl BuildError {
     /// Whether the configuration must be changed: trying again does not help.
     pub fn is_configuration(&self) -> bool {
-        !matches!(self, Self::Threads(_))
+        !matches!(self, Self::Threads(_) | Self::Socket(_))
     }
 }
 
@@ -116,15 +120,17 @@ impl App {
         });
         let entrances = Entrances { arrivals: arrived, crossed: back, home_connected: asked.connected.clone() };
         let uplinks = uplink_flow(entrances, longest_name(config), &home, &codecs, &shared);
+        let answers = Arc::new(Answers {
+            servers,
+            directory: shared.directory.clone(),
+            counters: shared.counters.clone(),
+            open_downlinks,
+            downlinks: control::Downlinks::new(downlink::Desk {}),
+            configuration: config.public(),
+            started: Instant::now(),
+        });
         let control = Control {
-            answers: Answers {
-                servers,
-                directory: shared.directory.clone(),
-                counters: shared.counters.clone(),
-                open_downlinks,
-                configuration: config.public(),
-                started: Instant::now(),
-            },
+            answers: answers.clone(),
             home,
             requests: asked.requests,
             notices: told,
@@ -137,6 +143,9 @@ impl App {
         tasks.add("uplinks", uplinks.run());
         tasks.add("downlinks", downlinks.run(stop.clone()));
         tasks.add("control", control.run(stop.clone()));
+        if let Some(path) = control_socket(config, environment) {
+            tasks.add("control API", Web { socket: Socket::open(&path)?, answers }.run(stop.clone()));
+        }
         tasks.add_background("codec watch", async move { codecs.watch().await });
         tasks.add_background("watchdog", async move { systemd.watchdog().await });
         Ok(Self { tasks, stop, grace: config.service.grace, systemd, counters: shared.counters })

@@ -170,9 +170,9 @@ pub fn default_path(environment: &dyn Environment) -> PathBuf {
 }
 
 /// The folder of the store.
-pub fn store_folder(_config: &Config, environment: &dyn Environment) -> PathBuf {
+pub fn store_folder(_config: &Config, environment: &dyn Environment) -> Result<PathBuf, ()> {
     let set = |name| environment.var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("STATE_DIRECTORY").unwrap_or_default()
+    set("STATE_DIRECTORY").ok_or(())
 }
 
 /// Whether this is the key of an API of The Things Stack: `NNSXS.<39>.<52>`.

@@ -17,6 +17,8 @@ pub struct Problem {
 pub enum Kind {
     /// The request cannot be understood.
     Malformed,
+    /// It is longer than what is read.
+    TooLong,
     /// What it names is not there.
     Unknown,
     /// It came too late, or does not fit how things stand.

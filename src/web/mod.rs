@@ -37,7 +37,8 @@ impl Web {
         // However this ends: no connection is served longer than this task lives.
         let _cut = cut.clone().drop_guard();
         let router = routes::router(Api { answers, stop: stop.clone() });
-        let served = axum::serve(Door::new(listener, cut), router).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let served =
+            axum::serve(Door::new(listener, cut), router).with_graceful_shutdown(stop.clone().cancelled_owned());
         let over = async {
             stop.cancelled().await;
             tokio::time::sleep(FAREWELL).await;

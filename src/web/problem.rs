@@ -34,6 +34,7 @@ pub fn details(status: StatusCode, detail: &str, hint: Option<&str>) -> Response
 fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::Malformed => StatusCode::BAD_REQUEST,
+        Kind::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::Unknown => StatusCode::NOT_FOUND,
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::Refused => StatusCode::UNPROCESSABLE_ENTITY,

@@ -18,22 +18,20 @@ use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Json, body::Bytes};
 use serde::Serialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::problem::details;
-use crate::control::{Answers, LONGEST_WAIT, Patience, Problem, Wanted};
+use crate::control::{Answers, Kind, LONGEST_WAIT, Patience, Problem, Wanted};
 use crate::downlink::DownlinkView;
 
 /// The longest body read, in bytes.
 const LONGEST_BODY: usize = 1 << 20;
 /// How long a request may take that waits for nothing but the bridge itself.
 const QUICK: Duration = Duration::from_secs(15);
-/// How long messages may be fetched from the network.
-const FETCH: Duration = Duration::from_secs(10 * 60);
 
 /// What handlers are given.
 #[derive(Clone)]
@@ -54,12 +52,8 @@ pub fn router(api: Api) -> Router {
     let patient = Router::new()
         .route("/api/v1/downlinks/{id}", get(show).delete(cancel))
         .route_layer(from_fn(|request, next| within(LONGEST_WAIT + QUICK, request, next)));
-    let slow = Router::new()
-        .route("/api/v1/backfill", post(backfill))
-        .route_layer(from_fn(|request, next| within(FETCH, request, next)));
     quick
         .merge(patient)
-        .merge(slow)
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_method)
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
@@ -78,9 +72,8 @@ async fn devices(State(api): State<Api>) -> Json<Value> {
     Json(api.answers.devices())
 }
 
-async fn send(State(api): State<Api>, body: Result<Bytes, BytesRejection>) -> Result<Response, Response> {
-    let body = read(body)?;
-    let downlink = api.answers.downlinks.send(&body).await.map_err(Problem::into_response)?;
+async fn send(State(api): State<Api>, body: Result<Bytes, BytesRejection>) -> Result<Response, Problem> {
+    let downlink = api.answers.downlinks.send(&read(body)?).await?;
     Ok(created(&downlink))
 }
 
@@ -102,15 +95,6 @@ async fn cancel(State(api): State<Api>, Path(id): Path<String>) -> Answer<impl S
     api.answers.downlinks.cancel(&id).await.map(Json)
 }
 
-async fn backfill(State(api): State<Api>, body: Result<Bytes, BytesRejection>) -> Result<Response, Response> {
-    let body = read(body)?;
-    let done = tokio::select! {
-        done = api.answers.backfill.fetch(&body) => done.map_err(Problem::into_response)?,
-        () = api.stop.cancelled() => return Err(stopping()),
-    };
-    Ok(Json(done).into_response())
-}
-
 /// 201, and where the downlink can be followed.
 fn created(downlink: &DownlinkView) -> Response {
     let mut response = (StatusCode::CREATED, Json(downlink)).into_response();
@@ -120,11 +104,12 @@ fn created(downlink: &DownlinkView) -> Response {
     response
 }
 
-fn read(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Response> {
-    body.map_err(|rejection| {
-        let long = rejection.status() == StatusCode::PAYLOAD_TOO_LARGE;
-        let hint = long.then(|| format!("at most {LONGEST_BODY} bytes are read"));
-        details(rejection.status(), "the body cannot be read", hint.as_deref())
+fn read(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(Kind::TooLong, format!("the request is longer than {LONGEST_BODY} bytes"))
+        }
+        _ => Problem::malformed(rejection),
     })
 }
 
@@ -134,10 +119,6 @@ async fn within(limit: Duration, request: Request, next: Next) -> Response {
         let detail = format!("no answer within {} seconds", limit.as_secs());
         details(StatusCode::SERVICE_UNAVAILABLE, &detail, Some("the log says what the bridge is doing"))
     })
-}
-
-fn stopping() -> Response {
-    details(StatusCode::SERVICE_UNAVAILABLE, "the bridge is stopping", None)
 }
 
 async fn nothing_here(request: Request) -> Response {

@@ -115,6 +115,11 @@ impl Stage {
         self.folder.path().join("ttn-ferry.toml")
     }
 
+    /// Where the bridge's control API listens.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("control.sock")
+    }
+
     pub fn toml(&self) -> &str {
         &self.toml
     }
@@ -155,7 +160,8 @@ fn write_configuration(folder: &Path, setup: &Setup, stack: &Stack, home: Socket
     }
     let Setup { codec_time, grace, log, more, .. } = setup;
     write!(toml, "[codecs]\nfolder = \"codecs\"\ntime_limit = \"{codec_time}\"\n").unwrap();
-    write!(toml, "[service]\ngrace = \"{grace}\"\n[log]\nlevel = \"{log}\"\n{more}").unwrap();
+    write!(toml, "[service]\ngrace = \"{grace}\"\nsocket = \"control.sock\"\n[log]\nlevel = \"{log}\"\n{more}")
+        .unwrap();
     fs::write(folder.join("ttn-ferry.toml"), &toml).unwrap();
     toml
 }
