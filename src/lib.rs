@@ -36,6 +36,7 @@ pub mod model;
 pub mod mqtt;
 pub mod network;
 pub mod shutdown;
+pub mod store;
 pub mod telemetry;
 pub mod uplink;
 pub mod web;

@@ -14,6 +14,7 @@ mod parse;
 mod rules;
 mod secrets;
 mod socket;
+mod state_folder;
 mod trust;
 
 use std::path::{Path, PathBuf};
@@ -26,10 +27,12 @@ pub use crate::codecs::CodecsConfig;
 pub use crate::downlink::DownlinkConfig;
 pub use crate::home::{DeviceConfig, HomeConfig};
 pub use crate::network::ttn::ApplicationConfig;
+pub use crate::store::StoreConfig;
 pub use environment::{Environment, Process};
 pub use error::{ConfigError, Problem};
 pub use rules::InvalidKey;
 pub use socket::{control_socket, find_control_socket};
+pub use state_folder::{NoStateFolder, store_folder};
 pub use trust::{TrustError, trust};
 
 use error::Report;
@@ -55,6 +58,8 @@ pub struct Config {
     pub downlink: DownlinkConfig,
     #[serde(default)]
     pub codecs: CodecsConfig,
+    #[serde(default)]
+    pub store: StoreConfig,
     #[serde(default)]
     pub log: LogConfig,
     #[serde(default)]
@@ -112,8 +117,9 @@ impl Config {
 
     fn make_paths_absolute(&mut self, folder: &Path) {
         let applications = self.application.iter_mut().flat_map(|a| [&mut a.ca_file, &mut a.api_key_file]);
-        let socket = Some(&mut self.service.socket).filter(|socket| **socket != Some(PathBuf::new()));
-        let others = [&mut self.home.ca_file, &mut self.home.password_file, &mut self.codecs.folder];
+        let Self { home, codecs, store, service, .. } = self;
+        let socket = Some(&mut service.socket).filter(|socket| **socket != Some(PathBuf::new()));
+        let others = [&mut home.ca_file, &mut home.password_file, &mut codecs.folder, &mut store.path];
         for path in applications.chain(others).chain(socket).flatten() {
             *path = folder.join(&*path);
         }
@@ -167,12 +173,6 @@ impl Default for ServiceConfig {
 pub fn default_path(environment: &dyn Environment) -> PathBuf {
     let local = Path::new(LOCAL_PATH);
     if environment.exists(local) { local.into() } else { SYSTEM_PATH.into() }
-}
-
-/// The folder of the store.
-pub fn store_folder(_config: &Config, environment: &dyn Environment) -> Result<PathBuf, ()> {
-    let set = |name| environment.var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("STATE_DIRECTORY").ok_or(())
 }
 
 /// Whether this is the key of an API of The Things Stack: `NNSXS.<39>.<52>`.

@@ -201,6 +201,29 @@ fn relative_paths_start_at_the_file() {
 }
 
 #[test]
+fn the_store_lies_where_the_configuration_or_systemd_or_the_user_has_its_state() {
+    let folder = |own: &str, variables: &[(&str, &str)]| {
+        let text = format!("[[application]]\nid = 'my-app'\ncluster = 'eu1'\n{own}");
+        let config = load(&text, &environment()).unwrap();
+        let fake = variables.iter().fold(Fake::default(), |fake, (name, value)| fake.with(name, *value));
+        store_folder(&config, &fake).map(|folder| folder.to_string_lossy().into_owned())
+    };
+    let (service, xdg) = (("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), ("XDG_STATE_HOME", "/xdg"));
+    let (home, relative) = (("HOME", "/home/me"), ("XDG_STATE_HOME", "xdg"));
+    let own = "[store]\npath = 'state'\n";
+    for (own, variables, expected) in [
+        (own, vec![service, xdg, home], "CONFIG/state"),
+        ("", vec![service, xdg, home], "/var/lib/a"),
+        ("", vec![("STATE_DIRECTORY", ""), xdg, home], "/xdg/ttn-ferry"),
+        ("", vec![relative, home], "/home/me/.local/state/ttn-ferry"),
+    ] {
+        assert_eq!(folder(own, &variables).unwrap(), expected);
+    }
+    let error = folder("", &[]).unwrap_err();
+    assert!(error.to_string().contains("STATE_DIRECTORY") && error.hint().contains("[store] path"), "{error}");
+}
+
+#[test]
 fn a_file_that_is_not_there_says_what_to_do() {
     let error = Config::load(Path::new("nowhere.toml"), &Fake::default()).unwrap_err();
     assert!(error.to_string().starts_with("nowhere.toml: cannot be read"), "{error}");

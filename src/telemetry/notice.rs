@@ -71,6 +71,12 @@ pub enum Notice {
     HomeBacklogDropped {
         count: u64,
     },
+    /// Nothing can be written to the disk: what comes in is kept in memory only.
+    StoreFailing {
+        reason: String,
+        hint: String,
+    },
+    StoreWorks,
 }
 
 /// Where notices go. Cheap to clone, never waits: more notices than anybody reads are dropped, their log lines are not.
@@ -140,6 +146,10 @@ impl Notice {
             Self::HomeBacklogDropped { count } => {
                 tracing::error!(count, "Messages given up: too many waited for the home broker.");
             }
+            Self::StoreFailing { reason, hint } => {
+                tracing::error!(reason, hint, "Nothing can be stored; going on in memory.");
+            }
+            Self::StoreWorks => tracing::info!("The store works again."),
         }
     }
 }

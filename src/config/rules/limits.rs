@@ -30,7 +30,7 @@ pub fn check(config: &Config, report: &mut Report) {
     log_level(&config.log.level, report);
 }
 
-fn within<T: PartialOrd + Debug>(report: &mut Report, key: &str, value: T, (least, most): (T, T), range: &str) {
+pub fn within<T: PartialOrd + Debug>(report: &mut Report, key: &str, value: T, (least, most): (T, T), range: &str) {
     if value < least || value > most {
         report.error(key, format!("{value:?} is out of range"), format!("from {range}"));
     }

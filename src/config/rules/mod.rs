@@ -5,6 +5,7 @@ mod applications;
 mod devices;
 mod home;
 mod limits;
+mod store;
 
 use std::path::Path;
 
@@ -19,6 +20,7 @@ pub fn check(config: &Config, environment: &dyn Environment, report: &mut Report
     home::check(&config.home, environment, report);
     devices::check(config, report);
     limits::check(config, report);
+    store::check(&config.store, report);
 }
 
 /// A CA file must hold certificates, and is of use only on a connection with TLS.

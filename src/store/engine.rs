@@ -1,0 +1,41 @@
+//! The seam: what keeps the rows. SQLite today; whatever else implements this works behind the same [`super::Store`].
+
+use jiff::Timestamp;
+
+use super::batch::Batch;
+use super::error::EngineError;
+use super::rows::{DownlinkFilter, DownlinkRow, Entry, Shed, SpoolStats};
+use crate::model::DownlinkId;
+
+/// What one reading of entries brings at most, in bytes: memory stays flat however much there is to read back.
+pub const MOST_BYTES: u64 = 1 << 20;
+
+pub type Result<T> = std::result::Result<T, EngineError>;
+
+/// Keeps rows. Its calls block, one at a time, on the store's own thread.
+pub trait Engine: Send {
+    /// Commits all of it or nothing. Applying the same batch twice is the same as once. An empty one writes something
+    /// all the same: that is how a store that failed learns that it works again.
+    fn apply(&mut self, batch: &Batch) -> Result<()>;
+
+    /// What is in the spool after the last commit. Costs nothing.
+    fn spool(&self) -> SpoolStats;
+
+    /// Entries with a higher seq, in its order: at most as many as wanted, and no more once they have [`MOST_BYTES`].
+    fn after(&mut self, seq: u64, most: usize) -> Result<Vec<Entry>>;
+
+    /// Deletes entries with a higher seq than `after`, oldest first: while all entries together have more than
+    /// `most_bytes`, and on while they are older than `older_than`.
+    fn shed(&mut self, after: u64, most_bytes: u64, older_than: Timestamp) -> Result<Shed>;
+
+    fn downlink(&mut self, id: &DownlinkId) -> Result<Option<DownlinkRow>>;
+
+    /// Newest first, by the order in which they were first saved.
+    fn downlinks(&mut self, wanted: &DownlinkFilter) -> Result<Vec<DownlinkRow>>;
+
+    /// Deletes what is of no use any more at this time.
+    fn prune(&mut self, now: Timestamp) -> Result<()>;
+
+    /// Leaves the file as small and whole as possible. Nothing is called after it.
+    fn close(&mut self) -> Result<()>;
+}

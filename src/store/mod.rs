@@ -1,0 +1,219 @@
+//! What survives a restart: messages on their way, received frame counters, device states, downlinks, fair use, gaps.
+//!
+//! ```text
+//! Store (cheap handles) ──requests──▶ Writer (task: groups commits) ──batches──▶ thread ──▶ Engine (SQLite)
+//! ```
+//!
+//! An entry is recorded before anybody sees what became of it, and deleted when the home broker has acknowledged that;
+//! [`Store::committed`] says how far the disk is. Nobody but [`sqlite`] writes SQL; another engine can stand behind
+//! the same handle.
+//!
+//! | to learn about | open |
+//! |---|---|
+//! | when a commit happens | [`gather`] |
+//! | what happens while the disk fails | [`writer`] |
+//! | what the tables are | [`sqlite`] |
+
+mod batch;
+mod config;
+mod engine;
+mod error;
+mod gather;
+mod rows;
+mod sqlite;
+mod thread;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::model::{DeviceKey, DownlinkId};
+use crate::telemetry::{Notices, WeakNotices};
+
+pub use config::{StoreConfig, Sync};
+pub use error::{EngineError, OpenError, StoreError};
+pub use rows::{
+    DownlinkFilter, DownlinkRow, Entry, GapRow, Restored, Run, RunChange, Shed, SpoolStats, StateRow, UsageRow,
+};
+pub use writer::Writer;
+
+use engine::Engine;
+use thread::Thread;
+use writer::{Query, Request, Room, Status, Wiring};
+
+/// The name of the store's file in its folder.
+pub const FILE: &str = "ttn-ferry.db";
+
+/// Requests on their way to the writer, which is never long in taking them.
+const REQUESTS: usize = 256;
+
+/// Opens the store in `file`, or makes it, and starts its thread. Blocks while it reads what is there.
+///
+/// # Errors
+/// The file or its folder cannot be used, or belongs to another; then nothing on the disk is changed.
+pub fn open(file: &Path, config: &StoreConfig, notices: Notices) -> Result<(Store, Writer, Restored), OpenError> {
+    let (engine, restored) = sqlite::Sqlite::open(file, config)?;
+    let thread = Thread::start(Box::new(engine)).map_err(OpenError::Thread)?;
+    let status = Status { spool: restored.spool, failing: None };
+    let (store, writer) = assemble(thread, config.commit_interval, notices.downgrade(), restored.next_seq - 1, status);
+    Ok((store, writer, restored))
+}
+
+fn assemble(
+    thread: Thread,
+    commit_interval: Duration,
+    notices: WeakNotices,
+    last_seq: u64,
+    status: Status,
+) -> (Store, Writer) {
+    let (asking, requests) = mpsc::channel(REQUESTS);
+    let (room, entrance) = Room::new();
+    let (committed, reached) = watch::channel(last_seq);
+    let (status, seen) = watch::channel(status);
+    let wiring = Wiring { requests, room, committed, status, notices };
+    let store = Store { requests: asking, room: entrance, committed: reached, status: seen };
+    (store, Writer::new(thread, commit_interval, wiring))
+}
+
+/// A handle on the store. Cheap to clone. The [`Writer`] ends when the last one is dropped.
+///
+/// Calls that return nothing are done in their order, and never fail: while the disk does, they are kept in memory and
+/// tried again. If the writer is gone they do nothing; its end stops the bridge.
+#[derive(Debug, Clone)]
+pub struct Store {
+    requests: mpsc::Sender<Request>,
+    room: Arc<Semaphore>,
+    committed: watch::Receiver<u64>,
+    status: watch::Receiver<Status>,
+}
+
+impl Store {
+    /// Keeps an entry, with what it changes in the runs: both or neither survive a kill. Entries are to come in the
+    /// order of their seq.
+    ///
+    /// Waits while 10,000 entries (or 10 MiB of them) are not written, which happens only while the disk fails. Those
+    /// that are delivered meanwhile make room, so whoever says so must not wait here.
+    pub async fn record(&self, entry: Entry, changes: Vec<RunChange>) {
+        if let Ok(room) = self.room.acquire_many(Room::of(&entry)).await {
+            self.ask(Request::Record(entry, changes)).await;
+            // The writer gives it back when the entry is written, or need not be any more.
+            room.forget();
+        }
+    }
+
+    /// Keeps changes of runs, with the next commit.
+    pub async fn note(&self, changes: Vec<RunChange>) {
+        self.ask(Request::Note(changes)).await;
+    }
+
+    /// The highest seq that is on the disk; while the disk fails, that was recorded.
+    pub fn committed(&self) -> watch::Receiver<u64> {
+        self.committed.clone()
+    }
+
+    /// Deletes an entry: with the next commit, within a second.
+    pub async fn delivered(&self, seq: u64) {
+        self.ask(Request::Deliver(seq)).await;
+    }
+
+    /// Entries with a higher seq, oldest first: at most `most`, and no more than about 1 MiB of them. Sees everything
+    /// that was recorded before the call. Empty: there is none.
+    ///
+    /// # Errors
+    /// The disk cannot be read, or the store has ended.
+    pub async fn after(&self, seq: u64, most: usize) -> Result<Vec<Entry>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Query(Query::After { seq, most, reply })).await;
+        answer.await.unwrap_or(Err(StoreError::Ended))
+    }
+
+    /// What is in the spool on the disk.
+    pub fn spool(&self) -> SpoolStats {
+        self.status.borrow().spool
+    }
+
+    /// Deletes entries with a seq above `after`, oldest first: while all entries together have more than `most_bytes`,
+    /// and on while they left the socket before `older_than`. Stops at the first that may stay.
+    ///
+    /// # Errors
+    /// Nothing can be written: nothing is deleted.
+    pub async fn shed(&self, after: u64, most_bytes: u64, older_than: Timestamp) -> Result<Shed, StoreError> {
+        let shed = move |engine: &mut dyn Engine| engine.shed(after, most_bytes, older_than);
+        self.query(shed, |error| StoreError::Failing(error.to_string())).await
+    }
+
+    /// Keeps what the home has merged of these devices: within a second.
+    pub async fn save_states(&self, rows: Vec<(DeviceKey, StateRow)>) {
+        self.ask(Request::States(rows)).await;
+    }
+
+    /// Keeps what devices used: within a second.
+    pub async fn save_usage(&self, rows: Vec<UsageRow>) {
+        self.ask(Request::Usage(rows)).await;
+    }
+
+    /// Keeps these gaps and forgets those `closed`, with the next commit.
+    pub async fn save_gaps(&self, rows: Vec<GapRow>, closed: Vec<u64>) {
+        self.ask(Request::Gaps(rows, closed)).await;
+    }
+
+    /// Keeps downlinks. Returns once they are committed.
+    ///
+    /// # Errors
+    /// Nothing can be written: the rows are not kept, and nobody tries again.
+    pub async fn save_downlinks(&self, rows: Vec<DownlinkRow>) -> Result<(), StoreError> {
+        let (waiter, answer) = oneshot::channel();
+        self.ask(Request::Downlinks(rows, waiter)).await;
+        answer.await.unwrap_or(Err(StoreError::Ended))
+    }
+
+    /// One downlink, if it is known.
+    ///
+    /// # Errors
+    /// The disk cannot be read, or the store has ended.
+    pub async fn downlink(&self, id: &DownlinkId) -> Result<Option<DownlinkRow>, StoreError> {
+        let id = id.clone();
+        self.query(move |engine| engine.downlink(&id), unreadable).await
+    }
+
+    /// The newest downlinks that are wanted, newest first.
+    ///
+    /// # Errors
+    /// The disk cannot be read, or the store has ended.
+    pub async fn downlinks(&self, wanted: &DownlinkFilter) -> Result<Vec<DownlinkRow>, StoreError> {
+        let wanted = wanted.clone();
+        self.query(move |engine| engine.downlinks(&wanted), unreadable).await
+    }
+
+    /// Why nothing can be written at the moment; none if all is well.
+    pub fn is_failing(&self) -> Option<String> {
+        self.status.borrow().failing.clone()
+    }
+
+    async fn query<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut dyn Engine) -> engine::Result<T> + Send + 'static,
+        wrong: fn(EngineError) -> StoreError,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job = move |engine: &mut dyn Engine| drop(reply.send(job(engine).map_err(wrong)));
+        self.ask(Request::Query(Query::Job(Box::new(job)))).await;
+        answer.await.unwrap_or(Err(StoreError::Ended))
+    }
+
+    async fn ask(&self, request: Request) {
+        // It fails only when the writer is gone; whoever waits for an answer learns it by not getting one.
+        self.requests.send(request).await.ok();
+    }
+}
+
+fn unreadable(error: EngineError) -> StoreError {
+    StoreError::Unreadable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

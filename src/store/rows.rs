@@ -1,0 +1,140 @@
+//! What the store keeps: plain rows, without a word about how.
+//!
+//! Every time is kept to the nanosecond: whether a frame is a duplicate hangs on comparing them exactly.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::model::{ApplicationName, DeviceId, DeviceKey, DownlinkId};
+
+/// A message of the network that waits until the home broker has acknowledged what it became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place in the order of arrival: higher than that of every entry before it.
+    pub seq: u64,
+    pub application: ApplicationName,
+    pub device: DeviceId,
+    pub topic: Bytes,
+    pub payload: Bytes,
+    /// When it left the socket.
+    pub at: Timestamp,
+    /// Whether it was fetched from the network's storage instead of heard live.
+    pub backfilled: bool,
+}
+
+/// Frame counters received without a hole: `first` to `last` of one epoch of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// The network's id of the session's keys.
+    pub session: String,
+    /// How often the counter has started again within the session.
+    pub epoch: u32,
+    pub first: u32,
+    pub last: u32,
+    pub first_at: Timestamp,
+    pub last_at: Timestamp,
+    pub received_at: Timestamp,
+}
+
+/// A change to the runs of a device. A run is known by its session, epoch and first counter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunChange {
+    /// Adds the run, or replaces the one with its session, epoch and first counter.
+    Put(DeviceKey, Run),
+    /// Device, session, epoch and first counter of the run to forget.
+    Remove(DeviceKey, String, u32, u32),
+}
+
+/// The merged state that the home has of a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateRow {
+    pub last_seen: Timestamp,
+    /// JSON that the store does not look into.
+    pub body: String,
+}
+
+/// One downlink, under way or finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DownlinkRow {
+    pub id: DownlinkId,
+    pub key: DeviceKey,
+    /// Whether it has not reached its final state yet.
+    pub open: bool,
+    /// Whether the home has acknowledged its last step.
+    pub told: bool,
+    pub updated: Timestamp,
+    /// JSON that the store does not look into.
+    pub body: String,
+}
+
+/// What a device used of the fair-use allowance on one day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageRow {
+    pub key: DeviceKey,
+    /// Days since 1970, UTC.
+    pub day: i32,
+    /// Airtime of its uplinks in milliseconds.
+    pub airtime_ms: u32,
+    /// Downlinks sent to it, repetitions included.
+    pub downlinks: u32,
+}
+
+/// A span in which messages may have been missed, and which is not settled yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GapRow {
+    pub id: u64,
+    pub application: ApplicationName,
+    /// JSON that the store does not look into.
+    pub body: String,
+}
+
+/// What is in the spool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SpoolStats {
+    pub entries: u64,
+    /// Bytes of topics and payloads. The file holds about a tenth more.
+    pub bytes: u64,
+    /// When the entry with the lowest seq left the socket.
+    pub oldest: Option<Timestamp>,
+}
+
+/// What was deleted from the spool before anyone had it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shed {
+    pub entries: u64,
+    pub bytes: u64,
+    /// When the first and the last of them left the socket, in the order of their seq.
+    pub span: Option<(Timestamp, Timestamp)>,
+}
+
+/// Which downlinks are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DownlinkFilter {
+    /// Of this device only.
+    pub device: Option<DeviceKey>,
+    /// Only those that have not reached their final state.
+    pub open_only: bool,
+    pub most: usize,
+}
+
+/// What was there when the store was opened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Restored {
+    pub runs: Vec<(DeviceKey, Run)>,
+    pub states: Vec<(DeviceKey, StateRow)>,
+    /// Those still open, and finished ones whose end the home does not know yet; oldest first.
+    pub downlinks: Vec<DownlinkRow>,
+    pub usage: Vec<UsageRow>,
+    pub gaps: Vec<GapRow>,
+    /// The seq for the next entry: one above the highest in the spool. Those of entries delivered before the restart
+    /// are given again, which harms nobody: whoever could still name the old ones ended with the old process.
+    pub next_seq: u64,
+    pub spool: SpoolStats,
+}
+
+impl Entry {
+    /// What it adds to [`SpoolStats::bytes`].
+    pub fn bytes(&self) -> u64 {
+        (self.topic.len() + self.payload.len()) as u64
+    }
+}

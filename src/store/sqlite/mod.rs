@@ -1,0 +1,135 @@
+//! The engine on SQLite: one file, one connection, nobody else on it.
+//!
+//! | table | one row for each | goes when |
+//! |---|---|---|
+//! | `spool` | message of the network on its way | the home has what became of it, or it is shed |
+//! | `runs` | unbroken run of frame counters | old, and not its device's newest |
+//! | `states` | device | never |
+//! | `downlinks` | downlink | finished, told, and older than `history` |
+//! | `usage` | device and day | the day is past |
+//! | `gaps` | span in which messages may be missing | settled |
+
+mod migrations;
+mod opening;
+mod restore;
+mod spool;
+mod tables;
+mod value;
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use super::batch::Batch;
+use super::config::StoreConfig;
+use super::engine::{Engine, Result};
+use super::error::{EngineError, OpenError};
+use super::rows::{DownlinkFilter, DownlinkRow, Entry, Restored, Shed, SpoolStats};
+use crate::model::DownlinkId;
+
+/// A run of frame counters that old tells no duplicate any more, unless it is its device's newest: the network keeps
+/// nothing to send again for so long.
+const RUNS_KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
+
+/// A store in a file of SQLite.
+#[derive(Debug)]
+pub struct Sqlite {
+    connection: Connection,
+    spool: SpoolStats,
+    history: Duration,
+}
+
+impl Sqlite {
+    /// Opens `file`, or makes it.
+    pub fn open(file: &Path, config: &StoreConfig) -> std::result::Result<(Self, Restored), OpenError> {
+        let connection = opening::open(file, config.sync)?;
+        let restored = restore::restore(&connection).map_err(|error| OpenError::unusable(file, error))?;
+        Ok((Self { connection, spool: restored.spool, history: config.history }, restored))
+    }
+}
+
+impl Engine for Sqlite {
+    fn apply(&mut self, batch: &Batch) -> Result<()> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if batch.is_empty() {
+            migrations::rewrite_version(&transaction)?;
+        }
+        // What is deleted first leaves its pages to what comes.
+        let mut spool = self.spool;
+        spool::delete(&transaction, &batch.delivered, &mut spool)?;
+        spool::insert(&transaction, batch.records.values(), &mut spool)?;
+        tables::write(&transaction, batch)?;
+        transaction.commit()?;
+        self.spool = spool;
+        Ok(())
+    }
+
+    fn spool(&self) -> SpoolStats {
+        self.spool
+    }
+
+    fn after(&mut self, seq: u64, most: usize) -> Result<Vec<Entry>> {
+        Ok(spool::after(&self.connection, seq, most)?)
+    }
+
+    fn shed(&mut self, after: u64, most_bytes: u64, older_than: Timestamp) -> Result<Shed> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut spool = self.spool;
+        let shed = spool::shed(&transaction, after, most_bytes, older_than, &mut spool)?;
+        transaction.commit()?;
+        self.spool = spool;
+        Ok(shed)
+    }
+
+    fn downlink(&mut self, id: &DownlinkId) -> Result<Option<DownlinkRow>> {
+        Ok(tables::downlink(&self.connection, id)?)
+    }
+
+    fn downlinks(&mut self, wanted: &DownlinkFilter) -> Result<Vec<DownlinkRow>> {
+        Ok(tables::downlinks(&self.connection, wanted)?)
+    }
+
+    fn prune(&mut self, now: Timestamp) -> Result<()> {
+        let history = SignedDuration::try_from(self.history).unwrap_or(SignedDuration::MAX);
+        let finished_before = now.checked_sub(history).unwrap_or(Timestamp::MIN);
+        let received_before = now.checked_sub(RUNS_KEPT).unwrap_or(Timestamp::MIN);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        tables::prune(&transaction, now, finished_before, received_before)?;
+        Ok(transaction.commit()?)
+    }
+
+    fn close(&mut self) -> Result<()> {
+        Ok(self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    }
+}
+
+impl From<rusqlite::Error> for EngineError {
+    fn from(error: rusqlite::Error) -> Self {
+        let unreadable = matches!(
+            error,
+            rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::InvalidColumnType(..)
+        );
+        let code = error.sqlite_error_code();
+        let cause = Box::new(error);
+        match code {
+            Some(ErrorCode::DiskFull) => Self::Full(cause),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Torn(cause),
+            Some(
+                ErrorCode::SystemIoFailure
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+                | ErrorCode::PermissionDenied
+                | ErrorCode::FileLockingProtocolFailed,
+            ) => Self::Disk(cause),
+            _ if unreadable => Self::Torn(cause),
+            _ => Self::Other(cause),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
