@@ -26,10 +26,10 @@ const LONGEST_ANSWER: usize = 64 << 20;
 #[derive(Debug, Clone, Args)]
 pub struct Reach {
     /// The control socket of the running bridge [default: where the configuration says, or the usual places]
-    #[arg(long, global = true, env = "TTN_FERRY_SOCKET", value_name = "FILE")]
+    #[arg(long, global = true, display_order = 900, env = "TTN_FERRY_SOCKET", value_name = "FILE")]
     socket: Option<PathBuf>,
     /// JSON instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 901)]
     pub json: bool,
 }
 

@@ -47,7 +47,7 @@ pub struct Patience {
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
     pub wait: Option<Duration>,
     /// News is whatever comes after so many steps; without it, the end.
-    pub after_steps: Option<usize>,
+    pub after_steps: Option<u32>,
 }
 
 /// A list of downlinks, newest first.
@@ -83,8 +83,10 @@ impl Downlinks {
     pub async fn list(&self, wanted: Wanted) -> Result<Listed, Problem> {
         let Wanted { device, application, open, limit } = wanted;
         let most = limit.unwrap_or(USUAL).min(MOST);
+        // Of all devices nothing but a store that fails can be wrong.
+        let kind = if device.is_some() { Kind::Unknown } else { Kind::Unavailable };
         let listed = self.desk.list(&Filter { device, application, open_only: open, most }).await;
-        listed.map(|downlinks| Listed { downlinks }).map_err(|refusal| Problem::of(Kind::Unknown, refusal))
+        listed.map(|downlinks| Listed { downlinks }).map_err(|refusal| Problem::of(kind, refusal))
     }
 
     /// One downlink: at once, or as soon as there is news of it, the time is over or the bridge stops.
@@ -101,7 +103,7 @@ impl Downlinks {
             // Before the look, so that what changes during it makes another one.
             changes.mark_unchanged();
             let downlink = self.look(&id).await?;
-            let news = patience.after_steps.is_some_and(|seen| downlink.steps.len() > seen);
+            let news = patience.after_steps.is_some_and(|seen| downlink.step_count > seen);
             if news || !downlink.open || wait.is_zero() {
                 return Ok(downlink);
             }

@@ -44,7 +44,7 @@ pub async fn follow(
         };
         lost = None;
         seen.tell_steps(told, json, terminal)?;
-        told = seen.steps.len();
+        told = seen.step_count;
         if !seen.open || Instant::now() >= end {
             if seen.open && !json {
                 terminal.say(&format!("still open\n  hint: `ttn-ferry downlink show {id}` tells how it goes on"));

@@ -60,6 +60,7 @@ struct List {
 /// Show one downlink with all its steps
 #[derive(Debug, Args)]
 struct Show {
+    /// The downlink's id, as `send` and `list` tell it
     id: String,
 }
 
@@ -68,6 +69,7 @@ struct Show {
 #[command(after_help = "\
 Exit codes: 0 cancelled, 1 too late or not known, 69 the bridge cannot be reached, 75 the network has not given it back yet")]
 struct Cancel {
+    /// The downlink's id, as `send` and `list` tell it
     id: String,
 }
 
@@ -96,8 +98,13 @@ impl Downlink {
 
 impl Send {
     async fn run(&self, service: &Service, json: bool, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        let text = service.post(&["downlinks"], self.body(Timestamp::now())?, Duration::ZERO).await?;
-        let seen = Seen::parse(&text).map_err(ServiceError::Unreadable)?;
+        let id = self.id();
+        let posted = service.post(&["downlinks"], self.body(&id, Timestamp::now())?, Duration::ZERO).await;
+        if matches!(posted, Err(ServiceError::NoAnswer { .. })) {
+            terminal.say(&format!("it may have been taken all the same: `ttn-ferry downlink show {id}` tells"));
+        }
+        let text = posted?;
+        let seen = parse(&text)?;
         if json && self.wait.is_none() {
             terminal.line(&text)?;
             return Ok(Exit::Success);
@@ -108,7 +115,7 @@ impl Send {
         seen.tell_steps(0, json, terminal)?;
         match self.wait {
             None => Ok(Exit::Success),
-            Some(wait) => follow(service, &seen.id, seen.steps.len(), wait, json, terminal).await,
+            Some(wait) => follow(service, &seen.id, seen.step_count, wait, json, terminal).await,
         }
     }
 }
@@ -142,20 +149,20 @@ impl Show {
 
 impl Cancel {
     async fn run(&self, service: &Service, json: bool, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        let mut text = service.delete(&["downlinks", &self.id]).await?;
-        if parse(&text)?.open {
-            // The network has it, and is being asked.
-            let wait = format!("{}s", CANCEL_WITHIN.as_secs());
-            text = service.get(&["downlinks", &self.id], &[("wait", &wait)], CANCEL_WITHIN).await?;
+        let path = ["downlinks", self.id.as_str()];
+        let before = parse(&service.get(&path, &[], Duration::ZERO).await?)?.step_count;
+        let mut text = service.delete(&path).await?;
+        if parse(&text)?.step_count == before {
+            // The network has it, and is being asked: it gives it back, or it is too late.
+            let (wait, seen) = (format!("{}s", CANCEL_WITHIN.as_secs()), before.to_string());
+            text = service.get(&path, &[("wait", &wait), ("after_steps", &seen)], CANCEL_WITHIN).await?;
         }
         tell(&text, json, terminal)?;
         let seen = parse(&text)?;
-        Ok(if seen.was_cancelled() {
-            Exit::Success
-        } else if seen.open {
-            Exit::StillOpen
-        } else {
-            Exit::Failure
+        Ok(match seen.was_cancelled() {
+            true => Exit::Success,
+            false if seen.step_count == before => Exit::StillOpen,
+            false => Exit::Failure,
         })
     }
 }

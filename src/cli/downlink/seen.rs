@@ -18,8 +18,10 @@ pub struct Seen {
     f_port: u8,
     payload_hex: String,
     updated_at: Timestamp,
+    /// Steps it ever made. Of very many only the first and the latest are remembered.
+    pub step_count: usize,
     /// As they came, for whoever reads JSON.
-    pub steps: Vec<Box<RawValue>>,
+    steps: Vec<Box<RawValue>>,
 }
 
 /// The answer to a request for a list.
@@ -68,9 +70,10 @@ impl Seen {
         format!("{id:<16}  {}  {state:<10}  {application}/{device}  port {f_port}  {payload_hex}", seconds(*updated_at))
     }
 
-    /// The steps from this one on: lines for people, objects for programs.
-    pub fn tell_steps(&self, from: usize, json: bool, terminal: &mut Terminal) -> anyhow::Result<()> {
-        for step in self.steps.iter().skip(from) {
+    /// The steps after so many: lines for people, objects for programs.
+    pub fn tell_steps(&self, told: usize, json: bool, terminal: &mut Terminal) -> anyhow::Result<()> {
+        let new = self.step_count.saturating_sub(told);
+        for step in self.steps.iter().skip(self.steps.len().saturating_sub(new)) {
             let line = if json { step.get().to_owned() } else { told(&serde_json::from_str(step.get())?) };
             terminal.line(&line)?;
         }
@@ -91,11 +94,11 @@ fn seconds(at: Timestamp) -> Timestamp {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use serde_json::json;
 
-    pub fn downlink(state: &str, open: bool, confirmed: bool) -> Seen {
+    fn downlink(state: &str, open: bool, confirmed: bool) -> Seen {
         let steps = json!([
             {"id": "mine", "state": "accepted", "at": "2026-11-21T06:00:00.25Z"},
             {"id": "mine", "state": state, "at": "2026-11-21T06:00:02.999Z", "reason": "no session", "hint": "wait"},
@@ -103,7 +106,7 @@ pub(super) mod tests {
         let seen = json!({
             "id": "mine", "device": "lamp", "application": "garden", "device_id": "lamp-1", "state": state,
             "open": open, "f_port": 15, "payload_hex": "0101", "confirmed": confirmed, "priority": "NORMAL",
-            "created_at": "2026-11-21T06:00:00Z", "updated_at": "2026-11-21T06:00:02Z", "steps": steps,
+            "created_at": "2026-11-21T06:00:00Z", "updated_at": "2026-11-21T06:00:02Z", "step_count": 2, "steps": steps,
         });
         Seen::parse(&seen.to_string()).unwrap()
     }

@@ -9,9 +9,15 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::cli::moment::{Moment, span};
+use crate::model::DownlinkId;
 
 /// How long `--wait` waits if nobody says: most nodes report several times a day.
 const A_DAY: &str = "24h";
+
+const USAGE: &str = "\
+ttn-ferry downlink send [OPTIONS] <DEVICE> <FIELD=VALUE>...
+       ttn-ferry downlink send [OPTIONS] <DEVICE> --fields <JSON>
+       ttn-ferry downlink send [OPTIONS] <DEVICE> --port <N> <--hex <BYTES>|--base64 <BYTES>|--text <TEXT>>";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,7 +36,7 @@ Exit codes:
 
 /// Send a downlink to a device
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = USAGE)]
 #[command(group = ArgGroup::new("payload").args(["values", "fields", "hex", "base64", "text"]).required(true))]
 pub struct Send {
     /// The device's name at home, or its id at the network
@@ -71,7 +77,7 @@ pub struct Send {
     /// Of the downlinks that wait with the same key, only the newest is sent
     #[arg(long, value_name = "KEY")]
     supersedes: Option<String>,
-    /// An id of your own, 1 to 64 of a-z A-Z 0-9 - _ .
+    /// An id of your own, 1 to 64 of a-z A-Z 0-9 . - _
     #[arg(long)]
     id: Option<String>,
     /// The application, if two have a device of this name
@@ -109,13 +115,17 @@ struct Body<'a> {
     not_before: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     supersedes: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
+    id: &'a str,
 }
 
 impl Send {
+    /// Its id. Never left to the bridge: if the answer is lost, it can still be asked for.
+    pub fn id(&self) -> String {
+        self.id.clone().unwrap_or_else(|| DownlinkId::random(fastrand::u64(..)).to_string())
+    }
+
     /// The request that asks for it.
-    pub fn body(&self, now: Timestamp) -> serde_json::Result<String> {
+    pub fn body(&self, id: &str, now: Timestamp) -> serde_json::Result<String> {
         let priority = self.priority.as_ref().map(|name| name.to_uppercase().replace('-', "_"));
         serde_json::to_string(&Body {
             device: &self.device,
@@ -128,7 +138,7 @@ impl Send {
             expires_in: self.expires_in.map(|span| span.as_secs_f64()),
             not_before: self.not_before.map(|moment| moment.ahead(now)),
             supersedes: self.supersedes.as_deref(),
-            id: self.id.as_deref(),
+            id,
         })
     }
 
@@ -176,23 +186,24 @@ mod tests {
     }
 
     fn body(arguments: &[&str]) -> Value {
-        let text = parse(arguments).unwrap().body("2026-11-21T06:00:00Z".parse().unwrap()).unwrap();
+        let send = parse(arguments).unwrap();
+        let text = send.body(&send.id(), "2026-11-21T06:00:00Z".parse().unwrap()).unwrap();
         serde_json::from_str(&text).unwrap()
     }
 
     #[test]
     fn fields_are_json_or_text() {
-        let told = body(&["lamp", "led=true", "mode=eco", "level=1.5", "name=\"7\"", "empty="]);
+        let told = body(&["lamp", "--id", "mine", "led=true", "mode=eco", "level=1.5", "name=\"7\"", "empty="]);
         let fields = json!({"led": true, "mode": "eco", "level": 1.5, "name": "7", "empty": ""});
-        assert_eq!(told, json!({"device": "lamp", "confirmed": false, "fields": fields}));
+        assert_eq!(told, json!({"device": "lamp", "id": "mine", "confirmed": false, "fields": fields}));
     }
 
     #[test]
     fn numbers_keep_their_digits() {
         let send = parse(&["lamp", "--fields", "{\"level\":1.50}"]).unwrap();
-        assert!(send.body(Timestamp::UNIX_EPOCH).unwrap().contains("\"level\":1.50"));
+        assert!(send.body("mine", Timestamp::UNIX_EPOCH).unwrap().contains("\"level\":1.50"));
         let send = parse(&["lamp", "level=12345678901234567890123"]).unwrap();
-        assert!(send.body(Timestamp::UNIX_EPOCH).unwrap().contains("12345678901234567890123"));
+        assert!(send.body("mine", Timestamp::UNIX_EPOCH).unwrap().contains("12345678901234567890123"));
     }
 
     #[test]
