@@ -18,7 +18,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::codecs::{Codecs, Crossed, Finder, NotFound};
-use crate::config::{Config, Environment, TrustError, control_socket, trust};
+use crate::config::{Config, Environment, NoStateFolder, TrustError, control_socket, store_folder, trust};
 use crate::control::{self, Answers, Control};
 use crate::downlink::{self, Downlinks};
 use crate::home::{self, Home, OFFLINE, Topics, Wiring};
@@ -27,6 +27,7 @@ use crate::mqtt::{Address, Endpoint, InvalidAddress, Will};
 use crate::network::ttn::{self, Parts};
 use crate::network::{Arrival, NetworkServer, Sorting, Tracked};
 use crate::shutdown::{Ended, Tasks};
+use crate::store::{self, OpenError};
 use crate::telemetry::{Counters, Notices, Systemd};
 use crate::uplink::{Decode, MOST_IN_DECODING, Publish, Receive, Record, Uplinks};
 use crate::web::{Socket, SocketError, Web};
@@ -70,6 +71,10 @@ pub enum BuildError {
     Socket(#[from] SocketError),
     #[error("no thread could be started for codecs")]
     Threads(#[source] std::io::Error),
+    #[error("{0} (hint: {hint})", hint = .0.hint())]
+    NoStateFolder(#[from] NoStateFolder),
+    #[error("the store: {0} (hint: {hint})", hint = .0.hint())]
+    Store(#[from] OpenError),
 }
 
 impl BuildError {
@@ -101,6 +106,9 @@ impl App {
         };
         let systemd = Systemd::detect();
         let mut tasks = Tasks::default();
+        let file = store_folder(config, environment)?.join(store::FILE);
+        let (store, writer, restored) = store::open(&file, &config.store, shared.notices.clone())?;
+        tasks.add("store", writer.run());
         let (arrivals, arrived) = mpsc::channel(FLOW_CAPACITY);
         let (tracked, tracking) = mpsc::channel(FLOW_CAPACITY);
         let servers = network_side(config, environment, &shared, &arrivals, &tracked, &mut tasks)?;
@@ -109,14 +117,21 @@ impl App {
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
         let codecs = Codecs::start(finder(config)?, &config.codecs, crossed).map_err(BuildError::Threads)?;
 
-        let (downlinks, open_downlinks) = Downlinks::new(downlink::Parts {
+        // The home broker's task will hold the other end.
+        let (_step_receipt, step_receipts) = mpsc::channel(HOME_CAPACITY);
+        let (downlinks, desk) = Downlinks::new(downlink::Parts {
             config: config.downlink,
             commands: asked.commands,
             tracked: tracking,
+            step_receipts,
             home: home.clone(),
             directory: shared.directory.clone(),
             encoder: Arc::new(codecs.clone()),
             servers: servers.iter().map(|server| (server.name().clone(), server.clone())).collect(),
+            notices: shared.notices.clone(),
+            store,
+            restored: restored.downlinks,
+            usage: restored.usage,
         });
         let entrances = Entrances { arrivals: arrived, crossed: back, home_connected: asked.connected.clone() };
         let uplinks = uplink_flow(entrances, longest_name(config), &home, &codecs, &shared);
@@ -124,8 +139,8 @@ impl App {
             servers,
             directory: shared.directory.clone(),
             counters: shared.counters.clone(),
-            open_downlinks,
-            downlinks: control::Downlinks::new(downlink::Desk {}),
+            open_downlinks: desk.open(),
+            downlinks: control::Downlinks::new(desk),
             configuration: config.public(),
             started: Instant::now(),
         });

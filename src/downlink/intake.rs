@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::DownlinkConfig;
 use super::accept;
+use super::desk::{Asked, Reply};
 use super::encode::{Encoder, encode};
 use super::queue::Event;
 use super::refusal::Refusal;
@@ -20,12 +21,13 @@ use crate::model::{
     QueuedDownlink,
 };
 
-/// The commands of the home, each parsed, resolved and encoded.
+/// The commands of the home and of the desk, each parsed, resolved and encoded.
 pub struct Intake {
     commands: mpsc::Receiver<HomeCommand>,
+    asked: mpsc::Receiver<Asked>,
     steps: Arc<Preparing>,
     /// The command being worked on: kept here, so that [`Intake::next`] may be dropped at any time.
-    preparing: Option<BoxFuture<'static, Prepared>>,
+    preparing: Option<BoxFuture<'static, Order>>,
 }
 
 /// What the first two steps need.
@@ -40,6 +42,12 @@ pub struct Preparing {
 
 /// The time, as this flow sees it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A command after the first two steps, and who waits for an answer beside the home.
+pub struct Order {
+    pub prepared: Prepared,
+    pub reply: Option<Reply>,
+}
 
 /// What became of one command.
 pub enum Prepared {
@@ -66,36 +74,56 @@ pub enum Addressee {
 }
 
 impl Intake {
-    pub fn new(commands: mpsc::Receiver<HomeCommand>, steps: Preparing) -> Self {
-        Self { commands, steps: Arc::new(steps), preparing: None }
+    pub fn new(commands: mpsc::Receiver<HomeCommand>, asked: mpsc::Receiver<Asked>, steps: Preparing) -> Self {
+        Self { commands, asked, steps: Arc::new(steps), preparing: None }
     }
 
     /// The next command, ready; `None` once there will be no more. Loses nothing when dropped half-way.
-    pub async fn next(&mut self) -> Option<Prepared> {
+    pub async fn next(&mut self) -> Option<Order> {
         if self.preparing.is_none() {
-            let command = self.commands.recv().await?;
-            self.preparing = Some(self.steps.clone().prepare(command).boxed());
+            let steps = self.steps.clone();
+            self.preparing = tokio::select! {
+                Some(command) = self.commands.recv() => Some(steps.prepare(command).boxed()),
+                Some(asked) = self.asked.recv() => Some(steps.answer(asked).boxed()),
+                else => return None,
+            };
         }
-        let prepared = self.preparing.as_mut()?.await;
+        let order = self.preparing.as_mut()?.await;
         self.preparing = None;
-        Some(prepared)
+        Some(order)
     }
 
     /// Takes no further commands; those that are here already still come out of [`Intake::next`].
     pub fn close(&mut self) {
         self.commands.close();
+        self.asked.close();
     }
 }
 
 impl Preparing {
-    async fn prepare(self: Arc<Self>, command: HomeCommand) -> Prepared {
-        self.try_prepare(&command).await.unwrap_or_else(Prepared::Refused)
+    async fn prepare(self: Arc<Self>, command: HomeCommand) -> Order {
+        let prepared = match self.resolve(&command) {
+            Ok((key, verb)) => self.try_prepare(key, verb, &command.payload).await,
+            Err(refused) => Err(refused),
+        };
+        Order { prepared: prepared.unwrap_or_else(Prepared::Refused), reply: None }
     }
 
-    async fn try_prepare(&self, command: &HomeCommand) -> Result<Prepared, Refused> {
-        let (key, verb) = self.resolve(command)?;
+    async fn answer(self: Arc<Self>, asked: Asked) -> Order {
+        let found = {
+            let directory = Directory::lock(&self.directory);
+            accept::find(&asked.device, asked.application.as_deref(), &directory, self.only.as_ref())
+        };
+        let prepared = match found {
+            Ok(key) => self.try_prepare(key, &asked.verb, &asked.payload).await,
+            Err(refusal) => Err(Refused { addressee: Addressee::Unknown(None), id: None, refusal }),
+        };
+        Order { prepared: prepared.unwrap_or_else(Prepared::Refused), reply: Some(asked.reply) }
+    }
+
+    async fn try_prepare(&self, key: DeviceKey, verb: &Verb, payload: &[u8]) -> Result<Prepared, Refused> {
         let refuse = |refusal| Refused { addressee: Addressee::Device(key.clone()), id: None, refusal };
-        Ok(match accept::parse(verb, &command.payload).map_err(refuse)? {
+        Ok(match accept::parse(verb, payload).map_err(refuse)? {
             Command::Set(fields) => Prepared::Push(self.encode(&key, vec![self.plain(fields)]).await?),
             Command::Push(requests) => Prepared::Push(self.encode(&key, requests).await?),
             Command::Replace(requests) => Prepared::Replace(key.clone(), self.encode(&key, requests).await?),
@@ -156,6 +184,15 @@ impl Prepared {
         match self {
             Self::Push(downlinks) | Self::Replace(_, downlinks) => downlinks,
             Self::Cancel(..) | Self::Clear(_) | Self::Refused(_) => &[],
+        }
+    }
+
+    /// The device it is about, unless it is refused.
+    pub fn key(&self) -> Option<&DeviceKey> {
+        match self {
+            Self::Push(downlinks) => downlinks.first().map(|downlink| &downlink.key),
+            Self::Replace(key, _) | Self::Cancel(key, _) | Self::Clear(key) => Some(key),
+            Self::Refused(_) => None,
         }
     }
 }

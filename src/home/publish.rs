@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::Topics;
-use crate::model::{HomeName, Step};
+use crate::model::{HomeName, Receipt, Step};
 use crate::mqtt::{Kind, Message};
 
 /// Publishes at home, QoS 1. A message counts as delivered only once the broker acknowledged it; until then the home
@@ -45,8 +45,8 @@ impl Home {
     }
 
     /// A step of a downlink. Each counts, and the last one stays with the broker.
-    pub async fn downlink_state(&self, device: &HomeName, step: &Step) {
-        self.send(self.topics.of_device(device, "downlink/state"), json(step), true, Kind::Each).await;
+    pub async fn downlink_state(&self, device: &HomeName, step: &Step, receipt: Option<Receipt>) {
+        self.send_with(self.topics.of_device(device, "downlink/state"), json(step), true, Kind::Each, receipt).await;
     }
 
     /// Why a command for a device nobody knows is refused. Not retained: a typo must not stay with the broker for ever.
@@ -69,10 +69,14 @@ impl Home {
         self.send(self.topics.of_bridge(&format!("response/{command}")), json(body), false, Kind::Each).await;
     }
 
+    async fn send(&self, topic: String, payload: Bytes, retain: bool, kind: Kind) {
+        self.send_with(topic, payload, retain, kind, None).await;
+    }
+
     /// Waits while the broker's task is busy. A closed channel means the process is past its drain: the message is
     /// told, because nobody will carry it any more.
-    async fn send(&self, topic: String, payload: Bytes, retain: bool, kind: Kind) {
-        if let Err(lost) = self.messages.send(Message { topic, payload, retain, kind, receipt: None }).await {
+    async fn send_with(&self, topic: String, payload: Bytes, retain: bool, kind: Kind, receipt: Option<Receipt>) {
+        if let Err(lost) = self.messages.send(Message { topic, payload, retain, kind, receipt }).await {
             tracing::warn!(topic = lost.0.topic, "Message came after the home side had stopped.");
         }
     }

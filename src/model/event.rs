@@ -30,7 +30,7 @@ pub struct Join {
 }
 
 /// A step in the life of a downlink, as the network saw it.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DownlinkEvent {
     pub key: DeviceKey,
     /// Ours if the downlink was ours, found among its correlation ids. Others may push downlinks too.

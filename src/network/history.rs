@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::Failure;
+use crate::model::{DownlinkEvent, Failure};
 
 /// A span of the network's own time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,15 @@ pub enum HistoryError {
     /// It will not work later either.
     #[error("refused: {}", .0.message)]
     Refused(Failure),
+}
+
+/// What a network's history has of the downlinks to one device.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DownlinkHistory {
+    /// Oldest first. What stands here happened, whether or not it is all.
+    pub events: Vec<DownlinkEvent>,
+    /// The history surely reaches back to the time that was asked for: what is not in it did not happen.
+    pub complete: bool,
 }
 
 /// What the network told of its patience along with an answer.

@@ -15,9 +15,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::model::{ApplicationName, DeviceId, DownlinkEvent, DownlinkId, Failure, NetworkMessage, QueuedDownlink};
+use crate::model::{ApplicationName, DeviceId, DownlinkId, Failure, NetworkMessage, QueuedDownlink};
 
-pub use history::{Budget, HistoryError, Source, Span};
+pub use history::{Budget, DownlinkHistory, HistoryError, Source, Span};
 pub use outages::{Outage, Outages};
 pub use sorting::{Arrival, Content, MissingFrames, Sorting, Tally, Tracked};
 
@@ -52,15 +52,15 @@ pub trait NetworkServer: Send + Sync {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
-    /// What the network's history has of our downlinks to `device` since then, oldest first. `None`: it keeps none that
-    /// surely reaches back so far.
+    /// What the network's history has of downlinks to `device` since then, and whether that is all there was. A network
+    /// that keeps no history has nothing, and it is not all.
     fn downlink_history<'a>(
         &'a self,
         device: &'a DeviceId,
         since: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Vec<DownlinkEvent>>, PushError>> {
+    ) -> BoxFuture<'a, Result<DownlinkHistory, PushError>> {
         let _ = (device, since);
-        Box::pin(std::future::ready(Ok(None)))
+        Box::pin(std::future::ready(Ok(DownlinkHistory::default())))
     }
 
     /// Puts every message of `span` that the network still has into `out`, oldest first, marked as backfilled; of one

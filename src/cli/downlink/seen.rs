@@ -74,14 +74,14 @@ impl Seen {
     pub fn tell_steps(&self, told: usize, json: bool, terminal: &mut Terminal) -> anyhow::Result<()> {
         let new = self.step_count.saturating_sub(told);
         for step in self.steps.iter().skip(self.steps.len().saturating_sub(new)) {
-            let line = if json { step.get().to_owned() } else { told(&serde_json::from_str(step.get())?) };
+            let line = if json { step.get().to_owned() } else { text(&serde_json::from_str(step.get())?) };
             terminal.line(&line)?;
         }
         Ok(())
     }
 }
 
-fn told(step: &Step) -> String {
+fn text(step: &Step) -> String {
     let reason = step.reason.iter().map(|reason| format!(": {reason}"));
     let hint = step.hint.iter().map(|hint| format!("\n  hint: {hint}"));
     let more: String = reason.chain(hint).collect();
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(seen.headline(), "downlink mine for lamp: port 15, 0101, confirmed");
         assert_eq!(seen.line(), "mine              2026-11-21T06:00:02Z  held        garden/lamp  port 15  0101");
         let steps: Vec<Step> = seen.steps.iter().map(|step| serde_json::from_str(step.get()).unwrap()).collect();
-        assert_eq!(told(&steps[0]), "2026-11-21T06:00:00Z  accepted");
-        assert_eq!(told(&steps[1]), "2026-11-21T06:00:02Z  held: no session\n  hint: wait");
+        assert_eq!(text(&steps[0]), "2026-11-21T06:00:00Z  accepted");
+        assert_eq!(text(&steps[1]), "2026-11-21T06:00:02Z  held: no session\n  hint: wait");
     }
 }

@@ -21,6 +21,20 @@ pub fn check(config: &Config, report: &mut Report) {
     within(report, "downlink.per_device", downlink.per_device, (1, 10_000), "1 to 10000 downlinks");
     within(report, "downlink.total", downlink.total, (1, 1_000_000), "1 to 1000000 downlinks");
     within(report, "downlink.set_attempts", downlink.set_attempts, (1, 32), "1 to 32 transmissions");
+    within(
+        report,
+        "downlink.fair_use_downlinks",
+        downlink.fair_use_downlinks,
+        (1, 10_000),
+        "1 to 10000 downlinks a day",
+    );
+    within(
+        report,
+        "downlink.fair_use_airtime",
+        downlink.fair_use_airtime,
+        (s(1), min(24 * 60)),
+        "\"1s\" to \"24h\" a day",
+    );
     within(report, "codecs.time_limit", codecs.time_limit, (ms(1), s(10)), "\"1ms\" to \"10s\"");
     within(report, "codecs.memory_limit", codecs.memory_limit, (1 << 20, 256 << 20), "1048576 to 268435456 bytes");
     within(report, "codecs.threads", codecs.threads, (0, MAX_THREADS), "0 to 64; 0 chooses by itself");

@@ -160,7 +160,7 @@ fn write_configuration(folder: &Path, setup: &Setup, stack: &Stack, home: Socket
     }
     let Setup { codec_time, grace, log, more, .. } = setup;
     write!(toml, "[codecs]\nfolder = \"codecs\"\ntime_limit = \"{codec_time}\"\n").unwrap();
-    write!(toml, "[service]\ngrace = \"{grace}\"\nsocket = \"control.sock\"\n[log]\nlevel = \"{log}\"\n{more}")
+    write!(toml, "[service]\ngrace = \"{grace}\"\nsocket = \"control.sock\"\n[store]\npath = \"store\"\n[log]\nlevel = \"{log}\"\n{more}")
         .unwrap();
     fs::write(folder.join("ttn-ferry.toml"), &toml).unwrap();
     toml
