@@ -11,6 +11,7 @@
 //! what it holds and closes the next one, and the home broker's task, when nobody can publish any more, delivers the
 //! rest, says `offline` and disconnects.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -25,11 +26,11 @@ use crate::home::{self, Home, OFFLINE, Topics, Wiring};
 use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, HomeName, InvalidName};
 use crate::mqtt::{Address, Endpoint, InvalidAddress, Will};
 use crate::network::ttn::{self, Parts};
-use crate::network::{Arrival, NetworkServer, Sorting, Tracked};
+use crate::network::{Arrival, Late, NetworkServer, Outages, Sorting, Tracked};
 use crate::shutdown::{Ended, Tasks};
-use crate::store::{self, OpenError};
+use crate::store::{self, GapRow, OpenError, Store};
 use crate::telemetry::{Counters, Notices, Systemd};
-use crate::uplink::{Decode, MOST_IN_DECODING, Publish, Receive, Record, Uplinks};
+use crate::uplink::{Decode, MOST_IN_DECODING, Publish, Receive, Record, Repair, RepairConfig, RepairParts, Uplinks};
 use crate::web::{Socket, SocketError, Web};
 
 /// Parsed messages between the network and a flow. The raw ones before them are `service.intake`.
@@ -91,6 +92,7 @@ struct Shared {
     notices: Notices,
     directory: Arc<Mutex<Directory>>,
     devices_changed: Arc<Notify>,
+    outages: Outages,
 }
 
 impl App {
@@ -103,6 +105,7 @@ impl App {
             notices: Notices::new(notices),
             directory: Arc::new(Mutex::new(directory(config)?)),
             devices_changed: Arc::default(),
+            outages: Outages::default(),
         };
         let systemd = Systemd::detect();
         let mut tasks = Tasks::default();
@@ -112,7 +115,8 @@ impl App {
         let (arrivals, arrived) = mpsc::channel(FLOW_CAPACITY);
         let (tracked, tracking) = mpsc::channel(FLOW_CAPACITY);
         let servers = network_side(config, environment, &shared, &arrivals, &tracked, &mut tasks)?;
-        drop((arrivals, tracked));
+        let heard = Heard { arrivals, tracked, gaps: restored.gaps };
+        let backfill = repair_flow(heard, &servers, &store, &shared, &mut tasks);
         let (home, asked) = home_side(config, environment, &shared, &mut tasks)?;
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
         let codecs = Codecs::start(finder(config)?, &config.codecs, crossed).map_err(BuildError::Threads)?;
@@ -141,6 +145,7 @@ impl App {
             counters: shared.counters.clone(),
             open_downlinks: desk.open(),
             downlinks: control::Downlinks::new(desk),
+            backfill,
             configuration: config.public(),
             started: Instant::now(),
         });
@@ -228,8 +233,9 @@ fn network_side(
     for application in &config.application {
         let (raw, heard) = mpsc::channel(config.service.intake);
         let failed = |source| BuildError::Application { name: application.name().into(), source };
+        let (outages, notices) = (shared.outages.clone(), shared.notices.clone());
         let Parts { server, stream, registry } =
-            ttn::parts(application, environment, raw, arrivals.clone(), shared.notices.clone()).map_err(failed)?;
+            ttn::parts(application, environment, raw, arrivals.clone(), outages, notices).map_err(failed)?;
         let sorting = Sorting {
             server: server.clone(),
             raw: heard,
@@ -237,6 +243,7 @@ fn network_side(
             tracked: tracked.clone(),
             counters: shared.counters.clone(),
             notices: shared.notices.clone(),
+            late: Late::new(server.name().clone(), shared.outages.clone()),
         };
         tasks.add("network stream", stream.run(shared.stop.clone()));
         tasks.add("network sorting", sorting.run());
@@ -244,6 +251,37 @@ fn network_side(
         servers.push(server);
     }
     Ok(servers)
+}
+
+/// What the repair fetches goes where everything else is heard.
+struct Heard {
+    arrivals: mpsc::Sender<Arrival>,
+    tracked: mpsc::Sender<Tracked>,
+    gaps: Vec<GapRow>,
+}
+
+fn repair_flow(
+    Heard { arrivals, tracked, gaps }: Heard,
+    servers: &[Arc<dyn NetworkServer>],
+    store: &Store,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> control::Backfill {
+    let (repair, handle) = Repair::new(RepairParts {
+        config: RepairConfig::default(),
+        servers: servers.iter().map(|server| (server.name().clone(), server.clone())).collect(),
+        outages: shared.outages.clone(),
+        arrivals,
+        tracked,
+        store: store.clone(),
+        rows: gaps,
+        heard_until: HashMap::new(),
+        directory: shared.directory.clone(),
+        counters: shared.counters.clone(),
+        notices: shared.notices.clone(),
+    });
+    tasks.add("repair", repair.run(shared.stop.clone()));
+    control::Backfill::new(handle, servers.iter().map(|server| server.name().clone()).collect())
 }
 
 /// What the uplink flow waits for.

@@ -3,6 +3,7 @@
 //! A new command is a module with an `Args` struct and its `run`, a variant of [`Command`] and a line in
 //! [`Command::run`].
 
+mod backfill;
 mod check;
 mod demo;
 mod downlink;
@@ -43,6 +44,8 @@ enum Command {
     Init(init::Init),
     /// Check the configuration and, if asked to, every connection
     Check(check::Check),
+    /// Fetch what was missed from the network's storage
+    Backfill(backfill::Backfill),
     /// Send, list, show and cancel downlinks of the running bridge
     Downlink(downlink::Downlink),
 }
@@ -95,6 +98,7 @@ impl Command {
             Self::Run(run) => run.run(&existing(), environment).await,
             Self::Init(init) => Ok(init.run(config, environment, terminal)?),
             Self::Check(check) => check.run(&existing(), environment, terminal).await,
+            Self::Backfill(backfill) => backfill.run(config.as_deref(), environment, terminal).await,
             Self::Downlink(downlink) => downlink.run(config.as_deref(), environment, terminal).await,
         }
     }

@@ -20,6 +20,7 @@ pub struct Answers {
     pub counters: Counters,
     pub open_downlinks: crate::downlink::OpenDownlinks,
     pub downlinks: super::Downlinks,
+    pub backfill: super::Backfill,
     /// The configuration without secrets.
     pub configuration: Value,
     pub started: Instant,

@@ -1,10 +1,11 @@
 //! Answers questions about the bridge, and keeps its retained topics true.
 //!
-//! One handler per request: in [`answers`] what the bridge knows of itself, in [`downlinks`] those about downlinks. They
+//! One handler per request: in [`answers`] what the bridge knows of itself, in [`downlinks`] and [`backfill`] what can be asked of the flows. They
 //! know nothing of who asks: [`crate::web`] serves them over HTTP, the task here those that come over MQTT. It
 //! publishes `bridge/info`, `bridge/devices`, `bridge/health` and `bridge/event` from the same handlers.
 
 mod answers;
+mod backfill;
 mod downlinks;
 mod problem;
 
@@ -19,6 +20,7 @@ use crate::home::{Home, HomeRequest};
 use crate::telemetry::{Notice, Systemd};
 
 pub use answers::Answers;
+pub use backfill::{Backfill, Backfilled};
 pub use downlinks::{Downlinks, LONGEST_WAIT, Listed, Patience, Wanted};
 pub use problem::{Kind, Problem};
 

@@ -73,6 +73,8 @@ pub enum Event {
     Acked(u16),
     /// The broker's answer to the subscription: for each filter whether it was granted.
     Subscribed(Vec<bool>),
+    /// A sign of life: the broker answered a ping.
+    Alive,
     /// The last packet of a wanted end is out.
     Disconnected,
 }
@@ -270,6 +272,7 @@ fn translate(event: rumqttc::Event) -> Option<Event> {
             let granted = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
             Some(Event::Subscribed(ack.return_codes.iter().map(granted).collect()))
         }
+        rumqttc::Event::Incoming(Packet::PingResp) => Some(Event::Alive),
         rumqttc::Event::Outgoing(Outgoing::Disconnect) => Some(Event::Disconnected),
         _ => None,
     }

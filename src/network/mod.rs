@@ -5,6 +5,7 @@
 //!                                                                              └─▶ downlink flow
 //! ```
 mod history;
+mod late;
 mod outages;
 mod sorting;
 pub mod ttn;
@@ -16,8 +17,10 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::model::{ApplicationName, DeviceId, DownlinkId, Failure, NetworkMessage, QueuedDownlink};
+use crate::telemetry::{Notice, with_causes};
 
 pub use history::{Budget, DownlinkHistory, HistoryError, Source, Span};
+pub use late::Late;
 pub use outages::{Outage, Outages};
 pub use sorting::{Arrival, Content, MissingFrames, Sorting, Tally, Tracked};
 
@@ -102,6 +105,14 @@ pub enum Unreadable {
     Field { field: &'static str, why: String },
     #[error("the message is {0} bytes: more than any uplink can be")]
     TooLarge(usize),
+}
+
+impl Unreadable {
+    /// What is told of such a message.
+    pub fn notice(&self, application: &ApplicationName, raw: &RawMessage) -> Notice {
+        let topic = String::from_utf8_lossy(&raw.topic).chars().take(200).collect();
+        Notice::Unreadable { application: application.clone(), topic, reason: with_causes(self) }
+    }
 }
 
 /// How a push ended other than well: what to do next is the caller's decision, made from these classes.

@@ -20,6 +20,12 @@ pub struct Outage {
     pub why: &'static str,
 }
 
+impl Outage {
+    fn touches(&self, other: &Self) -> bool {
+        self.from <= other.to && other.from <= self.to
+    }
+}
+
 /// Outages noted and not yet taken. Cheap to clone; every clone is the same list.
 #[derive(Debug, Clone, Default)]
 pub struct Outages(Arc<Inner>);
@@ -31,11 +37,14 @@ struct Inner {
 }
 
 impl Outages {
-    /// Notes an outage. Never waits.
+    /// Notes an outage, or stretches one of the same kind that it touches. Never waits.
     pub fn note(&self, outage: Outage) {
         let mut noted = self.lock();
         let full = noted.len() >= MOST;
-        match noted.iter_mut().rev().find(|other| full && other.application == outage.application) {
+        let joins = |other: &&mut Outage| {
+            other.application == outage.application && (full || other.touches(&outage) && other.why == outage.why)
+        };
+        match noted.iter_mut().rev().find(joins) {
             Some(last) => (last.from, last.to) = (last.from.min(outage.from), last.to.max(outage.to)),
             None => noted.push(outage),
         }
@@ -57,5 +66,41 @@ impl Outages {
     /// A list is whole after every statement, so one left by a panicking task is still good.
     fn lock(&self) -> MutexGuard<'_, Vec<Outage>> {
         self.0.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn outage(from: i64, to: i64) -> Outage {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let application = ApplicationName::parse("my-app").unwrap();
+        Outage { application, from: at(from), to: at(to), why: "a test" }
+    }
+
+    #[test]
+    fn what_touches_is_one_outage_and_what_does_not_stays_apart() {
+        let outages = Outages::default();
+        for (from, to) in [(10, 20), (15, 30), (40, 50)] {
+            outages.note(outage(from, to));
+        }
+        outages.note(Outage { why: "something else", ..outage(45, 60) });
+        let noted = outages.next().now_or_never().unwrap();
+        assert_eq!(noted[..2], [outage(10, 30), outage(40, 50)]);
+        assert_eq!(noted.len(), 3);
+        assert_eq!(outages.next().now_or_never(), None, "they are taken once");
+    }
+
+    #[test]
+    fn a_full_list_stretches_instead_of_forgetting() {
+        let outages = Outages::default();
+        for n in 0..300 {
+            outages.note(outage(n * 10, n * 10 + 1));
+        }
+        let noted = outages.next().now_or_never().unwrap();
+        assert_eq!((noted.len(), noted[MOST - 1].to), (MOST, outage(0, 2991).to));
     }
 }

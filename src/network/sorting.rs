@@ -7,11 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{NetworkServer, RawMessage, Span};
+use super::{Late, NetworkServer, RawMessage, Span};
 use crate::model::{
     ApplicationName, DeviceKey, DownlinkEvent, Join, Location, NetworkMessage, RegisteredDevice, ServiceData, Uplink,
 };
-use crate::telemetry::{Count, Counters, Notice, Notices, with_causes};
+use crate::telemetry::{Count, Counters, Notices};
 
 /// What the uplink flow gets, in the order in which the network told it.
 #[derive(Debug)]
@@ -78,6 +78,7 @@ pub struct Sorting {
     pub tracked: mpsc::Sender<Tracked>,
     pub counters: Counters,
     pub notices: Notices,
+    pub late: Late,
 }
 
 impl Sorting {
@@ -88,19 +89,18 @@ impl Sorting {
                 Ok(message) => self.sort(raw, message).await,
                 Err(error) => {
                     self.counters.count(Count::Unreadable);
-                    self.notices.tell(Notice::Unreadable {
-                        application: self.server.name().clone(),
-                        topic: String::from_utf8_lossy(&raw.topic).chars().take(200).collect(),
-                        reason: with_causes(&error),
-                    });
+                    self.notices.tell(error.notice(self.server.name(), &raw));
                 }
             }
         }
     }
 
-    async fn sort(&self, raw: RawMessage, message: NetworkMessage) {
+    async fn sort(&mut self, raw: RawMessage, message: NetworkMessage) {
         match message {
             NetworkMessage::Uplink(uplink) => {
+                if !uplink.backfilled {
+                    self.late.look(raw.at, uplink.received_at);
+                }
                 let airtime = uplink.radio.airtime.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
                 self.alive(&uplink.key, airtime.unwrap_or_default()).await;
                 self.arrive(raw, Content::Uplink(uplink)).await;

@@ -3,6 +3,7 @@
 mod causes;
 mod counters;
 mod log;
+mod lost;
 mod notice;
 mod process;
 mod systemd;
@@ -10,6 +11,7 @@ mod systemd;
 pub use causes::with_causes;
 pub use counters::{Count, Counters, Snapshot};
 pub use log::start as start_log;
+pub use lost::{DeviceLoss, LostFrames};
 pub use notice::{Notice, Notices, WeakNotices};
 pub use process::memory_bytes;
 pub use systemd::Systemd;

@@ -1,8 +1,10 @@
 //! Things worth telling at home that no single device is about: each is a log line and a message on `bridge/event`.
 
+use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use super::LostFrames;
 use crate::model::{ApplicationName, HomeName};
 
 /// One thing that happened to the bridge.
@@ -82,6 +84,38 @@ pub enum Notice {
     HomeBacklogDropped {
         count: u64,
     },
+    /// Messages may have gone by unheard; the network is asked for them. Ends in one of the next two with this id.
+    GapFound {
+        id: u64,
+        application: ApplicationName,
+        from: Timestamp,
+        to: Timestamp,
+        why: String,
+    },
+    /// Nothing is known to be missing of that time any more. Also told when frames were fetched that nobody had
+    /// announced as a gap.
+    GapRepaired {
+        id: u64,
+        application: ApplicationName,
+        from: Timestamp,
+        to: Timestamp,
+        /// Uplinks that were fetched.
+        repaired: u64,
+        /// `storage`, `events`, or `none`: the network has no history to ask.
+        source: &'static str,
+    },
+    /// Messages of that time will not come any more.
+    GapLost {
+        id: u64,
+        application: ApplicationName,
+        from: Timestamp,
+        to: Timestamp,
+        /// Uplinks that were fetched nevertheless.
+        repaired: u64,
+        reason: String,
+        #[serde(flatten)]
+        lost: LostFrames,
+    },
     /// Nothing can be written to the disk: what comes in is kept in memory only.
     StoreFailing {
         reason: String,
@@ -159,6 +193,16 @@ impl Notice {
             }
             Self::HomeBacklogDropped { count } => {
                 tracing::error!(count, "Messages given up: too many waited for the home broker.");
+            }
+            Self::GapFound { application, from, to, why, .. } => {
+                tracing::warn!(%application, %from, %to, why, "Messages may have been missed; asking for them.");
+            }
+            Self::GapRepaired { application, from, to, repaired, source, .. } => {
+                tracing::info!(%application, %from, %to, repaired, source, "Gap repaired.");
+            }
+            Self::GapLost { application, from, to, repaired, reason, lost, .. } => {
+                let (frames, devices) = (lost.frames(), lost.devices.len() + lost.more_devices);
+                tracing::error!(%application, %from, %to, repaired, frames, devices, reason, "Messages are lost.");
             }
             Self::StoreFailing { reason, hint } => {
                 tracing::error!(reason, hint, "Nothing can be stored; going on in memory.");

@@ -9,10 +9,13 @@
 //! Uplinks of one device keep their order: one task receives them, one lane decodes them, and they come back from it
 //! in order. An uplink is published whatever its codec does.
 
+mod config;
 mod decode;
+pub mod gaps;
 mod publish;
 mod receive;
 mod record;
+mod repair;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -22,10 +25,12 @@ use crate::home;
 use crate::network::Arrival;
 use crate::telemetry::{Count, Counters};
 
+pub use config::RepairConfig;
 pub use decode::Decode;
 pub use publish::Publish;
 pub use receive::{Receive, Received};
 pub use record::{Memory, Record};
+pub use repair::{BackfillError, BackfillOutcome, Repair, RepairHandle, RepairParts};
 
 /// Uplinks under way to or from their codecs: fewer than a codec lane holds, so that sending one never has to wait.
 pub const MOST_IN_DECODING: usize = crate::codecs::LANE_CAPACITY - 16;

@@ -18,7 +18,7 @@ use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, body::Bytes};
 use serde::Serialize;
 use serde_json::Value;
@@ -32,6 +32,8 @@ use crate::downlink::DownlinkView;
 const LONGEST_BODY: usize = 1 << 20;
 /// How long a request may take that waits for nothing but the bridge itself.
 const QUICK: Duration = Duration::from_secs(15);
+/// How long messages may be fetched from the network.
+const FETCH: Duration = Duration::from_secs(10 * 60);
 
 /// What handlers are given.
 #[derive(Clone)]
@@ -52,8 +54,12 @@ pub fn router(api: Api) -> Router {
     let patient = Router::new()
         .route("/api/v1/downlinks/{id}", get(show).delete(cancel))
         .route_layer(from_fn(|request, next| within(LONGEST_WAIT + QUICK, request, next)));
+    let slow = Router::new()
+        .route("/api/v1/backfill", post(backfill))
+        .route_layer(from_fn(|request, next| within(FETCH, request, next)));
     quick
         .merge(patient)
+        .merge(slow)
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_method)
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
@@ -93,6 +99,14 @@ async fn show(
 
 async fn cancel(State(api): State<Api>, Path(id): Path<String>) -> Answer<impl Serialize> {
     api.answers.downlinks.cancel(&id).await.map(Json)
+}
+
+async fn backfill(State(api): State<Api>, body: Result<Bytes, BytesRejection>) -> Answer<impl Serialize> {
+    let body = read(body)?;
+    tokio::select! {
+        done = api.answers.backfill.fetch(&body) => done.map(Json),
+        () = api.stop.cancelled() => Err(Problem::new(Kind::Unavailable, "the bridge is stopping")),
+    }
 }
 
 /// 201, and where the downlink can be followed.

@@ -110,7 +110,10 @@ async fn who_never_ends_a_question_does_not_hold_up_a_stop() {
 #[tokio::test]
 async fn a_second_bridge_leaves_the_firsts_socket_alone_and_says_so() {
     let ferry = Ferry::start().await;
-    let (status, said) = Process::ferry(&ferry.configuration()).ended().await;
+    let other = ferry.toml().replace("path = \"store\"", "path = \"other store\"");
+    let configuration = ferry.configuration().with_file_name("other.toml");
+    std::fs::write(&configuration, other).unwrap();
+    let (status, said) = Process::ferry(&configuration).ended().await;
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains("another bridge") && said.contains("hint:"), "{said}");
     let (status, ..) = ferry.ask("GET", "health", "").await;

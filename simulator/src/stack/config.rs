@@ -7,10 +7,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 /// Every right a key of an application needs for both directions, as The Things Stack spells them.
-pub const ALL_RIGHTS: [&str; 6] = [
+pub const ALL_RIGHTS: [&str; 7] = [
     "RIGHT_APPLICATION_DEVICES_READ",
     "RIGHT_APPLICATION_INFO",
     "RIGHT_APPLICATION_SETTINGS_BASIC",
+    "RIGHT_APPLICATION_SETTINGS_PACKAGES",
     "RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE",
     "RIGHT_APPLICATION_TRAFFIC_READ",
     "RIGHT_APPLICATION_TRAFFIC_UP_WRITE",
@@ -37,6 +38,9 @@ pub struct StackConfig {
     pub receive_delay: Duration,
     /// Downlinks that wait for one device at most; the real one holds 10,000 a session.
     pub queue_capacity: usize,
+    pub storage: StorageConfig,
+    /// `None`: the stack remembers no events and only tells the present ones.
+    pub events: Option<EventHistory>,
 }
 
 /// Loopback, any free port, no limits, and radio times short enough for tests.
@@ -54,7 +58,61 @@ impl Default for StackConfig {
             deduplication: Duration::from_millis(20),
             receive_delay: Duration::from_millis(100),
             queue_capacity: 10_000,
+            storage: StorageConfig::default(),
+            events: Some(EventHistory::default()),
         }
+    }
+}
+
+/// The Storage Integration.
+#[derive(Debug, Clone, Copy)]
+pub struct StorageConfig {
+    /// Activated for every application from the start. Over HTTP it can be switched on and off at any time.
+    pub active: bool,
+    /// Messages received longer ago are gone; 24 hours on The Things Network.
+    pub retention: Duration,
+    pub batching: Batching,
+    /// Messages on one page at most.
+    pub page: usize,
+    /// Messages of all applications together; beyond it those stored first are forgotten.
+    pub capacity: usize,
+}
+
+/// When a stored message can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Batching {
+    /// So long after it was published; zero for at once.
+    Delay(Duration),
+    /// With the next [`StackHandle::flush_storage`](super::StackHandle::flush_storage).
+    UntilFlushed,
+}
+
+/// Active, 24 hours, no delay, pages of 1,000, at most 100,000 messages.
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self {
+            active: true,
+            retention: Duration::from_secs(24 * 3600),
+            batching: Batching::Delay(Duration::ZERO),
+            page: 1_000,
+            capacity: 100_000,
+        }
+    }
+}
+
+/// How much the stack remembers of what happened.
+#[derive(Debug, Clone, Copy)]
+pub struct EventHistory {
+    /// Events of one device, and of one application with all its devices.
+    pub per_entity: usize,
+    /// Older events are forgotten.
+    pub age: Duration,
+}
+
+/// 100 events for 10 minutes, the defaults of The Things Stack 3.32.
+impl Default for EventHistory {
+    fn default() -> Self {
+        Self { per_entity: 100, age: Duration::from_secs(600) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Push, replace and list: what the Application Server does with a downlink request, whichever face brought it.
 
+use super::archive::Event;
 use super::faults::Fault;
 use super::messages::{ApplicationDownlink, ApplicationUp, Body, DownlinkFailed, EndDeviceIds, Failure};
 use super::messages::{correlation_id, now};
@@ -45,6 +46,9 @@ impl Shared {
             let registered = world.application(request.application_id);
             (registered.map(|known| known.application.uid()).unwrap_or_default(), ids, outcome)
         };
+        for item in &items {
+            self.archive.events().publish(Event::received(&ids, ApplicationDownlink::queued(item)));
+        }
         for item in &items {
             self.publish(&uid, &announcement(&ids, item, outcome.as_ref().err()));
         }

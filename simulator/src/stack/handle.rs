@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, watch};
 
+use super::archive::PublishedUplink;
 use super::config::Device;
 use super::faults::Fault;
 use super::messages::ApplicationDownlink;
@@ -113,6 +114,17 @@ impl StackHandle {
         let items = self.shared.list_queue(application_id, device_id).unwrap_or_default();
         let value = |item: &ApplicationDownlink| serde_json::to_value(item).expect("a downlink is plain JSON");
         items.iter().map(value).collect()
+    }
+
+    /// Makes everything stored so far visible, whatever [`StorageConfig::batching`](super::StorageConfig) says.
+    pub fn flush_storage(&self) {
+        self.shared.archive.flush();
+    }
+
+    /// The distinct uplinks of an application that went out so far, sorted, whether or not anybody heard them. At most
+    /// a million are counted.
+    pub fn published_uplinks(&self, application_id: &str) -> Vec<PublishedUplink> {
+        self.shared.archive.published_uplinks(application_id)
     }
 
     /// The latest HTTP requests, oldest first.

@@ -9,9 +9,11 @@
 //! | what a gateway hears and sends: joins, uplinks, receive windows | `gateway`, `transmission`, `session`, `radio` |
 //! | downlinks: what is accepted, in which order they leave | `downlinks`, `requests`, `queue` |
 //! | the JSON of every message | `messages` |
+//! | what can still be read later: storage, event history | `archive` |
 //!
 //! Behaviour was observed on The Things Stack 3.32; where a newer version differs, the place says so.
 
+mod archive;
 mod config;
 mod downlinks;
 mod faults;
@@ -37,7 +39,11 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-pub use config::{ALL_RIGHTS, ApiKey, Application, Class, Device, Location, Rate, RateLimits, StackConfig, VersionIds};
+pub use archive::PublishedUplink;
+pub use config::{
+    ALL_RIGHTS, ApiKey, Application, Batching, Class, Device, EventHistory, Location, Rate, RateLimits, StackConfig,
+    StorageConfig, VersionIds,
+};
 pub use faults::Fault;
 pub use handle::{HttpRequest, StackEvent, StackHandle, UnknownApplication};
 pub use radio::{DataFrame, FrameError, FrameHeader, MAX_PAYLOAD, RadioFrame, SessionKeys};

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::archive::Archive;
 use super::config::{Rate, StackConfig};
 use super::faults::FaultBoard;
 use super::messages::ApplicationUp;
@@ -28,6 +29,7 @@ pub struct Shared {
     pub config: StackConfig,
     pub faults: FaultBoard,
     pub fanout: Fanout,
+    pub archive: Archive,
     pub connections: watch::Sender<usize>,
     /// Cancelled to cut every MQTT connection; replaced by a fresh one for those to come.
     drop_connections: Mutex<CancellationToken>,
@@ -43,6 +45,7 @@ impl Shared {
     pub fn new(config: StackConfig) -> Self {
         Self {
             world: Mutex::new(World::new(&config.applications, config.queue_capacity)),
+            archive: Archive::new(&config),
             config,
             faults: FaultBoard::default(),
             fanout: Fanout::default(),
@@ -69,8 +72,9 @@ impl Shared {
         self.publish_raw(&topic, payload.into());
     }
 
-    /// Delivers these bytes to every subscriber of `topic`.
+    /// Keeps these bytes and delivers them to every subscriber of `topic`.
     pub fn publish_raw(&self, topic: &str, payload: Bytes) {
+        self.archive.keep(topic, &payload);
         self.fanout.deliver(topic, &payload);
         self.tell(StackEvent::Published { topic: topic.to_owned(), payload });
     }

@@ -8,7 +8,7 @@ use simulator::wire::{
     ConnAck, Connect, ConnectReturnCode, Packet, PacketReader, Publish, QoS, SubAck, Subscribe, SubscribeFilter,
     SubscribeReasonCode, write_packet,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
@@ -132,11 +132,67 @@ pub async fn request(address: SocketAddr, line: &str, authorization: Option<&str
 
 /// Sends a request and leaves the answer to the caller.
 pub async fn begin_request(address: SocketAddr, line: &str, authorization: Option<&str>, body: &str) -> TcpStream {
-    let mut socket = TcpStream::connect(address).await.unwrap();
     let authorization = authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
+    send_request(address, line, &authorization, body).await
+}
+
+/// Asks for a stream that ends by itself: a page of stored messages.
+pub async fn page(address: SocketAddr, line: &str, key: &str) -> (HttpAnswer, Vec<Value>) {
+    let mut socket = send_request(address, line, &accepting_streams(key), "").await;
+    let mut answer = String::new();
+    let read = tokio::time::timeout(PATIENCE, socket.read_to_string(&mut answer)).await;
+    read.expect("no answer came").unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let blocks = body.split("\n\n").filter(|block| !block.is_empty());
+    let results = blocks.filter_map(|block| serde_json::from_str::<Value>(block).unwrap().get("result").cloned());
+    (parse(&answer), results.collect())
+}
+
+/// A stream that stays open.
+pub struct EventStream {
+    lines: Lines<BufReader<TcpStream>>,
+    /// The lines of the answer's head.
+    pub head: Vec<String>,
+}
+
+impl EventStream {
+    pub async fn open(address: SocketAddr, line: &str, key: &str, body: &Value) -> Self {
+        let socket = send_request(address, line, &accepting_streams(key), &body.to_string()).await;
+        let mut stream = Self { lines: BufReader::new(socket).lines(), head: Vec::new() };
+        loop {
+            match stream.line().await.expect("the head ends with an empty line") {
+                line if line.is_empty() => return stream,
+                line => stream.head.push(line),
+            }
+        }
+    }
+
+    /// The next object; `None` once the server ended the stream.
+    pub async fn next(&mut self) -> Option<Value> {
+        loop {
+            // Between the objects stand blank lines and the lengths of HTTP's chunks.
+            let line = self.line().await?;
+            if line.starts_with('{') {
+                return Some(serde_json::from_str::<Value>(&line).unwrap()["result"].clone());
+            }
+        }
+    }
+
+    async fn line(&mut self) -> Option<String> {
+        tokio::time::timeout(PATIENCE, self.lines.next_line()).await.expect("nothing came").unwrap()
+    }
+}
+
+fn accepting_streams(key: &str) -> String {
+    format!("Authorization: Bearer {key}\r\nAccept: text/event-stream\r\n")
+}
+
+/// `headers` are whole lines.
+async fn send_request(address: SocketAddr, line: &str, headers: &str, body: &str) -> TcpStream {
+    let mut socket = TcpStream::connect(address).await.unwrap();
     let length = body.len();
     let request = format!(
-        "{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{authorization}\
+        "{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\
          Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     );
     socket.write_all(request.as_bytes()).await.unwrap();

@@ -5,8 +5,10 @@
 mod client;
 mod connecting;
 mod downlinks_over_mqtt;
+mod events;
 mod http;
 mod nodes;
 mod scene;
 mod shapes;
+mod storage;
 mod subscribing;

@@ -10,7 +10,7 @@ use simulator::stack::{
 use simulator::wire::QoS;
 use tokio::sync::broadcast;
 
-use crate::client::{HttpAnswer, Mqtt, request};
+use crate::client::{EventStream, HttpAnswer, Mqtt, page, request};
 
 pub const APP: &str = "app1";
 pub const DEVICE: &str = "dev1";
@@ -76,6 +76,17 @@ impl Scene {
         let authorization = format!("Bearer {}", self.key.key);
         let body = if body.is_null() { String::new() } else { body.to_string() };
         request(self.stack.http_addr(), &format!("{method} /api/v3{path}"), Some(&authorization), &body).await
+    }
+
+    /// A page of stored messages; `path` begins behind the application.
+    pub async fn stored(&self, path: &str) -> (HttpAnswer, Vec<Value>) {
+        let line = format!("GET /api/v3/as/applications/{APP}{path}");
+        page(self.stack.http_addr(), &line, &self.key.key).await
+    }
+
+    /// The event stream that answers this request.
+    pub async fn event_stream(&self, request: Value) -> EventStream {
+        EventStream::open(self.stack.http_addr(), "POST /api/v3/events", &self.key.key, &request).await
     }
 
     /// Pushes one downlink by HTTP.

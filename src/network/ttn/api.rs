@@ -4,25 +4,30 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
+use reqwest::header::{ACCEPT, HeaderMap};
+use reqwest::{Client, Method, RequestBuilder, Response, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::Endpoints;
+use super::refusal::{RateLimit, Refusal, number, refusal};
 use crate::model::{DeviceId, EndDeviceIds, VersionIds};
 use crate::mqtt::tls::Tls;
 
 /// How long a connection may take to open, and a whole request to end.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// How long an answer that comes piece by piece may go on, each piece in the time of a whole answer.
+const STREAM_WITHIN: Duration = Duration::from_secs(3600);
 /// The longest answer read, in bytes: a full queue of 10,000 downlinks fits.
 const LONGEST_ANSWER: usize = 16 << 20;
 /// Devices asked for at once, the most the API gives, and how often at most.
 const PAGE: usize = 1000;
 const PAGES: usize = 100;
+/// What the Storage Integration is called among the packages.
+const STORAGE: &str = "storage-integration";
 
 /// The client of one application. Cheap to clone; all clones share connections.
 #[derive(Debug, Clone)]
@@ -32,6 +37,7 @@ pub struct Api {
     identity: Option<Url>,
     application: String,
     key: SecretString,
+    answer_within: Duration,
 }
 
 /// A request that did not do what it was for.
@@ -45,39 +51,14 @@ pub enum ApiError {
     NoAnswer(#[source] reqwest::Error),
     #[error("{0}")]
     Refused(Box<Refusal>),
+    #[error("the answer stopped coming")]
+    Stalled,
+    #[error("the answer broke off: {0}")]
+    Broken(String),
     #[error("the answer is longer than {LONGEST_ANSWER} bytes")]
     TooLong,
     #[error("the answer is not the JSON it should be")]
     Unreadable(#[source] serde_json::Error),
-}
-
-/// What the API said when it did not say 200.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("HTTP {status}: {message}")]
-pub struct Refusal {
-    pub status: u16,
-    /// `pkg/networkserver` and the like; empty if the error came from something before the API proper.
-    pub namespace: String,
-    /// The error's own name, `no_device_session` and the like; empty like `namespace`.
-    pub name: String,
-    /// A sentence for people.
-    pub message: String,
-    /// The body was an error as The Things Stack writes it; a proxy's is not.
-    pub from_stack: bool,
-    pub rate: RateLimit,
-}
-
-/// What the API tells of its patience, on success and refusal alike, where a limit applies.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RateLimit {
-    /// Requests a minute.
-    pub limit: Option<u64>,
-    /// Requests left at this moment.
-    pub available: Option<u64>,
-    /// Seconds until all are available again.
-    pub reset: Option<u64>,
-    /// Seconds until the next is allowed: 0 if it is.
-    pub retry: Option<u64>,
 }
 
 /// What the Identity Server says of a key.
@@ -122,7 +103,7 @@ impl Api {
             .build()
             .map_err(ApiError::Setup)?;
         let (base, identity) = (endpoints.api.clone(), endpoints.identity.clone());
-        Ok(Self { http, base, identity, application: application.into(), key })
+        Ok(Self { http, base, identity, application: application.into(), key, answer_within })
     }
 
     /// Whether the key is one, whose, and until when.
@@ -177,6 +158,12 @@ impl Api {
         Ok(all)
     }
 
+    /// Whether the application's messages are stored: whether the Storage Integration is activated.
+    pub async fn stores_messages(&self) -> Result<bool, ApiError> {
+        let (associations, _) = self.get::<Associations>(self.cluster_url(&["packages", "associations"])?).await?;
+        Ok(associations.defaults.iter().any(|package| package.package_name == STORAGE))
+    }
+
     /// Below `as/applications/{application}` at the application's cluster.
     pub(super) fn cluster_url(&self, path: &[&str]) -> Result<Url, ApiError> {
         below(self.base.as_ref(), &["as", "applications", &self.application], path)
@@ -187,6 +174,31 @@ impl Api {
         below(self.identity.as_ref(), &["applications", &self.application], path)
     }
 
+    /// The event stream of the application's cluster.
+    pub(super) fn events_url(&self) -> Result<Url, ApiError> {
+        below(self.base.as_ref(), &["events"], &[])
+    }
+
+    /// The bare id, as paths and identifiers have it.
+    pub(super) fn application(&self) -> &str {
+        &self.application
+    }
+
+    /// How long each piece of an answer may take.
+    pub(super) fn patience(&self) -> Duration {
+        self.answer_within
+    }
+
+    /// Asks for an answer that comes piece by piece.
+    pub(super) async fn open(&self, url: Url) -> Result<Response, ApiError> {
+        self.begin(self.http.request(Method::GET, url)).await
+    }
+
+    /// The same with a JSON body.
+    pub(super) async fn open_with(&self, url: Url, body: &impl Serialize) -> Result<Response, ApiError> {
+        self.begin(self.http.request(Method::POST, url).json(body)).await
+    }
+
     pub(super) async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<(T, HeaderMap), ApiError> {
         let (body, headers) = self.send(self.http.request(Method::GET, url)).await?;
         let value = serde_json::from_slice(&body).map_err(ApiError::Unreadable)?;
@@ -194,8 +206,24 @@ impl Api {
     }
 
     /// Posts JSON; the answer's body says nothing beyond its status.
-    pub(super) async fn post(&self, url: Url, body: &impl Serialize) -> Result<(), ApiError> {
-        self.send(self.http.request(Method::POST, url).json(body)).await.map(drop)
+    pub(super) async fn post(&self, url: Url, body: &impl Serialize) -> Result<RateLimit, ApiError> {
+        let (_, headers) = self.send(self.http.request(Method::POST, url).json(body)).await?;
+        Ok(RateLimit::read(&headers))
+    }
+
+    /// The time limit is each piece's: the client's own would end a long answer in its middle.
+    async fn begin(&self, request: RequestBuilder) -> Result<Response, ApiError> {
+        let request =
+            request.bearer_auth(self.key.expose_secret()).header(ACCEPT, "text/event-stream").timeout(STREAM_WITHIN);
+        let began = async {
+            let response = request.send().await.map_err(ApiError::NoAnswer)?;
+            let (status, rate) = (response.status(), RateLimit::read(response.headers()));
+            match status.is_success() {
+                true => Ok(response),
+                false => Err(ApiError::Refused(Box::new(refusal(status, &read(response).await?, rate)))),
+            }
+        };
+        tokio::time::timeout(self.answer_within, began).await.map_err(|_| ApiError::Stalled)?
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<(Vec<u8>, HeaderMap), ApiError> {
@@ -212,17 +240,6 @@ impl Api {
             Ok((body, headers))
         } else {
             Err(ApiError::Refused(Box::new(refusal(status, &body, rate))))
-        }
-    }
-}
-
-impl RateLimit {
-    fn read(headers: &HeaderMap) -> Self {
-        Self {
-            limit: number(headers, "x-rate-limit-limit"),
-            available: number(headers, "x-rate-limit-available"),
-            reset: number(headers, "x-rate-limit-reset"),
-            retry: number(headers, "x-rate-limit-retry"),
         }
     }
 }
@@ -254,6 +271,19 @@ struct Entity {
 #[derive(Deserialize)]
 struct ApplicationIds {
     application_id: String,
+}
+
+/// Packages that handle all of an application's messages, on any port (The Things Stack API, "Application packages").
+#[derive(Deserialize)]
+struct Associations {
+    #[serde(default)]
+    defaults: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    #[serde(default)]
+    package_name: String,
 }
 
 #[derive(Deserialize)]
@@ -301,23 +331,6 @@ struct ListedVersion {
     band_id: String,
 }
 
-#[derive(Deserialize)]
-struct ErrorBody {
-    /// The gRPC code: what tells The Things Stack's errors from those of a proxy.
-    code: Option<i32>,
-    #[serde(default)]
-    message: String,
-    #[serde(default)]
-    details: Vec<ErrorDetails>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ErrorDetails {
-    namespace: String,
-    name: String,
-}
-
 fn below(base: Option<&Url>, root: &[&str], path: &[&str]) -> Result<Url, ApiError> {
     let mut url = base.ok_or(ApiError::NotConfigured)?.clone();
     if let Ok(mut segments) = url.path_segments_mut() {
@@ -335,36 +348,6 @@ async fn read(mut response: Response) -> Result<Vec<u8>, ApiError> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// The name is in the details; JSON syntax errors and proxies have none (The Things Stack API, "Error handling").
-fn refusal(status: StatusCode, body: &[u8], rate: RateLimit) -> Refusal {
-    let parsed = serde_json::from_slice::<ErrorBody>(body).ok();
-    let from_stack = parsed.as_ref().is_some_and(|body| body.code.is_some());
-    let (message, details) = parsed.map(|body| (body.message, body.details)).unwrap_or_default();
-    let details = details.into_iter().find(|details| !details.name.is_empty()).unwrap_or_default();
-    let message = match sentence(&message) {
-        "" => status.canonical_reason().unwrap_or("no reason given").to_owned(),
-        sentence => unescape(sentence),
-    };
-    let ErrorDetails { namespace, name } = details;
-    Refusal { status: status.as_u16(), namespace, name, message, from_stack, rate }
-}
-
-/// The sentence in `error:<namespace>:<name> (<sentence>)`.
-fn sentence(message: &str) -> &str {
-    let inner = message.strip_prefix("error:").and_then(|rest| rest.split_once(" (")).map(|(_, inner)| inner);
-    inner.and_then(|inner| inner.strip_suffix(')')).unwrap_or(message)
-}
-
-/// The Things Stack 3.36 and later escape messages for HTML.
-fn unescape(text: &str) -> String {
-    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&#34;", "\""), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
-    entities.iter().fold(text.to_owned(), |text, (entity, plain)| text.replace(entity, plain))
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
 fn registered(listed: DeviceJson) -> Option<ListedDevice> {
@@ -396,13 +379,5 @@ mod tests {
         assert_eq!(access.entity_ids.application_ids.unwrap().application_id, "my-app");
         assert!(access.api_key.expires_at.is_some());
         assert!(serde_json::from_str::<AuthInfo>(r#"{"is_admin":true}"#).unwrap().api_key.is_none());
-    }
-
-    #[test]
-    fn an_error_of_the_stack_is_told_from_that_of_a_proxy() {
-        let from_stack = |body: &str| refusal(StatusCode::NOT_FOUND, body.as_bytes(), RateLimit::default()).from_stack;
-        assert!(from_stack(r#"{"code":5,"message":"Not Found","details":[]}"#));
-        assert!(!from_stack(r#"{"message":"no such route"}"#));
-        assert!(!from_stack("<html>"));
     }
 }

@@ -7,10 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::api::{Api, ApiError, Refusal};
+use super::api::{Api, ApiError};
 use super::messages::{CORRELATION_PREFIX, our_id};
+use super::refusal::{RateLimit, Refusal};
 use crate::model::{DeviceId, DownlinkId, Failure, Priority, QueuedDownlink};
-use crate::network::PushError;
+use crate::network::{Budget, PushError};
 use crate::telemetry::with_causes;
 
 /// The wait when the API says too many but not how long.
@@ -28,15 +29,15 @@ impl Downlinks {
         Self { api }
     }
 
-    /// Appends to the device's queue, all or none.
-    pub async fn push(&self, device: &DeviceId, downlinks: &[QueuedDownlink]) -> Result<(), PushError> {
-        self.post(device, "push", downlinks).await
+    /// Appends to the device's queue, all or none. Tells when the next push may come.
+    pub async fn push(&self, device: &DeviceId, downlinks: &[QueuedDownlink]) -> Result<Budget, PushError> {
+        self.post(device, "push", downlinks).await.map(budget)
     }
 
     /// Swaps everything that waits in the device's queue, whoever put it there. What a gateway has already is not
     /// called back.
     pub async fn replace(&self, device: &DeviceId, downlinks: &[QueuedDownlink]) -> Result<(), PushError> {
-        self.post(device, "replace", downlinks).await
+        self.post(device, "replace", downlinks).await.map(drop)
     }
 
     /// Our downlinks in the device's queue, in its order.
@@ -56,7 +57,7 @@ impl Downlinks {
         }
     }
 
-    async fn post(&self, device: &DeviceId, verb: &str, downlinks: &[QueuedDownlink]) -> Result<(), PushError> {
+    async fn post(&self, device: &DeviceId, verb: &str, downlinks: &[QueuedDownlink]) -> Result<RateLimit, PushError> {
         let body = Body { downlinks: downlinks.iter().map(ApplicationDownlink::of).collect() };
         let url = self.url(device, &["down", verb])?;
         self.api.post(url, &body).await.map_err(push_error)
@@ -131,8 +132,23 @@ impl Listed {
     }
 }
 
+/// The stack lets one request through every `60 / limit` seconds and saves up some while nothing comes (a leaky bucket;
+/// observed on The Things Stack 3.32). `reset` is the time until all are saved up again, so the next one is there sooner.
+fn budget(rate: RateLimit) -> Budget {
+    let wait = match (rate.available, rate.limit, rate.reset) {
+        (None | Some(1..), _, _) => Duration::ZERO,
+        (Some(0), Some(a_minute @ 1..), reset) => {
+            let next = Duration::from_secs(60) / u32::try_from(a_minute).unwrap_or(u32::MAX);
+            next.min(reset.map_or(Duration::MAX, Duration::from_secs))
+        }
+        (Some(0), _, Some(reset)) => Duration::from_secs(reset.min(LONGEST_RETRY)),
+        (Some(0), _, None) => RETRY_AFTER,
+    };
+    Budget { available: rate.available, wait }
+}
+
 /// Which class an error is of. What leaves open whether the stack acted is [`PushError::Unknown`].
-fn push_error(error: ApiError) -> PushError {
+pub(super) fn push_error(error: ApiError) -> PushError {
     match error {
         ApiError::Refused(refusal) => refused(*refusal),
         ApiError::NotConfigured => PushError::Refused(Failure { name: "no_api".into(), message: error.to_string() }),
@@ -174,7 +190,23 @@ fn retry_after(refusal: &Refusal) -> Duration {
     seconds.map_or(RETRY_AFTER, |seconds| Duration::from_secs(seconds.clamp(1, LONGEST_RETRY)))
 }
 
-fn failure(refusal: Refusal) -> Failure {
+pub(super) fn failure(refusal: Refusal) -> Failure {
     let name = if refusal.name.is_empty() { format!("http_{}", refusal.status) } else { refusal.name };
     Failure { name, message: refusal.message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_is_that_for_the_next_push_and_not_for_all_of_them() {
+        let rate = |limit, available, reset| budget(RateLimit { limit, available, reset, retry: Some(0) });
+        assert_eq!(rate(None, None, None), Budget::default());
+        assert_eq!(rate(Some(10), Some(3), Some(42)), Budget { available: Some(3), wait: Duration::ZERO });
+        assert_eq!(rate(Some(10), Some(0), Some(60)), Budget { available: Some(0), wait: Duration::from_secs(6) });
+        assert_eq!(rate(Some(1), Some(0), Some(7)).wait, Duration::from_secs(7), "the reset cannot be later");
+        assert_eq!(rate(Some(0), Some(0), Some(9)).wait, Duration::from_secs(9), "a limit of nothing divides nothing");
+        assert_eq!(rate(None, Some(0), None).wait, RETRY_AFTER);
+    }
 }

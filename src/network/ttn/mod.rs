@@ -4,29 +4,35 @@
 //! - [`topics`]: which subscription, and what a topic says.
 //! - [`messages`]: the JSON of every message kind.
 //! - [`stream`]: the connection that is read without waiting for anything.
-//! - [`api`]: the HTTP API; [`downlinks`]: pushes through it.
+//! - [`api`]: the HTTP API; [`downlinks`]: pushes through it; [`history`]: what was missed.
 
 mod api;
 mod config;
 mod downlinks;
 mod endpoints;
 mod health;
+mod history;
 mod json;
 mod messages;
 mod parts;
+mod pulse;
+mod refusal;
 mod registry;
 pub mod rights;
 mod server;
 mod stream;
 mod topics;
 
-pub use api::{Api, ApiError, KeyInfo, ListedDevice, RateLimit, Refusal};
+pub use api::{Api, ApiError, KeyInfo, ListedDevice};
 pub use config::ApplicationConfig;
 pub use downlinks::Downlinks;
 pub use endpoints::{Endpoints, InvalidEndpoint};
 pub use parts::{Parts, PartsError, parts};
+pub use refusal::{RateLimit, Refusal};
 
 #[cfg(test)]
 mod lookalike_tests;
+#[cfg(test)]
+mod scripted;
 #[cfg(test)]
 mod wire_tests;

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::api::{Api, ApiError};
 use super::downlinks::Downlinks;
 use super::health::Health;
+use super::history::History;
 use super::registry::Registry;
 use super::server::Ttn;
 use super::stream::Stream;
@@ -15,7 +16,7 @@ use super::{ApplicationConfig, Endpoints, InvalidEndpoint};
 use crate::config::{Environment, TrustError, trust};
 use crate::model::{ApplicationName, InvalidName};
 use crate::mqtt::Endpoint;
-use crate::network::{Arrival, NetworkServer, RawMessage};
+use crate::network::{Arrival, NetworkServer, Outages, RawMessage};
 use crate::telemetry::Notices;
 
 /// Seconds between signs of life. The server closes after one and a half times this.
@@ -43,12 +44,14 @@ pub enum PartsError {
     Api(#[from] ApiError),
 }
 
-/// Makes the parts of one application. `raw` is where its read loop puts what it hears.
+/// Makes the parts of one application. `raw` is where its read loop puts what it hears, `outages` where it notes what it
+/// may not have heard.
 pub fn parts(
     config: &ApplicationConfig,
     environment: &dyn Environment,
     raw: mpsc::Sender<RawMessage>,
     arrivals: mpsc::Sender<Arrival>,
+    outages: Outages,
     notices: Notices,
 ) -> Result<Parts, PartsError> {
     let name = ApplicationName::parse(config.name())?;
@@ -78,8 +81,16 @@ pub fn parts(
         arrivals,
         notices: notices.clone(),
     };
-    let stream =
-        Stream { application: name.clone(), endpoint, filters: topics.filters(), raw, health: health.clone(), notices };
-    let server = Ttn { name, topics, health, downlinks: api.map(Downlinks::new) };
+    let stream = Stream {
+        application: name.clone(),
+        endpoint,
+        filters: topics.filters(),
+        raw,
+        outages,
+        health: health.clone(),
+        notices,
+    };
+    let history = api.clone().map(|api| History::new(api, topics.clone()));
+    let server = Ttn { name, topics, health, downlinks: api.map(Downlinks::new), history };
     Ok(Parts { server: Arc::new(server), stream, registry })
 }

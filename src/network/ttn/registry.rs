@@ -41,6 +41,11 @@ const NEEDED: [(&str, &str, &str); 3] = [
     ),
 ];
 const API: &str = "api";
+const STORAGE: &str = "storage";
+const NOT_STORED: &str = "the network stores no messages of this application: uplinks sent while the bridge cannot hear \
+                          them are lost, but for those in its short event history";
+const STORE: &str = "activate it: console → application → Integrations → Storage Integration → Activate (a stack of \
+                     the open source edition has none)";
 const KEYS: &str = "console → application → API keys";
 
 /// Looks at one application's registry for as long as the bridge runs.
@@ -100,6 +105,7 @@ impl Registry {
                 false => self.degrade(right, lack, &format!("{mend} ({KEYS})")),
             }
         }
+        self.look_for_storage(api).await;
         if rights::includes(&held, DEVICES) {
             for device in api.devices().await? {
                 // Fails only when the uplink flow is gone: the process is past its drain.
@@ -107,6 +113,20 @@ impl Registry {
             }
         }
         Ok(())
+    }
+
+    /// Whether the network stores what the bridge may miss. Not being told so is no trouble: most keys have no right to
+    /// see it, and it can be there all the same.
+    async fn look_for_storage(&self, api: &Api) {
+        match api.stores_messages().await {
+            Ok(true) => self.restore(STORAGE),
+            Ok(false) => self.degrade(STORAGE, NOT_STORED, STORE),
+            Err(error) => tracing::debug!(
+                application = %self.application,
+                error = with_causes(&error),
+                "Whether the Storage Integration is activated cannot be seen: a right may be missing."
+            ),
+        }
     }
 
     fn registered(&self, device: ListedDevice) -> RegisteredDevice {

@@ -4,15 +4,21 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
 
 use super::downlinks::{self, Downlinks};
 use super::health::Health;
+use super::history::History;
 use super::messages;
 use super::topics::TtnTopics;
 use crate::model::{
     ApplicationName, DeviceId, DownlinkEvent, DownlinkHappening, DownlinkId, Failure, NetworkMessage, QueuedDownlink,
 };
-use crate::network::{Budget, NetworkHealth, NetworkServer, PushError, RawMessage, Unreadable};
+use crate::network::{
+    Budget, DownlinkHistory, HistoryError, NetworkHealth, NetworkServer, PushError, RawMessage, Source, Span,
+    Unreadable,
+};
 
 /// An application: its messages are parsed here, its downlinks pushed from here.
 pub struct Ttn {
@@ -21,9 +27,25 @@ pub struct Ttn {
     pub health: Arc<Health>,
     /// `None` for a plain broker that only carries the topics: nothing can be sent through it that would be tracked.
     pub downlinks: Option<Downlinks>,
+    /// `None` likewise: a broker remembers nothing.
+    pub history: Option<History>,
 }
 
 impl Ttn {
+    async fn traced(
+        &self,
+        history: &History,
+        device: &DeviceId,
+        since: Timestamp,
+    ) -> Result<DownlinkHistory, PushError> {
+        let traced = history.downlinks(device, since).await.map_err(downlinks::push_error)?;
+        let event = |raw: &RawMessage| match self.parse(raw) {
+            Ok(NetworkMessage::Downlink(event)) => Some(event),
+            _ => None,
+        };
+        Ok(DownlinkHistory { events: traced.messages.iter().filter_map(event).collect(), complete: traced.complete })
+    }
+
     fn downlinks(&self) -> Result<&Downlinks, PushError> {
         self.downlinks.as_ref().ok_or_else(|| {
             PushError::Refused(Failure {
@@ -51,7 +73,7 @@ impl NetworkServer for Ttn {
         device: &'a DeviceId,
         items: &'a [QueuedDownlink],
     ) -> BoxFuture<'a, Result<Budget, PushError>> {
-        async move { self.downlinks()?.push(device, items).await.map(|()| Budget::default()) }.boxed()
+        async move { self.downlinks()?.push(device, items).await }.boxed()
     }
 
     fn waiting<'a>(&'a self, device: &'a DeviceId) -> BoxFuture<'a, Result<Vec<DownlinkId>, PushError>> {
@@ -64,6 +86,35 @@ impl NetworkServer for Ttn {
         ids: &'a [DownlinkId],
     ) -> BoxFuture<'a, Result<Vec<DownlinkId>, PushError>> {
         async move { self.downlinks()?.withdraw(device, ids).await }.boxed()
+    }
+
+    fn downlink_history<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        since: Timestamp,
+    ) -> BoxFuture<'a, Result<DownlinkHistory, PushError>> {
+        async move {
+            match &self.history {
+                Some(history) => self.traced(history, device, since).await,
+                None => Ok(DownlinkHistory::default()),
+            }
+        }
+        .boxed()
+    }
+
+    fn missed<'a>(
+        &'a self,
+        span: Span,
+        device: Option<&'a DeviceId>,
+        out: mpsc::Sender<RawMessage>,
+    ) -> BoxFuture<'a, Result<Source, HistoryError>> {
+        async move {
+            match &self.history {
+                Some(history) => history.missed(span, device, out).await,
+                None => Err(HistoryError::NotActivated),
+            }
+        }
+        .boxed()
     }
 
     fn health(&self) -> NetworkHealth {

@@ -34,6 +34,11 @@ impl TtnTopics {
         KINDS.iter().map(|kind| format!("{}+/{kind}", self.prefix)).collect()
     }
 
+    /// The topic of one device's messages of this kind.
+    pub fn of_device(&self, device: &str, kind: &str) -> String {
+        format!("{}{device}/{kind}", self.prefix)
+    }
+
     /// The device a topic belongs to; `None` if the topic is not one of this application's.
     pub fn device(&self, topic: &str) -> Option<DeviceId> {
         let (device, _kind) = topic.strip_prefix(&self.prefix)?.split_once('/')?;

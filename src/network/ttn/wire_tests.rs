@@ -1,93 +1,15 @@
 //! The HTTP client against a scripted server on loopback: what goes over the wire, and what each answer is taken for.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, Response, Uri};
-use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use axum::body::Body;
+use axum::http::{HeaderName, Response};
+use serde_json::json;
 
-use super::{Api, ApiError, Downlinks, Endpoints};
+use super::scripted::{answer, client, error, server};
+use super::{ApiError, Downlinks};
 use crate::model::{ApplicationName, DeviceId, DeviceKey, DownlinkId, FPort, Priority, QueuedDownlink};
-use crate::mqtt::{Address, tls};
-use crate::network::PushError;
-
-/// One request as the server saw it.
-#[derive(Debug)]
-struct Seen {
-    line: String,
-    headers: HeaderMap,
-    body: Value,
-}
-
-/// Answers in the order of its script; what is not in the script is never answered.
-#[derive(Default)]
-struct Script {
-    answers: Mutex<VecDeque<Response<Body>>>,
-    seen: Mutex<Vec<Seen>>,
-}
-
-struct Server {
-    script: Arc<Script>,
-    api: Api,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn respond(
-    State(script): State<Arc<Script>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response<Body> {
-    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    script.seen.lock().unwrap().push(Seen { line: format!("{method} {uri}"), headers, body });
-    let answer = script.answers.lock().unwrap().pop_front();
-    match answer {
-        Some(answer) => answer,
-        None => std::future::pending().await,
-    }
-}
-
-#[allow(clippy::disallowed_methods, reason = "the server's task is owned by the Server")]
-async fn server(answers: Vec<Response<Body>>) -> Server {
-    let script = Arc::new(Script { answers: Mutex::new(answers.into()), ..Script::default() });
-    let router = Router::new().fallback(respond).with_state(script.clone());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let api = client(&format!("http://{}", listener.local_addr().unwrap()));
-    let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    Server { script, api, task }
-}
-
-fn client(host: &str) -> Api {
-    let base = url::Url::parse(&format!("{host}/api/v3")).unwrap();
-    let mqtt = Address { host: "localhost".into(), port: 1883, tls: false };
-    let endpoints = Endpoints { mqtt, api: Some(base.clone()), identity: Some(base), uid: "my-app@ttn".into() };
-    Api::with_limit(&endpoints, "my-app", "NNSXS.SECRET".to_owned().into(), &tls::public(), Duration::from_millis(500))
-        .unwrap()
-}
-
-fn answer(status: u16, body: Value) -> Response<Body> {
-    Response::builder().status(status).body(Body::from(body.to_string())).unwrap()
-}
-
-fn error(status: u16, namespace: &str, name: &str) -> Response<Body> {
-    let details = json!([{"@type": "type.googleapis.com/ttn.lorawan.v3.ErrorDetails", "namespace": namespace, "name": name, "code": 9}]);
-    answer(
-        status,
-        json!({"code": 9, "message": format!("error:{namespace}:{name} (it is &lt;so&gt;)"), "details": details}),
-    )
-}
+use crate::network::{Budget, PushError};
 
 fn node() -> DeviceId {
     DeviceId::parse("node-1").unwrap()
@@ -110,7 +32,7 @@ fn downlink(id: &str) -> QueuedDownlink {
 
 async fn push_result(response: Response<Body>) -> Result<(), PushError> {
     let server = server(vec![response]).await;
-    Downlinks::new(server.api.clone()).push(&node(), &[downlink("one")]).await
+    Downlinks::new(server.api.clone()).push(&node(), &[downlink("one")]).await.map(drop)
 }
 
 #[tokio::test]
@@ -154,6 +76,23 @@ async fn what_is_wrong_with_the_downlink_itself_is_refused_for_good() {
 }
 
 #[tokio::test]
+async fn a_push_that_is_taken_tells_what_the_network_will_take_next() {
+    let limited = |available: u64| {
+        let mut taken = answer(200, json!({}));
+        for (name, value) in [("limit", 60), ("available", available), ("reset", 30), ("retry", 0)] {
+            taken.headers_mut().insert(format!("x-rate-limit-{name}").parse::<HeaderName>().unwrap(), value.into());
+        }
+        taken
+    };
+    let server = server(vec![limited(2), limited(0), answer(200, json!({}))]).await;
+    let downlinks = Downlinks::new(server.api.clone());
+    for (available, wait) in [(Some(2), 0), (Some(0), 1), (None, 0)] {
+        let budget = downlinks.push(&node(), &[downlink("one")]).await.unwrap();
+        assert_eq!(budget, Budget { available, wait: Duration::from_secs(wait) });
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_keeps_the_networks_name_and_sentence() {
     let Err(PushError::Refused(failure)) =
         push_result(error(400, "pkg/networkserver", "application_downlink_too_long")).await
@@ -161,6 +100,8 @@ async fn a_refusal_keeps_the_networks_name_and_sentence() {
         panic!("not refused")
     };
     assert_eq!((failure.name.as_str(), failure.message.as_str()), ("application_downlink_too_long", "it is <so>"));
+    let unknown = push_result(error(404, "pkg/deviceregistry", "device_not_found")).await;
+    assert!(matches!(&unknown, Err(PushError::Refused(failure)) if failure.name == "device_not_found"), "{unknown:?}");
 }
 
 #[tokio::test]
@@ -168,6 +109,8 @@ async fn a_device_without_session_is_told_apart() {
     let all = [
         error(400, "pkg/applicationserver", "no_device_session"),
         error(404, "pkg/networkserver", "unknown_session"),
+        error(400, "pkg/networkserver", "unknown_session"),
+        error(404, "pkg/networkserver", "unknown_mac_state"),
         error(400, "pkg/networkserver", "unknown_mac_state"),
     ];
     for response in all {

@@ -1,6 +1,9 @@
 //! `ttn-ferry downlink` against a running bridge, from the terminal to the node and back.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use ttn_ferry::shutdown::Ended;
 
 use super::Scene;
 use crate::harness::{Process, Stage, ask, in_time};
@@ -67,7 +70,7 @@ async fn a_refusal_says_why_and_what_to_do() {
     let scene = Scene::joined().await;
     let told = scene.ferry.command(&["downlink", "send", "lamp", "colour=1"]).await;
     assert_eq!((told.code, told.out.as_str()), (Some(1), ""), "{told:?}");
-    assert!(told.err.starts_with("error: ") && told.err.contains("colour"), "{told:?}");
+    assert!(told.err.starts_with("error: ") && told.err.contains("led must be true or false"), "{told:?}");
     let told = scene.ferry.command(&["downlink", "send", "a/b", "led=true", "--json"]).await;
     assert_eq!(told.code, Some(1), "{told:?}");
     assert_eq!(told.json()["status"], 422);
@@ -130,11 +133,15 @@ async fn whoever_waits_is_answered_with_the_news_and_at_once_when_the_bridge_sto
     };
     joined.unwrap();
     assert!(queued["steps"].as_array().unwrap().len() > steps, "{queued}");
-    let last = waiting(100);
-    let stopping = async {
-        tokio::task::yield_now().await;
-        scene.ferry.ask_to_stop().await;
-    };
-    let (last, ()) = in_time("an answer at the stop", async { tokio::join!(last, stopping) }).await;
-    assert_eq!(last["id"], "mine");
+    // Both questions go out at once, so that the second is there when the first is answered.
+    let mut stream = UnixStream::connect(scene.ferry.socket()).await.unwrap();
+    let questions = "GET /api/v1/health HTTP/1.1\r\nhost: ferry\r\n\r\n\
+                     GET /api/v1/downlinks/mine?wait=60s HTTP/1.1\r\nhost: ferry\r\n\r\n";
+    stream.write_all(questions.as_bytes()).await.unwrap();
+    in_time("the first answer", stream.read_exact(&mut [0; 15])).await.unwrap();
+    let (ended, _stage) = scene.ferry.stop().await;
+    assert_eq!(ended, Ended::Stopped);
+    let mut rest = String::new();
+    in_time("the second answer", stream.read_to_string(&mut rest)).await.unwrap();
+    assert!(rest.contains("\"id\":\"mine\""), "{rest}");
 }

@@ -52,7 +52,7 @@ pub fn bare(status: StatusCode) -> Response {
     (status, Json(json!({"code": 14, "message": "unavailable", "details": []}))).into_response()
 }
 
-/// Paths this build of the stack does not serve, the Storage Integration among them.
+/// Paths the look-alike does not serve.
 pub async fn not_found() -> ApiError {
     ApiError::Plain { code: 5, message: "Not Found".into() }
 }

@@ -1,14 +1,19 @@
 //! The HTTP face: the part of `/api/v3` that a bridge asks for.
 //!
-//! `auth` says who may, `answer` how errors look, `gate` logs every request and plays the faults; the rest are the
-//! resources: `downlinks`, `registry` (Identity Server and device registry), `simulate`.
+//! `auth` says who may, `answer` how errors look, `gate` logs every request and plays the faults, `stream` how streams
+//! are asked for and framed; the rest are the resources: `downlinks`, `registry` (Identity Server and device registry),
+//! `simulate`, `packages` and `storage` (the Storage Integration), `events`.
 
 mod answer;
 mod auth;
 mod downlinks;
+mod events;
 mod gate;
+mod packages;
 mod registry;
 mod simulate;
+mod storage;
+mod stream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -63,6 +68,14 @@ fn router(backend: Backend) -> Router {
         .route("/as/applications/{app}/devices/{dev}", get(registry::application_server_device))
         .route("/as/applications/{app}/mqtt-connection-info", get(registry::mqtt_connection_info))
         .route("/as/applications/{app}/link", get(registry::link))
+        .route("/as/applications/{app}/packages/associations", get(packages::list))
+        .route(
+            "/as/applications/{app}/packages/associations/{f_port}",
+            get(packages::one).put(packages::set).delete(packages::delete),
+        )
+        .merge(storage_routes("/as/applications/{app}/packages/storage"))
+        .merge(storage_routes("/as/applications/{app}/devices/{dev}/packages/storage"))
+        .route("/events", post(events::stream))
         .route("/auth_info", get(registry::auth_info))
         .route("/applications/{app}/rights", get(registry::rights))
         .route("/applications/{app}/devices", get(registry::devices))
@@ -70,4 +83,13 @@ fn router(backend: Backend) -> Router {
         .with_state(backend.clone());
     // The gate stands outside, so that it sees whole paths.
     Router::new().nest("/api/v3", api).fallback(answer::not_found).layer(from_fn_with_state(backend.shared, gate::pass))
+}
+
+/// The messages of every kind or of one, and their number.
+fn storage_routes(path: &str) -> Router<Backend> {
+    Router::new()
+        .route(path, get(storage::read))
+        .route(&format!("{path}/"), get(storage::read))
+        .route(&format!("{path}/{{kind}}"), get(storage::read))
+        .route(&format!("{path}/{{kind}}/count"), get(storage::count))
 }

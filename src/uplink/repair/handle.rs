@@ -1,0 +1,76 @@
+//! What others may ask of the repair.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::model::ApplicationName;
+use crate::network::{HistoryError, Source};
+use crate::telemetry::LostFrames;
+
+/// A handle on the repair. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct RepairHandle(mpsc::Sender<Request>);
+
+/// What fetching by hand brought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BackfillOutcome {
+    /// Uplinks that had not been received before.
+    pub repaired: u64,
+    /// Frames that counters still miss in the span.
+    pub missing: LostFrames,
+    pub source: Source,
+}
+
+/// Why nothing could be fetched by hand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BackfillError {
+    #[error("there is no application `{0}`")]
+    UnknownApplication(ApplicationName),
+    #[error("the span is empty: it must begin before it ends")]
+    EmptySpan,
+    #[error("too many spans are being fetched; try again in a few minutes")]
+    Busy,
+    /// If the network gave no answer, it is asked again without further orders.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error("the bridge is stopping")]
+    Stopped,
+}
+
+#[derive(Debug)]
+pub(super) enum Request {
+    FrameGap { application: ApplicationName, after: Timestamp },
+    Backfill { application: ApplicationName, since: Timestamp, until: Option<Timestamp>, reply: Reply },
+}
+
+pub(super) type Reply = oneshot::Sender<Result<BackfillOutcome, BackfillError>>;
+
+impl RepairHandle {
+    pub(super) fn new(requests: mpsc::Sender<Request>) -> Self {
+        Self(requests)
+    }
+
+    /// Notes that an uplink's counter tells of missing frames; the one before them was received at `after`, by the
+    /// network's clock. Never waits: many at once mean one fetch, so that one which finds no room is no loss.
+    pub fn frame_gap(&self, application: ApplicationName, after: Timestamp) {
+        self.0.try_send(Request::FrameGap { application, after }).ok();
+    }
+
+    /// Fetches what the network still has of this span, until now if no end is given. Returns after the first fetch,
+    /// which may take long if there is much; a second one for late batches follows by itself.
+    ///
+    /// # Errors
+    /// The application is unknown, the span empty, or the network cannot be asked.
+    pub async fn backfill(
+        &self,
+        application: ApplicationName,
+        since: Timestamp,
+        until: Option<Timestamp>,
+    ) -> Result<BackfillOutcome, BackfillError> {
+        let (reply, outcome) = oneshot::channel();
+        let request = Request::Backfill { application, since, until, reply };
+        self.0.send(request).await.map_err(|_| BackfillError::Stopped)?;
+        outcome.await.unwrap_or(Err(BackfillError::Stopped))
+    }
+}
