@@ -268,7 +268,7 @@ fn repair_flow(
     tasks: &mut Tasks,
 ) -> control::Backfill {
     let (repair, handle) = Repair::new(RepairParts {
-        config: RepairConfig::default(),
+        config: config.repair,
         servers: servers.iter().map(|server| (server.name().clone(), server.clone())).collect(),
         outages: shared.outages.clone(),
         arrivals,

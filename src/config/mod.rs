@@ -28,6 +28,7 @@ pub use crate::downlink::DownlinkConfig;
 pub use crate::home::{DeviceConfig, HomeConfig};
 pub use crate::network::ttn::ApplicationConfig;
 pub use crate::store::StoreConfig;
+pub use crate::uplink::RepairConfig;
 pub use environment::{Environment, Process};
 pub use error::{ConfigError, Problem};
 pub use rules::InvalidKey;
@@ -56,6 +57,8 @@ pub struct Config {
     pub device: Vec<DeviceConfig>,
     #[serde(default)]
     pub downlink: DownlinkConfig,
+    #[serde(default)]
+    pub repair: RepairConfig,
     #[serde(default)]
     pub codecs: CodecsConfig,
     #[serde(default)]

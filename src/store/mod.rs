@@ -34,6 +34,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::model::{DeviceKey, DownlinkId};
 use crate::telemetry::{Notices, WeakNotices};
 
+pub(crate) use config::duration;
 pub use config::{StoreConfig, Sync};
 pub use error::{EngineError, OpenError, StoreError};
 pub use rows::{

@@ -9,7 +9,7 @@ use serde::Deserialize;
 #[serde(default, deny_unknown_fields)]
 pub struct RepairConfig {
     /// How long the network keeps messages: a day on The Things Network, more on paid plans. 10min to 366d.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(deserialize_with = "crate::store::duration")]
     pub retention: Duration,
     /// How long after a gap's end it is fetched: the network writes its storage in batches. Up to 5min.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]

@@ -13,7 +13,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 const MAX_THREADS: usize = 64;
 
 pub fn check(config: &Config, report: &mut Report) {
-    let Config { home, downlink, codecs, service, .. } = config;
+    let Config { home, downlink, codecs, service, repair, .. } = config;
     let (ms, s, min) = (Duration::from_millis, Duration::from_secs, |n: u64| Duration::from_secs(n * 60));
     within(report, "home.spool", home.spool, (100, 1_000_000), "100 to 1000000 messages");
     within(report, "home.in_flight", home.in_flight, (1, 1000), "1 to 1000 messages");
@@ -35,6 +35,9 @@ pub fn check(config: &Config, report: &mut Report) {
         (s(1), min(24 * 60)),
         "\"1s\" to \"24h\" a day",
     );
+    within(report, "repair.retention", repair.retention, (min(10), min(366 * 24 * 60)), "\"10min\" to \"366d\"");
+    within(report, "repair.fetch_after", repair.fetch_after, (s(0), min(5)), "\"0s\" to \"5min\"");
+    within(report, "repair.fetch_again_after", repair.fetch_again_after, (s(0), min(10)), "\"0s\" to \"10min\"");
     within(report, "codecs.time_limit", codecs.time_limit, (ms(1), s(10)), "\"1ms\" to \"10s\"");
     within(report, "codecs.memory_limit", codecs.memory_limit, (1 << 20, 256 << 20), "1048576 to 268435456 bytes");
     within(report, "codecs.threads", codecs.threads, (0, MAX_THREADS), "0 to 64; 0 chooses by itself");
