@@ -30,7 +30,7 @@ use crate::network::{Arrival, Late, NetworkServer, Outages, Sorting, Tracked};
 use crate::shutdown::{Ended, Tasks};
 use crate::store::{self, GapRow, OpenError, Store};
 use crate::telemetry::{Counters, Notices, Systemd};
-use crate::uplink::{Decode, MOST_IN_DECODING, Publish, Receive, Record, Repair, RepairConfig, RepairParts, Uplinks};
+use crate::uplink::{Decode, MOST_IN_DECODING, Publish, Receive, Record, Repair, RepairParts, Uplinks};
 use crate::web::{Socket, SocketError, Web};
 
 /// Parsed messages between the network and a flow. The raw ones before them are `service.intake`.
@@ -116,7 +116,7 @@ impl App {
         let (tracked, tracking) = mpsc::channel(FLOW_CAPACITY);
         let servers = network_side(config, environment, &shared, &arrivals, &tracked, &mut tasks)?;
         let heard = Heard { arrivals, tracked, gaps: restored.gaps };
-        let backfill = repair_flow(heard, &servers, &store, &shared, &mut tasks);
+        let backfill = repair_flow(config, heard, &servers, &store, &shared, &mut tasks);
         let (home, asked) = home_side(config, environment, &shared, &mut tasks)?;
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
         let codecs = Codecs::start(finder(config)?, &config.codecs, crossed).map_err(BuildError::Threads)?;
@@ -261,6 +261,7 @@ struct Heard {
 }
 
 fn repair_flow(
+    config: &Config,
     Heard { arrivals, tracked, gaps }: Heard,
     servers: &[Arc<dyn NetworkServer>],
     store: &Store,

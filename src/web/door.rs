@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections at once; the next ones wait in the socket's own queue.
 const MOST_CONNECTIONS: usize = 64;
-/// A connection on which nothing moves is ended after this. Longer than the longest answer takes but one: whoever asks
-/// for a backfill gets its result late, and its socket is polled for nothing else meanwhile.
+/// A connection on which nothing moves is ended after this. More than the longest answer takes: whoever waits for one
+/// has nothing to say meanwhile.
 const IDLE: Duration = Duration::from_secs(11 * 60);
 /// The pause after an error of the system, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);

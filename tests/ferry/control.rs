@@ -58,6 +58,16 @@ async fn what_cannot_be_done_is_told_as_problem_details() {
 }
 
 #[tokio::test]
+async fn with_several_applications_a_backfill_names_one() {
+    let ferry = Ferry::with(|setup| setup.add_application("app2")).await;
+    let (status, _, problem) = ferry.ask("POST", "backfill", r#"{"since": "2026-11-21T06:00:00Z"}"#).await;
+    assert_eq!((status.as_u16(), &problem["hint"]), (400, &json!("give `application`: one of app1, app2")));
+    let told = ferry.command(&["backfill", "--since", "2h"]).await;
+    assert_eq!((told.code, told.out.as_str()), (Some(1), ""), "{told:?}");
+    assert!(told.err.contains("several applications") && told.err.contains("hint: "), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_body_beyond_all_measure_is_refused() {
     let ferry = Ferry::start().await;
     let body = json!({"device": "node", "payload_text": "x".repeat(1 << 20)}).to_string();

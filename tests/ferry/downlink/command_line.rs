@@ -6,7 +6,7 @@ use tokio::net::UnixStream;
 use ttn_ferry::shutdown::Ended;
 
 use super::Scene;
-use crate::harness::{Process, Stage, ask, in_time};
+use crate::harness::{Ferry, Process, Stage, ask, in_time};
 
 /// A command that follows a downlink while the node reports.
 fn following(scene: &Scene, arguments: &[&str]) -> Process {
@@ -63,6 +63,25 @@ async fn a_downlink_that_fails_and_one_that_does_not_end_in_time_have_their_own_
     let told = scene.ferry.command(&["downlink", "send", "lamp", "led=true", "--id", "late", "--wait=1s"]).await;
     assert_eq!(told.code, Some(75), "{told:?}");
     assert!(told.err.contains("still open") && told.err.contains("hint: `ttn-ferry downlink show late`"), "{told:?}");
+}
+
+#[tokio::test]
+async fn whoever_follows_a_downlink_follows_it_through_a_restart_of_the_bridge() {
+    let Scene { ferry, mut node, lamp } = Scene::unjoined_with(|_| {}).await;
+    let arguments = ["downlink", "send", "lamp", "--port", "1", "--hex", "07", "--wait"];
+    let mut send = Process::ferry_that(&arguments, &ferry.configuration());
+    send.says("held").await;
+    let (ended, stage) = ferry.stop().await;
+    assert_eq!(ended, Ended::Stopped);
+    let mut ferry = Ferry::on(stage).await;
+    ferry.network.subscribed().await;
+    node.join(&ferry.network.handle.clone()).await.unwrap();
+    send.says("queued").await;
+    node.report(&ferry.network.handle.clone()).await.unwrap();
+    let (status, said) = send.ended().await;
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert_eq!(said.matches("accepted").count(), 1, "no step is told twice: {said}");
+    assert_eq!(*lamp.heard.lock().unwrap(), [(1, vec![7])]);
 }
 
 #[tokio::test]
