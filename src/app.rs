@@ -5,7 +5,10 @@
 //!                  └─tracked─▶ downlinks ────┼─messages─▶ home broker
 //!            requests, notices ─▶ control ───┘     └─commands─▶ downlinks, requests ─▶ control
 //!            command line ─HTTP─▶ web ─▶ control's handlers ─▶ downlinks, repair
+//! outages, jumps of counters ─▶ repair ─▶ arrivals, backfilled
 //! ```
+//!
+//! What the flows must not lose goes through the store, which is opened first and ends last.
 //!
 //! A stop runs through this picture by itself: the streams stop reading and close their channel, each task finishes
 //! what it holds and closes the next one, and the home broker's task, when nobody can publish any more, delivers the
@@ -23,14 +26,17 @@ use crate::config::{Config, Environment, NoStateFolder, TrustError, control_sock
 use crate::control::{self, Answers, Control};
 use crate::downlink::{self, Downlinks};
 use crate::home::{self, Home, OFFLINE, Topics, Wiring};
-use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, HomeName, InvalidName};
+use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, DownlinkId, HomeName, InvalidName};
 use crate::mqtt::{Address, Endpoint, InvalidAddress, Will};
 use crate::network::ttn::{self, Parts};
 use crate::network::{Arrival, Late, NetworkServer, Outages, Sorting, Tracked};
 use crate::shutdown::{Ended, Tasks};
-use crate::store::{self, GapRow, OpenError, Store};
+use crate::store::{self, OpenError, Restored, Store};
 use crate::telemetry::{Counters, Notices, Systemd};
-use crate::uplink::{Decode, MOST_IN_DECODING, Publish, Receive, Record, Repair, RepairParts, Uplinks};
+use crate::uplink::{
+    Decode, HomePresence, MOST_IN_DECODING, MOST_IN_FLIGHT, Memory, Publish, Receive, Record, Repair, RepairHandle,
+    RepairParts, Spool, SpoolParts, Uplinks,
+};
 use crate::web::{Socket, SocketError, Web};
 
 /// Parsed messages between the network and a flow. The raw ones before them are `service.intake`.
@@ -68,20 +74,26 @@ pub enum BuildError {
     HomeTrust(#[from] TrustError),
     #[error("application `{name}`: {source}")]
     Application { name: String, source: ttn::PartsError },
+    #[error("{source}\n  hint: {}", source.hint())]
+    NoStateFolder {
+        #[from]
+        source: NoStateFolder,
+    },
+    #[error("{source}\n  hint: {}", source.hint())]
+    Store {
+        #[from]
+        source: OpenError,
+    },
     #[error(transparent)]
     Socket(#[from] SocketError),
     #[error("no thread could be started for codecs")]
     Threads(#[source] std::io::Error),
-    #[error("{0} (hint: {hint})", hint = .0.hint())]
-    NoStateFolder(#[from] NoStateFolder),
-    #[error("the store: {0} (hint: {hint})", hint = .0.hint())]
-    Store(#[from] OpenError),
 }
 
 impl BuildError {
     /// Whether the configuration must be changed: trying again does not help.
     pub fn is_configuration(&self) -> bool {
-        !matches!(self, Self::Threads(_) | Self::Socket(_))
+        !matches!(self, Self::Threads(_) | Self::Socket(_) | Self::Store { .. })
     }
 }
 
@@ -109,43 +121,46 @@ impl App {
         };
         let systemd = Systemd::detect();
         let mut tasks = Tasks::default();
-        let file = store_folder(config, environment)?.join(store::FILE);
-        let (store, writer, restored) = store::open(&file, &config.store, shared.notices.clone())?;
-        tasks.add("store", writer.run());
+        let mut disk = open_store(config, environment, &shared, &mut tasks)?;
         let (arrivals, arrived) = mpsc::channel(FLOW_CAPACITY);
         let (tracked, tracking) = mpsc::channel(FLOW_CAPACITY);
         let servers = network_side(config, environment, &shared, &arrivals, &tracked, &mut tasks)?;
-        let heard = Heard { arrivals, tracked, gaps: restored.gaps };
-        let backfill = repair_flow(config, heard, &servers, &store, &shared, &mut tasks);
+        let repair = repair_task(config, &mut disk, &servers, (arrivals, tracked), &shared, &mut tasks);
         let (home, asked) = home_side(config, environment, &shared, &mut tasks)?;
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
         let codecs = Codecs::start(finder(config)?, &config.codecs, crossed).map_err(BuildError::Threads)?;
 
-        // The home broker's task will hold the other end.
-        let (_step_receipt, step_receipts) = mpsc::channel(HOME_CAPACITY);
         let (downlinks, desk) = Downlinks::new(downlink::Parts {
             config: config.downlink,
             commands: asked.commands,
             tracked: tracking,
-            step_receipts,
+            step_receipts: asked.step_receipts,
             home: home.clone(),
             directory: shared.directory.clone(),
             encoder: Arc::new(codecs.clone()),
-            servers: servers.iter().map(|server| (server.name().clone(), server.clone())).collect(),
+            servers: by_name(&servers),
             notices: shared.notices.clone(),
-            store,
-            restored: restored.downlinks,
-            usage: restored.usage,
+            store: disk.store.clone(),
+            restored: std::mem::take(&mut disk.restored.downlinks),
+            usage: std::mem::take(&mut disk.restored.usage),
         });
-        let entrances = Entrances { arrivals: arrived, crossed: back, home_connected: asked.connected.clone() };
-        let uplinks = uplink_flow(entrances, longest_name(config), &home, &codecs, &shared);
+        let entrances = Entrances {
+            arrivals: arrived,
+            crossed: back,
+            receipts: asked.uplink_receipts,
+            home_connected: asked.connected.clone(),
+        };
+        let backfill = repair.clone();
+        let record = Record::new(disk.memory, shared.counters.clone(), repair);
+        let uplinks =
+            uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, &codecs, &shared);
         let answers = Arc::new(Answers {
+            backfill: control::Backfill::new(backfill, servers.iter().map(|server| server.name().clone()).collect()),
             servers,
             directory: shared.directory.clone(),
             counters: shared.counters.clone(),
             open_downlinks: desk.open(),
             downlinks: control::Downlinks::new(desk),
-            backfill,
             configuration: config.public(),
             started: Instant::now(),
         });
@@ -183,7 +198,7 @@ impl App {
         let ended = self.tasks.run(self.stop, self.grace, self.systemd, stop).await;
         let left = self.counters.snapshot().waiting_at_home;
         if left > 0 {
-            tracing::error!(messages = left, "Stopped before the home broker had everything.");
+            tracing::error!(messages = left, "Stopped before the home broker had everything; uplinks wait on disk.");
         }
         ended
     }
@@ -193,7 +208,58 @@ impl App {
 struct Asked {
     commands: mpsc::Receiver<home::HomeCommand>,
     requests: mpsc::Receiver<home::HomeRequest>,
+    uplink_receipts: mpsc::Receiver<u64>,
+    step_receipts: mpsc::Receiver<(DownlinkId, u32)>,
     connected: watch::Receiver<bool>,
+}
+
+/// The store, and what was in it.
+struct Disk {
+    store: Store,
+    restored: Restored,
+    memory: Memory,
+}
+
+fn open_store(
+    config: &Config,
+    environment: &dyn Environment,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Result<Disk, BuildError> {
+    let file = store_folder(config, environment)?.join(store::FILE);
+    let (store, writer, mut restored) = store::open(&file, &config.store, shared.notices.clone())?;
+    tasks.add("store", writer.run());
+    let memory = Memory::restore(std::mem::take(&mut restored.runs));
+    Ok(Disk { store, restored, memory })
+}
+
+fn repair_task(
+    config: &Config,
+    disk: &mut Disk,
+    servers: &[Arc<dyn NetworkServer>],
+    (arrivals, tracked): (mpsc::Sender<Arrival>, mpsc::Sender<Tracked>),
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> RepairHandle {
+    let heard_until = |server: &Arc<dyn NetworkServer>| {
+        let name = server.name().clone();
+        disk.memory.heard_until(&name).map(|at| (name, at))
+    };
+    let (repair, handle) = Repair::new(RepairParts {
+        config: config.repair,
+        heard_until: servers.iter().filter_map(heard_until).collect(),
+        servers: by_name(servers),
+        outages: shared.outages.clone(),
+        arrivals,
+        tracked,
+        store: disk.store.clone(),
+        rows: std::mem::take(&mut disk.restored.gaps),
+        directory: shared.directory.clone(),
+        counters: shared.counters.clone(),
+        notices: shared.notices.clone(),
+    });
+    tasks.add("repair", repair.run(shared.stop.clone()));
+    handle
 }
 
 fn home_side(
@@ -208,6 +274,8 @@ fn home_side(
     let (command, commands) = mpsc::channel(COMMAND_CAPACITY);
     let (request, requests) = mpsc::channel(COMMAND_CAPACITY);
     let (connecting, connected) = watch::channel(false);
+    let (uplink_receipt, uplink_receipts) = mpsc::channel(MOST_IN_FLIGHT);
+    let (step_receipt, step_receipts) = mpsc::channel(HOME_CAPACITY);
     let wiring = Wiring {
         messages: published,
         commands: command,
@@ -215,10 +283,12 @@ fn home_side(
         counters: shared.counters.clone(),
         notices: shared.notices.downgrade(),
         connected: connecting,
+        uplink_receipts: uplink_receipt,
+        step_receipts: step_receipt,
     };
-    let broker = home::Broker::new(endpoint, topics.clone(), config.home.spool, wiring);
+    let broker = home::Broker::new(endpoint, topics.clone(), wiring);
     tasks.add("home broker", broker.run(shared.stop.clone()));
-    Ok((Home::new(messages, topics), Asked { commands, requests, connected }))
+    Ok((Home::new(messages, topics), Asked { commands, requests, uplink_receipts, step_receipts, connected }))
 }
 
 fn network_side(
@@ -253,73 +323,64 @@ fn network_side(
     Ok(servers)
 }
 
-/// What the repair fetches goes where everything else is heard.
-struct Heard {
-    arrivals: mpsc::Sender<Arrival>,
-    tracked: mpsc::Sender<Tracked>,
-    gaps: Vec<GapRow>,
-}
-
-fn repair_flow(
-    config: &Config,
-    Heard { arrivals, tracked, gaps }: Heard,
-    servers: &[Arc<dyn NetworkServer>],
-    store: &Store,
-    shared: &Shared,
-    tasks: &mut Tasks,
-) -> control::Backfill {
-    let (repair, handle) = Repair::new(RepairParts {
-        config: config.repair,
-        servers: servers.iter().map(|server| (server.name().clone(), server.clone())).collect(),
-        outages: shared.outages.clone(),
-        arrivals,
-        tracked,
-        store: store.clone(),
-        rows: gaps,
-        heard_until: HashMap::new(),
-        directory: shared.directory.clone(),
-        counters: shared.counters.clone(),
-        notices: shared.notices.clone(),
-    });
-    tasks.add("repair", repair.run(shared.stop.clone()));
-    control::Backfill::new(handle, servers.iter().map(|server| server.name().clone()).collect())
-}
-
 /// What the uplink flow waits for.
 struct Entrances {
     arrivals: mpsc::Receiver<Arrival>,
     crossed: mpsc::Receiver<Crossed>,
+    receipts: mpsc::Receiver<u64>,
     home_connected: watch::Receiver<bool>,
 }
 
 fn uplink_flow(
-    Entrances { arrivals, crossed, home_connected }: Entrances,
-    most_levels: usize,
+    config: &Config,
+    Entrances { arrivals, crossed, receipts, home_connected }: Entrances,
+    (store, restored, record): (Store, Restored, Record),
+    servers: &[Arc<dyn NetworkServer>],
     home: &Home,
     codecs: &Codecs,
     shared: &Shared,
 ) -> Uplinks {
+    let mut states = home::States::default();
+    for (key, store::StateRow { last_seen, body }) in restored.states {
+        let heard_until = record.memory().device_heard_until(&key);
+        states.restore(key, &home::Kept { last_seen, body }, heard_until);
+    }
+    let spool = Spool::new(SpoolParts {
+        store,
+        next_seq: restored.next_seq,
+        receipts,
+        servers: by_name(servers),
+        most_bytes: config.store.spool_size,
+        most_age: config.store.spool_age,
+        counters: shared.counters.clone(),
+        notices: shared.notices.clone(),
+    });
     Uplinks {
         arrivals,
         crossed,
+        record,
+        spool,
         receive: Receive {
             directory: shared.directory.clone(),
             home: home.clone(),
             notices: shared.notices.clone(),
             devices_changed: shared.devices_changed.clone(),
-            most_levels,
+            most_levels: longest_name(config),
         },
-        record: Record::default(),
         decode: Decode::new(
             codecs.clone(),
             shared.directory.clone(),
             shared.devices_changed.clone(),
             shared.counters.clone(),
         ),
-        publish: Publish { home: home.clone(), states: home::States::default() },
-        home_connected,
-        counters: shared.counters.clone(),
+        publish: Publish { home: home.clone(), states },
+        home: HomePresence::new(home_connected),
+        drain: config.service.grace / 2,
     }
+}
+
+fn by_name(servers: &[Arc<dyn NetworkServer>]) -> HashMap<ApplicationName, Arc<dyn NetworkServer>> {
+    servers.iter().map(|server| (server.name().clone(), server.clone())).collect()
 }
 
 fn home_endpoint(config: &Config, environment: &dyn Environment, topics: &Topics) -> Result<Endpoint, BuildError> {
@@ -334,6 +395,7 @@ fn home_endpoint(config: &Config, environment: &dyn Environment, topics: &Topics
         password: home.password.clone(),
         keep_alive: HOME_KEEP_ALIVE,
         window: home.in_flight,
+        keep_session: home.keep_session,
         will: Some(Will { topic: topics.of_bridge("state"), payload: OFFLINE }),
     })
 }

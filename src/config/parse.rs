@@ -7,6 +7,9 @@ use super::{Config, Problem};
 
 /// How alike two names must be for one to be suggested, from 0 to 1.
 const ALIKE: f64 = 0.6;
+/// Keys there once were, and what took their place.
+const MOVED: [(&str, &str); 1] =
+    [("home.spool", "what waits for the home broker is on disk now, as much as `[store] spool_size` allows")];
 /// Values of these keys are never repeated in an error.
 const SECRETS: [&str; 2] = ["api_key", "password"];
 
@@ -53,7 +56,10 @@ fn not_ours(text: &str, error: &serde_path_to_error::Error<toml::de::Error>) -> 
     let line = inner.span().map_or_else(|| line_of(text, &key), |span| line_at(text, span.start));
     let told = inner.message();
     let (message, hint) = match named_keys(told) {
-        Some((unknown, known)) => (format!("unknown key `{unknown}`"), did_you_mean(unknown, &known)),
+        Some((unknown, known)) => {
+            let moved = MOVED.iter().find(|(old, _)| *old == key).map(|(_, hint)| (*hint).to_owned());
+            (format!("unknown key `{unknown}`"), moved.unwrap_or_else(|| did_you_mean(unknown, &known)))
+        }
         None if SECRETS.contains(&last_name(&key)) => ("this is no text".into(), "a secret stands in quotes".into()),
         None => (told.replace('\n', ", "), hint_for_type(told)),
     };
@@ -125,7 +131,7 @@ mod tests {
             ("application[1].cluster", 7),
             ("application[1].name", 5),
             ("home.url", 10),
-            ("home.spool", 9),
+            ("home.in_flight", 9),
             ("", 1),
         ] {
             assert_eq!(line_of(TEXT, key), line, "{key}");
@@ -137,6 +143,8 @@ mod tests {
         let problem = parse("[[application]]\nid = 'abc'\nclustr = 'eu1'\n").unwrap_err();
         assert_eq!((problem.line, problem.key.as_str()), (3, "application[0].clustr"));
         assert_eq!(problem.hint, "did you mean `cluster`?");
+        let problem = parse("[home]\nspool = 1\n").unwrap_err();
+        assert!(problem.hint.contains("[store] spool_size"), "{}", problem.hint);
         let problem = parse("[home]\nxyz = 1\n").unwrap_err();
         assert!(problem.hint.starts_with("known here: url, username"), "{}", problem.hint);
     }

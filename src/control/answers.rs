@@ -77,7 +77,8 @@ impl Answers {
         let counters = self.counters.snapshot();
         json!({
             "applications": self.applications(),
-            "spool": counters.waiting_at_home,
+            "spool": counters.spooled,
+            "spool_bytes": counters.spooled_bytes,
             "queue": self.open_downlinks.count(),
             "counters": counters,
             "memory_bytes": memory_bytes(),
@@ -93,7 +94,7 @@ impl Answers {
             "{connected} of {} applications connected, {} uplinks, {} waiting for the home broker",
             self.servers.len(),
             counters.uplinks,
-            counters.waiting_at_home
+            counters.spooled.max(counters.waiting_at_home)
         )
     }
 

@@ -152,6 +152,7 @@ mod tests {
 
     use super::*;
     use crate::home::{Route, Topics};
+    use crate::mqtt::Ack;
 
     fn fields(verb: &Verb, payload: &str) -> String {
         match parse(verb, payload.as_bytes()) {
@@ -209,7 +210,7 @@ mod tests {
 
     fn command(topic: &str) -> HomeCommand {
         match Topics::new("ttn", 2).route(topic) {
-            Some(Route::Command(candidates)) => HomeCommand { candidates, payload: Bytes::new() },
+            Some(Route::Command(candidates)) => HomeCommand { candidates, payload: Bytes::new(), ack: Ack::default() },
             other => panic!("{topic}: {other:?}"),
         }
     }
@@ -250,7 +251,7 @@ mod tests {
             let (application, directory) = directory();
             for verb in [Verb::Set, Verb::SetField(device.clone()), Verb::Push, Verb::Replace, Verb::Cancel, Verb::Clear] {
                 let _ = parse(&verb, &payload);
-                let command = HomeCommand { candidates: vec![Candidate { device: device.clone(), verb }], payload: Bytes::new() };
+                let command = HomeCommand { candidates: vec![Candidate { device: device.clone(), verb }], payload: Bytes::new(), ack: Ack::default() };
                 match resolve(&command, &directory, Some(&application)) {
                     Ok((key, _)) => prop_assert!(crate::model::ttn_id(key.device.as_str())),
                     Err((Some(name), _)) => prop_assert!(!name.as_str().contains(['+', '#', '\0'])),

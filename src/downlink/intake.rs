@@ -101,7 +101,8 @@ impl Intake {
 }
 
 impl Preparing {
-    async fn prepare(self: Arc<Self>, command: HomeCommand) -> Order {
+    async fn prepare(self: Arc<Self>, mut command: HomeCommand) -> Order {
+        std::mem::take(&mut command.ack).done();
         let prepared = match self.resolve(&command) {
             Ok((key, verb)) => self.try_prepare(key, verb, &command.payload).await,
             Err(refused) => Err(refused),

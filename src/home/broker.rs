@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{HomeCommand, HomeRequest, Route, Topics};
+use crate::model::{DownlinkId, Receipt};
 use crate::mqtt::{Backoff, Connection, Endpoint, Event, Inbound, Kind, Limits, Lost, Message, Outbox, Sender, unfit};
 use crate::telemetry::{Count, Counters, Notice, WeakNotices, with_causes};
 
@@ -24,8 +25,12 @@ const GOOD_CONNECTION: Duration = Duration::from_secs(30);
 
 /// Messages taken from the flows at once, so that they leave together.
 const BATCH: usize = 64;
-/// Bytes of payloads that wait while the broker is away, whatever their number.
-const SPOOL_BYTES: usize = 64 << 20;
+/// Messages that wait in memory while the broker is away, and bytes of their payloads, beside those that are on disk:
+/// events, answers, steps of downlinks.
+const MOST_WAITING: usize = 5_000;
+const MOST_WAITING_BYTES: usize = 8 << 20;
+/// How long a broker that is away is waited for once nobody publishes any more: what matters is on disk.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 /// How long a broker may leave everything unacknowledged before the connection is taken for dead. The library's own
 /// sign of life is put off by each message sent, so it does not notice.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
@@ -42,6 +47,8 @@ pub struct Broker {
     wiring: Wiring,
     /// Whether anybody may still publish.
     open: bool,
+    /// Once nobody does: until when a broker that is away is waited for.
+    last_try: Option<Instant>,
     /// Messages given up since they were last told of.
     dropped: u64,
     /// When the broker last acknowledged something, or was last asked to after it had acknowledged everything.
@@ -59,18 +66,23 @@ pub struct Wiring {
     pub notices: WeakNotices,
     /// Tells whether the broker is connected.
     pub connected: watch::Sender<bool>,
+    /// Where the numbers of uplinks go that are settled. Has room for as many as the uplink flow has under way: there is
+    /// one receipt for each, so it is never full.
+    pub uplink_receipts: mpsc::Sender<u64>,
+    /// Where the steps of downlinks go that the home has.
+    pub step_receipts: mpsc::Sender<(DownlinkId, u32)>,
 }
 
 impl Broker {
-    /// `spool` is the most messages that wait while the broker is away.
-    pub fn new(endpoint: Endpoint, topics: Arc<Topics>, spool: usize, wiring: Wiring) -> Self {
-        let limits = Limits { messages: spool, bytes: SPOOL_BYTES, window: usize::from(endpoint.window) };
-        let outbox = Outbox::new(limits);
-        Self { endpoint, topics, outbox, wiring, open: true, dropped: 0, progress: Instant::now() }
+    pub fn new(endpoint: Endpoint, topics: Arc<Topics>, wiring: Wiring) -> Self {
+        let window = usize::from(endpoint.window);
+        let outbox = Outbox::new(Limits { messages: MOST_WAITING, bytes: MOST_WAITING_BYTES, window });
+        Self { endpoint, topics, outbox, wiring, open: true, last_try: None, dropped: 0, progress: Instant::now() }
     }
 
     /// Runs until everything published is delivered after the last publisher is gone; then says `offline` and
-    /// disconnects. After `stop` no command is taken in any more.
+    /// disconnects. A broker that is away by then is waited for only shortly. After `stop` no command is taken in any
+    /// more.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let mut last_reason = String::new();
@@ -78,18 +90,16 @@ impl Broker {
             let started = Instant::now();
             let endpoint = self.endpoint.clone();
             let reason = match self.absorb_while(async move { Connection::open(&endpoint).await }).await {
-                Ok(connection) => match self.serve(connection, &stop).await {
+                Some(Ok(connection)) => match self.serve(connection, &stop).await {
                     Ok(()) => return,
                     Err(lost) => lost.to_string(),
                 },
-                Err(error) => format!("{} (hint: {})", with_causes(&error), error.hint()),
+                Some(Err(error)) => format!("{} (hint: {})", with_causes(&error), error.hint()),
+                None => return self.leave(),
             };
             self.wiring.connected.send_replace(false);
             if let Some(message) = self.outbox.lost() {
                 self.give_up(&message, "the connection ended each time it was sent");
-            }
-            if !self.open && self.outbox.waiting_each() == 0 {
-                return self.leave_states();
             }
             if started.elapsed() >= GOOD_CONNECTION {
                 backoff.reset();
@@ -99,39 +109,38 @@ impl Broker {
                 tracing::warn!(broker = %self.endpoint.address, reason, waiting = self.outbox.len(), "Home broker is away.");
                 last_reason = reason;
             }
-            self.pause(backoff.next_wait()).await;
-        }
-    }
-
-    /// Waits, but not for long once everybody else has stopped: then each moment of the grace period counts.
-    async fn pause(&mut self, wait: Duration) {
-        let was_open = self.open;
-        let mut ends = Instant::now() + if was_open { wait } else { wait.min(FIRST_WAIT) };
-        let mut batch = Vec::new();
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep_until(ends) => return,
-                taken = self.wiring.messages.recv_many(&mut batch, BATCH), if self.open => self.take(taken, &mut batch),
-            }
-            if was_open && !self.open {
-                ends = ends.min(Instant::now() + FIRST_WAIT);
+            let wait = tokio::time::sleep(backoff.next_wait().min(self.longest_pause()));
+            if self.absorb_while(wait).await.is_none() {
+                return self.leave();
             }
         }
     }
 
-    /// States that no broker is there for are no loss: the next start makes them anew.
-    fn leave_states(&self) {
-        self.wiring.counters.set_waiting_at_home(0);
+    /// Once everybody else has stopped, each moment counts.
+    fn longest_pause(&self) -> Duration {
+        if self.open { LONGEST_WAIT } else { FIRST_WAIT }
     }
 
-    /// Takes messages in while something else goes on, so that nobody waits for the broker.
-    async fn absorb_while<T>(&mut self, other: impl Future<Output = T>) -> T {
+    /// Leaves a broker that does not come. What has a receipt is sent after the next start, and states are made anew.
+    fn leave(&self) {
+        let (safe, lost) = (self.outbox.waiting_safe(), self.outbox.waiting_unsafe());
+        if safe > 0 {
+            tracing::info!(messages = safe, "The home broker is away: these messages go after the next start.");
+        }
+        self.wiring.counters.set_waiting_at_home(lost);
+    }
+
+    /// Takes messages in while something else goes on, so that nobody waits for the broker. Nothing: nobody publishes
+    /// any more, and it takes too long.
+    async fn absorb_while<T>(&mut self, other: impl Future<Output = T>) -> Option<T> {
         let (mut other, mut batch) = (pin!(other), Vec::new());
         loop {
+            let until = self.last_try.unwrap_or_else(Instant::now);
             tokio::select! {
                 biased;
-                output = &mut other => return output,
+                output = &mut other => return Some(output),
                 taken = self.wiring.messages.recv_many(&mut batch, BATCH), if self.open => self.take(taken, &mut batch),
+                () = tokio::time::sleep_until(until), if !self.open => return None,
             }
         }
     }
@@ -209,47 +218,57 @@ impl Broker {
 
     /// No messages at all means that the last publisher is gone.
     fn take(&mut self, taken: usize, batch: &mut Vec<Message>) {
-        self.open = taken > 0;
+        if taken == 0 {
+            (self.open, self.last_try) = (false, Some(Instant::now() + LAST_WAIT));
+        }
         batch.drain(..).for_each(|message| self.keep(message));
     }
 
     fn handle(&mut self, event: Event, stop: &CancellationToken) {
         match event {
             Event::Written(packet) => self.outbox.written(packet),
-            Event::Acked(packet) if self.outbox.acked(packet).is_some() => {
-                self.progress = Instant::now();
-                self.wiring.counters.count(Count::Delivered);
+            Event::Acked(packet) => {
+                if let Some(message) = self.outbox.acked(packet) {
+                    self.progress = Instant::now();
+                    self.wiring.counters.count(Count::Delivered);
+                    self.settle(message.receipt);
+                }
             }
-            Event::Message(message) => self.take_command(&message, stop.is_cancelled()),
+            Event::Message(message) => self.take_command(message, stop.is_cancelled()),
             Event::Subscribed(granted) => self.welcome(&granted),
             _ => {}
         }
     }
 
-    /// Retained commands are ignored: a broker must not be able to replay a command at every start.
-    fn take_command(&self, message: &Inbound, stopping: bool) {
-        let Ok(topic) = std::str::from_utf8(&message.topic) else { return };
-        if message.retain {
-            tracing::warn!(topic, "Retained command ignored: publish commands without the retain flag.");
-            return;
-        }
-        if stopping {
-            return self.drop_command(topic, "the bridge is stopping");
-        }
-        let payload = message.payload.clone();
-        let full = match self.topics.route(topic) {
+    /// Retained commands are ignored: a broker must not be able to replay a command at every start. A command that is
+    /// not acknowledged the broker sends again with the next connection.
+    fn take_command(&self, message: Inbound, stopping: bool) {
+        let Inbound { topic, payload, retain, ack } = message;
+        let route = std::str::from_utf8(&topic).ok().and_then(|topic| self.topics.route(topic));
+        let topic = String::from_utf8_lossy(&topic);
+        match route {
+            Some(Route::Command(_)) if retain => {
+                tracing::warn!(%topic, "Retained command ignored: publish commands without the retain flag.");
+            }
+            Some(Route::Command(_)) if stopping && ack.is_awaited() => return,
+            Some(Route::Command(_)) if stopping => self.drop_command(&topic, "the bridge is stopping"),
             Some(Route::Command(candidates)) => {
                 self.wiring.counters.count(Count::Command);
-                matches!(self.wiring.commands.try_send(HomeCommand { candidates, payload }), Err(TrySendError::Full(_)))
+                let command = HomeCommand { candidates, payload, ack };
+                if let Err(TrySendError::Full(command)) = self.wiring.commands.try_send(command) {
+                    self.drop_command(&topic, "too many commands at once");
+                    command.ack.done();
+                }
+                return;
             }
-            Some(Route::Request(command)) => {
-                matches!(self.wiring.requests.try_send(HomeRequest { command, payload }), Err(TrySendError::Full(_)))
+            Some(Route::Request(command)) if !retain && !stopping => {
+                if let Err(TrySendError::Full(_)) = self.wiring.requests.try_send(HomeRequest { command, payload }) {
+                    self.drop_command(&topic, "too many requests at once");
+                }
             }
-            None => false,
-        };
-        if full {
-            self.drop_command(topic, "too many commands at once");
+            Some(Route::Request(_)) | None => {}
         }
+        ack.done();
     }
 
     fn drop_command(&self, topic: &str, reason: &'static str) {
@@ -266,14 +285,25 @@ impl Broker {
         }
         let gone = self.outbox.push(message) as u64;
         if gone > 0 && self.dropped == 0 {
-            tracing::error!("The spool is full: the oldest messages are given up until the home broker is back.");
+            tracing::error!("Too much waits for the home broker: the oldest events are given up until it is back.");
         }
         (0..gone).for_each(|_| self.wiring.counters.count(Count::Dropped));
         self.dropped += gone;
         self.wiring.counters.set_waiting_at_home(self.outbox.len());
     }
 
+    /// Tells whoever waits for a message that nobody need keep it any more. It may have gone: then it learns of it after
+    /// its next start, when the message goes once more.
+    fn settle(&self, receipt: Option<Receipt>) {
+        match receipt {
+            Some(Receipt::Uplink(seq)) => drop(self.wiring.uplink_receipts.try_send(seq)),
+            Some(Receipt::Step(id, step)) => drop(self.wiring.step_receipts.try_send((id, step))),
+            None => {}
+        }
+    }
+
     fn give_up(&self, message: &Message, reason: &'static str) {
+        self.settle(message.receipt.clone());
         self.wiring.counters.count(Count::Dropped);
         let (topic, bytes) = (clip(&message.topic), message.payload.len());
         self.wiring.notices.tell(Notice::Undeliverable { topic, bytes, reason });

@@ -23,8 +23,8 @@ pub struct HomeConfig {
     pub base_topic: String,
     /// Must differ between two bridges on one broker.
     pub client_id: String,
-    /// Messages kept in memory while the broker is away; then the oldest go, counted and reported. 100 to 1,000,000.
-    pub spool: usize,
+    /// Whether the broker keeps commands (QoS 1) while the bridge is away. Then none is lost over a restart.
+    pub keep_session: bool,
     /// QoS 1 messages sent and not yet acknowledged. 1 to 1000.
     pub in_flight: u16,
 }
@@ -53,7 +53,7 @@ impl Default for HomeConfig {
             ca_file: None,
             base_topic: "ttn".into(),
             client_id: "ttn-ferry".into(),
-            spool: 20_000,
+            keep_session: true,
             in_flight: 200,
         }
     }

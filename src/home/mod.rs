@@ -13,10 +13,12 @@ mod topics;
 
 use bytes::Bytes;
 
+use crate::mqtt::Ack;
+
 pub use broker::{Broker, OFFLINE, Wiring};
 pub use config::{DeviceConfig, HomeConfig};
 pub use publish::Home;
-pub use state::{HOLD, States};
+pub use state::{HOLD, Kept, States};
 pub use topics::{Candidate, Route, Topics, Verb};
 
 /// A command as it arrived at home: never a retained one, those are ignored at the door.
@@ -25,6 +27,8 @@ pub struct HomeCommand {
     /// How its topic can be read, in order of preference.
     pub candidates: Vec<Candidate>,
     pub payload: Bytes,
+    /// Told to the broker once the command is stored or answered: until then it sends it again.
+    pub ack: Ack,
 }
 
 /// A request to the bridge itself.

@@ -23,9 +23,9 @@ impl Home {
         Self { messages, topics }
     }
 
-    /// One message per uplink.
-    pub async fn uplink(&self, device: &HomeName, body: Bytes) {
-        self.send(self.topics.of_device(device, "uplink"), body, false, Kind::Each).await;
+    /// One message per uplink, and who waits for its delivery. Published last of all that an uplink gives rise to.
+    pub async fn uplink(&self, device: &HomeName, body: Bytes, receipt: Option<Receipt>) {
+        self.send_with(self.topics.of_device(device, "uplink"), body, false, Kind::Each, receipt).await;
     }
 
     /// The merged state: retained, and only the newest counts.
@@ -40,8 +40,9 @@ impl Home {
     }
 
     /// Something that happened to a device: `join`, `codec_error`, `location` …
-    pub async fn event(&self, device: &HomeName, kind: &str, body: &impl Serialize) {
-        self.send(self.topics.of_device(device, &format!("event/{kind}")), json(body), false, Kind::Each).await;
+    pub async fn event(&self, device: &HomeName, kind: &str, body: &impl Serialize, receipt: Option<Receipt>) {
+        let topic = self.topics.of_device(device, &format!("event/{kind}"));
+        self.send_with(topic, json(body), false, Kind::Each, receipt).await;
     }
 
     /// A step of a downlink. Each counts, and the last one stays with the broker.

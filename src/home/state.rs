@@ -2,6 +2,10 @@
 //!
 //! A state is published at once, and then at most every [`HOLD`]: what changes in between is merged and goes out when
 //! the time is over. No real node reports that often; a backlog after an outage does, and then only the newest counts.
+//!
+//! States outlive the process: each is saved when it changes, but at most every [`SAVE`]. After a crash a device that
+//! reported more than once within that time has a state that is older than what the broker got: that one is not published
+//! until the device reports again, and what is fetched of older times never changes it.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -9,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -17,6 +21,8 @@ use crate::model::{DeviceKey, Uplink};
 
 /// The least time between two states of one device.
 pub const HOLD: Duration = Duration::from_millis(250);
+/// The least time between two times that one device's state is saved.
+const SAVE: Duration = Duration::from_secs(10);
 
 /// The states of all devices. Time comes in as an argument.
 #[derive(Debug, Default)]
@@ -24,6 +30,17 @@ pub struct States {
     devices: HashMap<DeviceKey, State>,
     /// States that changed within [`HOLD`] of their last publication, by the time they may go.
     waiting: VecDeque<(Instant, DeviceKey)>,
+    /// Devices whose states changed within [`SAVE`] of being saved, and when they were last saved together.
+    unsaved: Vec<DeviceKey>,
+    saved: Option<Instant>,
+}
+
+/// A state as it is kept on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    pub last_seen: Timestamp,
+    /// JSON for nobody but [`States`].
+    pub body: String,
 }
 
 /// One device's fields, as last told.
@@ -37,10 +54,45 @@ struct State {
     published: Option<Instant>,
     #[serde(skip)]
     is_waiting: bool,
+    #[serde(skip)]
+    own: Own,
+}
+
+/// What a state remembers for itself.
+#[derive(Debug, Default)]
+struct Own {
+    /// When the network had the newest uplink in it.
+    received_at: Timestamp,
+    /// When the network had the newest uplink that came before the last start.
+    heard_until: Option<Timestamp>,
+    /// What was saved is older than what the home got: it must not go again as it is.
+    is_stale: bool,
+    /// It should have gone, when nobody knew where to.
+    is_held_back: bool,
+    saved: Option<Instant>,
+    is_changed: bool,
+    is_listed: bool,
+}
+
+/// What of a state is saved.
+#[derive(Serialize)]
+struct Body<'a> {
+    fields: &'a BTreeMap<String, Box<RawValue>>,
+    link: &'a Link,
+    received_at: Timestamp,
+}
+
+/// The same as it is read back.
+#[derive(Deserialize)]
+struct Restored {
+    fields: BTreeMap<String, Box<RawValue>>,
+    link: Link,
+    received_at: Timestamp,
 }
 
 /// How well the last uplink was heard.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Link {
     #[serde(skip_serializing_if = "Option::is_none")]
     rssi: Option<f32>,
@@ -55,11 +107,23 @@ struct Link {
 }
 
 impl States {
+    /// Takes back a state saved before the last start. `heard_until` is when the network had the newest uplink received
+    /// of this device. What cannot be read any more is forgotten: the device tells it anew.
+    pub fn restore(&mut self, key: DeviceKey, kept: &Kept, heard_until: Option<Timestamp>) {
+        let Ok(Restored { fields, link, received_at }) = serde_json::from_str(&kept.body) else {
+            return tracing::warn!(device = %key, "The saved state of a device cannot be read.");
+        };
+        let is_stale = heard_until.is_some_and(|until| until > received_at);
+        let own = Own { received_at, heard_until, is_stale, ..Own::default() };
+        let last_seen = Some(kept.last_seen);
+        self.devices.insert(key, State { fields, last_seen, link, own, ..State::default() });
+    }
+
     /// Merges an uplink's fields. Returns the state if it is to be published now. One older than what is known changes
     /// nothing: the state only ever moves forward in time.
     pub fn merge(&mut self, uplink: &Uplink, fields: Option<&RawValue>, now: Instant) -> Option<Bytes> {
         let state = self.devices.entry(uplink.key.clone()).or_default();
-        if state.last_seen.is_some_and(|seen| uplink.at < seen) {
+        if state.last_seen.is_some_and(|seen| uplink.at < seen) || state.is_ahead_of(uplink) {
             return None;
         }
         state.take(uplink, fields);
@@ -76,10 +140,26 @@ impl States {
 
     /// The broker may have lost its memory: every state goes again.
     pub fn renew(&mut self, now: Instant) {
-        let States { devices, waiting } = self;
-        for (key, state) in devices.iter_mut().filter(|(_, state)| !state.is_waiting) {
+        let Self { devices, waiting, .. } = self;
+        for (key, state) in devices.iter_mut().filter(|(_, state)| !state.is_waiting && !state.own.is_stale) {
             state.is_waiting = true;
             waiting.push_front((now, key.clone()));
+        }
+    }
+
+    /// The state that was due could not go: nobody knows yet what its device is called.
+    pub fn hold_back(&mut self, key: &DeviceKey) {
+        if let Some(state) = self.devices.get_mut(key) {
+            state.own.is_held_back = true;
+        }
+    }
+
+    /// The state of this device goes now if it was held back.
+    pub fn renew_one(&mut self, key: &DeviceKey, now: Instant) {
+        let Some(state) = self.devices.get_mut(key) else { return };
+        if std::mem::take(&mut state.own.is_held_back) && !state.is_waiting {
+            state.is_waiting = true;
+            self.waiting.push_front((now, key.clone()));
         }
     }
 
@@ -95,6 +175,35 @@ impl States {
         let body = state.publish(now);
         Some((key, body))
     }
+
+    /// The state of this device, if it changed and may be saved by `now`; else it is saved with the others.
+    pub fn take_unsaved_of(&mut self, key: &DeviceKey, now: Instant) -> Option<Kept> {
+        let state = self.devices.get_mut(key).filter(|state| state.own.is_changed)?;
+        if state.own.saved.is_none_or(|saved| saved + SAVE <= now) {
+            return Some(state.save(now));
+        }
+        if !std::mem::replace(&mut state.own.is_listed, true) {
+            self.unsaved.push(key.clone());
+        }
+        None
+    }
+
+    /// Whether the states that changed have waited long enough.
+    pub fn saving_is_due(&self, now: Instant) -> bool {
+        !self.unsaved.is_empty() && self.saved.is_none_or(|saved| saved + SAVE <= now)
+    }
+
+    /// Every state that changed and is not saved.
+    pub fn take_unsaved(&mut self, now: Instant) -> Vec<(DeviceKey, Kept)> {
+        self.saved = Some(now);
+        let Self { devices, unsaved, .. } = self;
+        let mut save = |key: DeviceKey| {
+            let state = devices.get_mut(&key)?;
+            state.own.is_listed = false;
+            state.own.is_changed.then(|| state.save(now)).map(|kept| (key, kept))
+        };
+        unsaved.drain(..).filter_map(&mut save).collect()
+    }
 }
 
 impl State {
@@ -102,6 +211,8 @@ impl State {
     /// JSON object has no fields.
     fn take(&mut self, uplink: &Uplink, fields: Option<&RawValue>) {
         self.last_seen = Some(uplink.at);
+        self.own.received_at = uplink.received_at.max(self.own.received_at);
+        (self.own.is_changed, self.own.is_stale, self.own.is_held_back) = (true, false, false);
         self.link.take(uplink);
         let parsed = fields.map(|fields| serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(fields.get()));
         for (name, value) in parsed.and_then(Result::ok).into_iter().flatten() {
@@ -115,6 +226,18 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Whether the home was told newer things before the last start, whatever was saved of them.
+    fn is_ahead_of(&self, uplink: &Uplink) -> bool {
+        uplink.backfilled && self.own.heard_until.is_some_and(|until| uplink.received_at <= until)
+    }
+
+    fn save(&mut self, now: Instant) -> Kept {
+        (self.own.saved, self.own.is_changed) = (Some(now), false);
+        let body = Body { fields: &self.fields, link: &self.link, received_at: self.own.received_at };
+        let body = serde_json::to_string(&body).expect("a map with text keys serialises");
+        Kept { last_seen: self.last_seen.unwrap_or_default(), body }
     }
 
     fn publish(&mut self, now: Instant) -> Bytes {
@@ -203,6 +326,60 @@ mod tests {
         states.renew(later);
         assert!(states.take_due(later).is_some_and(|(_, state)| state.starts_with(br#"{"a":1"#)));
         assert_eq!(states.take_due(later), None);
+    }
+
+    fn second(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// The states after a restart, of what was saved of the node.
+    fn restarted(states: &mut States, heard_until: i64) -> States {
+        let (key, kept) = states.take_unsaved(Instant::now()).pop().unwrap();
+        let mut again = States::default();
+        again.restore(key, &kept, Some(second(heard_until)));
+        again
+    }
+
+    #[test]
+    fn a_state_outlives_the_process_and_moves_on_from_where_it_was() {
+        let mut states = States::default();
+        merge(&mut states, 1, r#"{"a": 1}"#);
+        let key = Uplink::sample("node", 7, 1).key;
+        assert_eq!(states.take_unsaved_of(&key, Instant::now()).unwrap().last_seen, second(1), "the first one at once");
+        merge(&mut states, 5, r#"{"b": 0.10}"#);
+        assert_eq!(states.take_unsaved_of(&key, Instant::now()), None, "not that often");
+        let mut states = restarted(&mut states, 5);
+        assert_eq!(merge(&mut states, 4, r#"{"a": 0}"#), None, "it only moves forward");
+        states.renew(Instant::now());
+        let (_, told) = states.take_due(Instant::now()).unwrap();
+        assert!(told.starts_with(br#"{"a":1,"b":0.10,"last_seen":"1970-01-01T00:00:05Z""#), "{told:?}");
+    }
+
+    #[test]
+    fn after_a_crash_a_state_that_is_older_than_what_was_told_waits_for_news() {
+        let mut states = States::default();
+        merge(&mut states, 1, r#"{"a": 1}"#);
+        states.take_unsaved_of(&Uplink::sample("node", 7, 1).key, Instant::now());
+        merge(&mut states, 2, r#"{"b": 1}"#);
+        states.take_unsaved_of(&Uplink::sample("node", 7, 1).key, Instant::now());
+        let mut states = restarted(&mut states, 9);
+        states.renew(Instant::now());
+        assert_eq!(states.take_due(Instant::now()), None);
+        let fetched = Uplink { backfilled: true, ..*Uplink::sample("node", 3, 8) };
+        assert_eq!(states.merge(&fetched, None, Instant::now()), None, "the home knows newer things");
+        assert_eq!(merge(&mut states, 10, r#"{"a": 2}"#).unwrap()["b"], 1);
+    }
+
+    #[test]
+    fn a_state_held_back_goes_once_its_device_is_known() {
+        let mut states = States::default();
+        merge(&mut states, 1, r#"{"a": 1}"#);
+        let (key, now) = (Uplink::sample("node", 7, 1).key, Instant::now());
+        states.renew_one(&key, now);
+        assert_eq!(states.take_due(now), None);
+        states.hold_back(&key);
+        states.renew_one(&key, now);
+        assert!(states.take_due(now).is_some());
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct Uplink {
     pub locations: Option<Box<RawValue>>,
     /// 0 to 100 %.
     pub battery_percentage: Option<f64>,
+    /// Its number in the spool, once it is there.
+    pub spooled: Option<u64>,
 }
 
 /// The identifiers that LoRaWAN itself gives a device: upper-case hex.
@@ -162,6 +164,7 @@ impl Uplink {
             attributes: BTreeMap::new(),
             locations: None,
             battery_percentage: None,
+            spooled: None,
         })
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rumqttc::{
-    AsyncClient, ClientError, ConnectReturnCode, ConnectionError, EventLoop, LastWill, MqttOptions, NetworkOptions,
-    Outgoing, Packet, PublishOptions, QoS, StateError, SubscribeFilter, SubscribeReasonCode, TlsConfiguration,
-    Transport,
+    AckMode, AsyncClient, ClientError, ConnectReturnCode, ConnectionError, EventLoop, LastWill, ManualAck, MqttOptions,
+    NetworkOptions, Outgoing, Packet, Publish, PublishOptions, QoS, StateError, SubscribeFilter, SubscribeReasonCode,
+    TlsConfiguration, Transport,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -25,8 +25,9 @@ const MAX_PACKET: usize = 268_435_455;
 const MAX_TOPIC: usize = 65_535;
 /// The largest payload sent, in bytes. Nothing the bridge makes comes near it.
 const MAX_PAYLOAD: usize = 4 << 20;
-/// Subscriptions and the like that may wait for the socket besides the window of publishes.
-const CONTROL_REQUESTS: usize = 32;
+/// Subscriptions and acknowledgements that may wait for the socket besides the window of publishes: more than there are
+/// ever messages in our hands that are still to be acknowledged.
+const CONTROL_REQUESTS: usize = 4096;
 
 /// Packets that share one system call where they come or go together. Without it the library makes one for each.
 const BATCH: usize = 64;
@@ -43,6 +44,9 @@ pub struct Endpoint {
     pub keep_alive: u16,
     /// Publishes under way at once.
     pub window: u16,
+    /// The broker keeps what it has for us while we are away, and sends again what we did not acknowledge: each message
+    /// is then to be acknowledged by its [`Ack`].
+    pub keep_session: bool,
     pub will: Option<Will>,
 }
 
@@ -61,7 +65,11 @@ pub struct Connection {
 
 /// The sending half: cheap to clone, never waits.
 #[derive(Clone)]
-pub struct Sender(AsyncClient);
+pub struct Sender {
+    client: AsyncClient,
+    /// Messages are acknowledged by us, not by the library.
+    by_hand: bool,
+}
 
 /// What a connection brings.
 #[derive(Debug)]
@@ -85,6 +93,19 @@ pub struct Inbound {
     pub topic: Bytes,
     pub payload: Bytes,
     pub retain: bool,
+    pub ack: Ack,
+}
+
+/// The duty to acknowledge a message on the connection it came on. If it is dropped instead, the broker sends the message
+/// again with the next connection. No duty for QoS 0, or where the session is not kept.
+#[derive(Default)]
+pub struct Ack(Option<Duty>);
+
+struct Duty {
+    client: AsyncClient,
+    answer: ManualAck,
+    packet: u16,
+    again: bool,
 }
 
 /// Why no connection came about, as far as the protocol tells.
@@ -133,7 +154,7 @@ impl Connection {
         match tokio::time::timeout(CONNECT_LIMIT, events.poll()).await {
             Err(_) => Err(ConnectError::Silent { address: address.clone() }),
             Ok(Err(error)) => Err(connect_error(address.clone(), error)),
-            Ok(Ok(_connack)) => Ok(Self { sender: Sender(client), events }),
+            Ok(Ok(_connack)) => Ok(Self { sender: Sender { client, by_hand: endpoint.keep_session }, events }),
         }
     }
 
@@ -147,7 +168,7 @@ impl Connection {
         loop {
             match self.events.poll().await {
                 Ok(event) => {
-                    if let Some(event) = translate(event) {
+                    if let Some(event) = translate(event, &self.sender) {
                         return Ok(event);
                     }
                 }
@@ -180,18 +201,55 @@ impl Sender {
     /// Hands a QoS 1 message to the connection. The window of the outbox keeps this from ever being too many.
     pub fn publish(&self, message: Message) -> Result<(), Lost> {
         let options = PublishOptions::at_least_once().retain(message.retain);
-        self.0.try_publish(message.topic, message.payload, options).map_err(|error| client_lost(&error))
+        self.client.try_publish(message.topic, message.payload, options).map_err(|error| client_lost(&error))
     }
 
     /// Asks for these filters in one SUBSCRIBE. QoS 1 where the server gives it.
     pub fn subscribe(&self, filters: &[String]) -> Result<(), Lost> {
         let filters = filters.iter().map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
-        self.0.try_subscribe_many(filters).map_err(|error| client_lost(&error))
+        self.client.try_subscribe_many(filters).map_err(|error| client_lost(&error))
+    }
+
+    fn to_acknowledge(&self, publish: &Publish) -> Ack {
+        let answer = self.client.prepare_ack(publish).filter(|_| self.by_hand);
+        let duty = |answer| Duty { client: self.client.clone(), answer, packet: publish.pkid, again: publish.dup };
+        Ack(answer.map(duty))
     }
 
     /// Sends DISCONNECT once everything handed over is acknowledged.
     pub fn disconnect(&self) -> Result<(), Lost> {
-        self.0.try_disconnect().map_err(|error| client_lost(&error))
+        self.client.try_disconnect().map_err(|error| client_lost(&error))
+    }
+}
+
+impl Ack {
+    /// The message is in safe hands. On a connection that is over this does nothing: the broker sends it again.
+    pub fn done(self) {
+        let Some(Duty { client, answer, packet, .. }) = self.0 else { return };
+        if let Err(error) = client.try_manual_ack(answer) {
+            tracing::debug!(packet, reason = %client_lost(&error), "Not acknowledged: it will come again.");
+        }
+    }
+
+    /// Whether the broker waits for it, and would send the message again.
+    pub fn is_awaited(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What tells the message from the others in the broker's hands: the same each time it is sent.
+    pub fn packet(&self) -> Option<u16> {
+        self.0.as_ref().map(|duty| duty.packet)
+    }
+
+    /// Whether the broker sent it before and got no acknowledgement.
+    pub fn is_repeated(&self) -> bool {
+        self.0.as_ref().is_some_and(|duty| duty.again)
+    }
+}
+
+impl fmt::Debug for Ack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ack").field(&self.packet()).finish()
     }
 }
 
@@ -237,7 +295,8 @@ fn options(endpoint: &Endpoint) -> MqttOptions {
     let mut options = MqttOptions::new(endpoint.client_id.clone(), address);
     options
         .set_keep_alive(endpoint.keep_alive.max(1))
-        .set_clean_session(true)
+        .set_clean_session(!endpoint.keep_session)
+        .set_ack_mode(if endpoint.keep_session { AckMode::Manual } else { AckMode::Automatic })
         .set_max_packet_size(MAX_PACKET, MAX_PACKET)
         .set_inflight(endpoint.window)
         .set_max_request_batch(BATCH)
@@ -261,10 +320,16 @@ fn options(endpoint: &Endpoint) -> MqttOptions {
     options
 }
 
-fn translate(event: rumqttc::Event) -> Option<Event> {
+fn translate(event: rumqttc::Event, sender: &Sender) -> Option<Event> {
     match event {
         rumqttc::Event::Incoming(Packet::Publish(publish)) => {
-            Some(Event::Message(Inbound { topic: publish.topic, payload: publish.payload, retain: publish.retain }))
+            let ack = sender.to_acknowledge(&publish);
+            Some(Event::Message(Inbound {
+                topic: publish.topic,
+                payload: publish.payload,
+                retain: publish.retain,
+                ack,
+            }))
         }
         rumqttc::Event::Outgoing(Outgoing::Publish(packet)) => Some(Event::Written(packet)),
         rumqttc::Event::Incoming(Packet::PubAck(ack)) => Some(Event::Acked(ack.pkid)),

@@ -16,5 +16,5 @@ pub mod tls;
 
 pub use address::{Address, InvalidAddress};
 pub use backoff::Backoff;
-pub use connection::{ConnectError, Connection, Endpoint, Event, Inbound, Lost, Sender, Will, unfit};
+pub use connection::{Ack, ConnectError, Connection, Endpoint, Event, Inbound, Lost, Sender, Will, unfit};
 pub use outbox::{Kind, Limits, Message, Outbox};

@@ -32,7 +32,8 @@ pub struct Message {
 /// What may be done with a message that has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Each one counts. Beyond the limit the oldest goes, and is counted.
+    /// Each one counts. Beyond the limit the oldest goes, and is counted; but never one that settles an uplink, of which
+    /// there are only as many as the uplink flow has under way.
     Each,
     /// Only the newest on its topic counts: it takes the place of one still waiting.
     Latest,
@@ -46,9 +47,10 @@ const FAIR_SHARE: u32 = 5;
 /// The messages not yet acknowledged, waiting or under way.
 #[derive(Debug)]
 pub struct Outbox {
-    /// `Each` messages not handed over yet, and their payloads' bytes together.
+    /// `Each` messages not handed over yet. How many of them may be shed, and the bytes of those ones' payloads.
     kept: VecDeque<Message>,
-    kept_bytes: usize,
+    loose: usize,
+    loose_bytes: usize,
     /// `Latest` messages not handed over yet, by topic, and the order in which their topics came.
     latest: HashMap<String, Message>,
     order: VecDeque<String>,
@@ -69,7 +71,7 @@ pub struct Outbox {
 /// How much an outbox holds.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Most `Each` messages that wait, and most bytes of their payloads together.
+    /// Most `Each` messages that wait and may be shed, and most bytes of their payloads together.
     pub messages: usize,
     pub bytes: usize,
     /// Most messages under way on one connection.
@@ -94,7 +96,8 @@ impl Outbox {
     pub fn new(limits: Limits) -> Self {
         Self {
             kept: VecDeque::new(),
-            kept_bytes: 0,
+            loose: 0,
+            loose_bytes: 0,
             latest: HashMap::new(),
             order: VecDeque::new(),
             sent: VecDeque::new(),
@@ -114,7 +117,7 @@ impl Outbox {
                 0
             }
             Kind::Each => {
-                self.kept_bytes += message.payload.len();
+                self.count_in(&message);
                 self.kept.push_back(message);
                 self.shed()
             }
@@ -196,9 +199,20 @@ impl Outbox {
         self.unacknowledged
     }
 
-    /// Messages that wait and each count: what is lost if nobody ever comes for them.
-    pub fn waiting_each(&self) -> usize {
-        self.kept.len() + usize::from(self.waiting_suspect().is_some_and(|suspect| suspect.message.kind == Kind::Each))
+    /// Messages that wait, each count, and are kept nowhere else: what is lost if nobody ever comes for them.
+    pub fn waiting_unsafe(&self) -> usize {
+        let suspect = self.waiting_suspect().map(|suspect| &suspect.message);
+        self.kept
+            .iter()
+            .chain(suspect)
+            .filter(|message| message.kind == Kind::Each && message.receipt.is_none())
+            .count()
+    }
+
+    /// Messages that wait and are kept elsewhere until they are delivered.
+    pub fn waiting_safe(&self) -> usize {
+        let suspect = self.waiting_suspect().map(|suspect| &suspect.message);
+        self.kept.iter().chain(suspect).filter(|message| message.receipt.is_some()).count()
     }
 
     fn waiting_suspect(&self) -> Option<&Suspect> {
@@ -229,7 +243,7 @@ impl Outbox {
     fn put_back(&mut self, message: Message) {
         match message.kind {
             Kind::Each => {
-                self.kept_bytes += message.payload.len();
+                self.count_in(&message);
                 self.kept.push_front(message);
             }
             Kind::Latest if self.latest.contains_key(&message.topic) => {}
@@ -251,12 +265,26 @@ impl Outbox {
 
     fn shed(&mut self) -> usize {
         let mut gone = 0;
-        while self.kept.len() > self.limits.messages || self.kept_bytes > self.limits.bytes {
-            let Some(oldest) = self.kept.pop_front() else { break };
-            self.kept_bytes -= oldest.payload.len();
+        while self.loose > self.limits.messages || self.loose_bytes > self.limits.bytes {
+            let Some(oldest) = self.kept.iter().position(is_loose).and_then(|at| self.kept.remove(at)) else { break };
+            self.count_out(&oldest);
             gone += 1;
         }
         gone
+    }
+
+    fn count_in(&mut self, message: &Message) {
+        if is_loose(message) {
+            self.loose += 1;
+            self.loose_bytes += message.payload.len();
+        }
+    }
+
+    fn count_out(&mut self, message: &Message) {
+        if is_loose(message) {
+            self.loose -= 1;
+            self.loose_bytes -= message.payload.len();
+        }
     }
 
     fn choose(&mut self) -> Option<Message> {
@@ -268,9 +296,14 @@ impl Outbox {
             }
         }
         let message = self.kept.pop_front()?;
-        self.kept_bytes -= message.payload.len();
+        self.count_out(&message);
         Some(message)
     }
+}
+
+/// Whether a message may be shed.
+fn is_loose(message: &Message) -> bool {
+    !matches!(message.receipt, Some(Receipt::Uplink(_)))
 }
 
 #[cfg(test)]
@@ -308,7 +341,29 @@ mod tests {
         assert_eq!(gone, [0, 0, 1]);
         assert_eq!(outbox.push(message("t", &"x".repeat(1 << 20), Kind::Each)), 2);
         assert_eq!(outbox.take_next().unwrap().payload.len(), 1 << 20);
-        assert!(outbox.push(message("t", "small", Kind::Each)) == 0 && outbox.waiting_each() == 1);
+        assert!(outbox.push(message("t", "small", Kind::Each)) == 0 && outbox.waiting_unsafe() == 1);
+    }
+
+    #[test]
+    fn what_settles_an_uplink_is_never_shed() {
+        let mut outbox = outbox(1, 10);
+        for seq in 0..5 {
+            outbox.push(message("t", "loose", Kind::Each));
+            outbox.push(Message { receipt: Some(Receipt::Uplink(seq)), ..message("t", "uplink", Kind::Each) });
+        }
+        assert_eq!((outbox.len(), outbox.waiting_unsafe()), (6, 1));
+        outbox.take_next().unwrap();
+        assert_eq!(outbox.push(message("t", "loose", Kind::Each)), 1);
+        outbox.lost();
+        let taken: Vec<_> = std::iter::from_fn(|| {
+            let message = outbox.take_next()?;
+            outbox.written(1);
+            outbox.acked(1);
+            Some(message.payload)
+        })
+        .collect();
+        assert_eq!(taken, ["uplink", "uplink", "uplink", "uplink", "uplink", "loose"]);
+        assert_eq!((outbox.loose, outbox.loose_bytes), (0, 0));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Every time is kept to the nanosecond: whether a frame is a duplicate hangs on comparing them exactly.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 
@@ -105,6 +107,10 @@ pub struct Shed {
     pub bytes: u64,
     /// When the first and the last of them left the socket, in the order of their seq.
     pub span: Option<(Timestamp, Timestamp)>,
+    /// The seq of the last of them.
+    pub last: Option<u64>,
+    /// How many of each application, and when the first and the last of those left the socket.
+    pub applications: BTreeMap<ApplicationName, (u64, Timestamp, Timestamp)>,
 }
 
 /// Which downlinks are asked for.

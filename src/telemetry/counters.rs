@@ -20,6 +20,8 @@ struct Counts {
     dropped: AtomicU64,
     commands: AtomicU64,
     waiting_at_home: AtomicU64,
+    spooled: AtomicU64,
+    spooled_bytes: AtomicU64,
 }
 
 /// What is counted.
@@ -37,7 +39,7 @@ pub enum Count {
     Unreadable,
     /// Messages that the home broker acknowledged.
     Delivered,
-    /// Messages given up because too many waited for the home broker.
+    /// Messages given up, for want of room or because nobody takes them.
     Dropped,
     /// Commands from home.
     Command,
@@ -56,11 +58,23 @@ pub struct Snapshot {
     pub commands: u64,
     /// Messages that wait for the home broker's acknowledgement now.
     pub waiting_at_home: u64,
+    /// The network's messages that are on disk until the home broker acknowledged what became of them, and their bytes.
+    pub spooled: u64,
+    pub spooled_bytes: u64,
 }
 
 impl Counters {
     pub fn count(&self, what: Count) {
-        self.of(what).fetch_add(1, Ordering::Relaxed);
+        self.count_many(what, 1);
+    }
+
+    pub fn count_many(&self, what: Count, number: u64) {
+        self.of(what).fetch_add(number, Ordering::Relaxed);
+    }
+
+    pub fn set_spooled(&self, messages: u64, bytes: u64) {
+        self.0.spooled.store(messages, Ordering::Relaxed);
+        self.0.spooled_bytes.store(bytes, Ordering::Relaxed);
     }
 
     pub fn set_waiting_at_home(&self, messages: usize) {
@@ -79,6 +93,8 @@ impl Counters {
             dropped: read(Count::Dropped),
             commands: read(Count::Command),
             waiting_at_home: self.0.waiting_at_home.load(Ordering::Relaxed),
+            spooled: self.0.spooled.load(Ordering::Relaxed),
+            spooled_bytes: self.0.spooled_bytes.load(Ordering::Relaxed),
         }
     }
 

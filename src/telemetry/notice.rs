@@ -116,6 +116,14 @@ pub enum Notice {
         #[serde(flatten)]
         lost: LostFrames,
     },
+    /// The network's messages given up before the home had them, because the spool is full or they waited too long.
+    SpoolShed {
+        application: ApplicationName,
+        count: u64,
+        /// When the first and the last of them came.
+        oldest: Timestamp,
+        newest: Timestamp,
+    },
     /// Nothing can be written to the disk: what comes in is kept in memory only.
     StoreFailing {
         reason: String,
@@ -190,6 +198,9 @@ impl Notice {
             Self::Restored { application, what } => tracing::info!(%application, what, "Works again."),
             Self::FairUse { device, exceeded, downlinks, airtime_s, .. } => {
                 tracing::warn!(%device, exceeded, downlinks, airtime_s, "Device used up its day of fair use.");
+            }
+            Self::SpoolShed { application, count, oldest, newest } => {
+                tracing::error!(%application, count, %oldest, %newest, "Messages given up: the spool is full or they are too old.");
             }
             Self::HomeBacklogDropped { count } => {
                 tracing::error!(count, "Messages given up: too many waited for the home broker.");

@@ -8,8 +8,9 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::decode::Reading;
-use crate::home::{Home, States};
-use crate::model::{ApplicationName, DeviceId, DeviceKey, EndDeviceIds, HomeName, Radio, Uplink};
+use crate::home::{Home, Kept, States};
+use crate::model::{ApplicationName, DeviceId, DeviceKey, EndDeviceIds, HomeName, Radio, Receipt, Uplink};
+use crate::store::{StateRow, Store};
 
 /// Publishes what the other steps made.
 pub struct Publish {
@@ -67,21 +68,49 @@ struct CodecErrorBody<'a> {
 }
 
 impl Publish {
-    pub async fn uplink(&mut self, uplink: &Uplink, name: &HomeName, reading: Reading) {
-        let payload_hex = hex::encode(&uplink.payload);
+    /// The uplink itself is the last of the messages that each count: its acknowledgement settles them all.
+    pub async fn uplink(&mut self, uplink: &Uplink, name: &HomeName, reading: Reading, store: &Store) {
+        let (payload_hex, now) = (hex::encode(&uplink.payload), Instant::now());
         let error = reading.fault.as_ref().map(ToString::to_string);
-        self.home.uplink(name, body(uplink, name, &reading, &payload_hex, error.as_deref())).await;
         if let Some(error) = &error {
             self.codec_error(uplink, name, &reading, &payload_hex, error).await;
         }
-        if let Some(state) = self.states.merge(uplink, reading.fields.as_deref(), Instant::now()) {
+        let body = body(uplink, name, &reading, &payload_hex, error.as_deref());
+        self.home.uplink(name, body, uplink.spooled.map(Receipt::Uplink)).await;
+        if let Some(state) = self.states.merge(uplink, reading.fields.as_deref(), now) {
             self.home.state(name, state).await;
+        }
+        if let Some(kept) = self.states.take_unsaved_of(&uplink.key, now) {
+            store.save_states(vec![(uplink.key.clone(), row(kept))]).await;
         }
     }
 
     /// Every state goes again, for a broker that has just come.
     pub fn renew_states(&mut self) {
         self.states.renew(Instant::now());
+    }
+
+    /// A state goes now if it was held back.
+    pub fn renew_state(&mut self, key: &DeviceKey) {
+        self.states.renew_one(key, Instant::now());
+    }
+
+    /// A state could not be told: its device is not known yet.
+    pub fn hold_back(&mut self, key: &DeviceKey) {
+        self.states.hold_back(key);
+    }
+
+    /// Saves every state that changed and is not saved.
+    pub async fn save_states(&mut self, store: &Store) {
+        let unsaved = self.states.take_unsaved(Instant::now());
+        if !unsaved.is_empty() {
+            store.save_states(unsaved.into_iter().map(|(key, kept)| (key, row(kept))).collect()).await;
+        }
+    }
+
+    /// Whether states that changed have waited long enough.
+    pub fn saving_is_due(&self, now: Instant) -> bool {
+        self.states.saving_is_due(now)
     }
 
     /// Resolves when a held-back state may go; never while none is.
@@ -105,7 +134,7 @@ impl Publish {
     pub async fn lost_frames(&self, uplink: &Uplink, name: &HomeName, missing: u32) {
         tracing::warn!(device = %name, missing, f_cnt = uplink.f_cnt, "Frames of a device are missing.");
         let body = json!({ "at": uplink.at, "missing": missing, "before_f_cnt": uplink.f_cnt });
-        self.home.event(name, "lost_frames", &body).await;
+        self.home.event(name, "lost_frames", &body, None).await;
     }
 
     async fn codec_error(&self, uplink: &Uplink, name: &HomeName, reading: &Reading, payload_hex: &str, error: &str) {
@@ -119,8 +148,12 @@ impl Publish {
             f_port: uplink.f_port,
             payload_hex,
         };
-        self.home.event(name, "codec_error", &body).await;
+        self.home.event(name, "codec_error", &body, None).await;
     }
+}
+
+fn row(Kept { last_seen, body }: Kept) -> StateRow {
+    StateRow { last_seen, body }
 }
 
 fn body(uplink: &Uplink, name: &HomeName, reading: &Reading, payload_hex: &str, error: Option<&str>) -> Bytes {

@@ -1,4 +1,4 @@
-//! The first step: which device is it, and what is it called at home?
+//! The third step: which device is it, and what is it called at home?
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,8 +7,8 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::home::Home;
-use crate::model::{DeviceKey, Directory, HomeName, Join, Location, RegisteredDevice, ServiceData, Uplink};
-use crate::network::{Arrival, Content};
+use crate::model::{DeviceKey, Directory, HomeName, Join, Location, Receipt, RegisteredDevice, ServiceData, Uplink};
+use crate::network::Content;
 use crate::telemetry::{Notice, Notices};
 
 /// The attribute of a device, set in the network's console, that names it at home.
@@ -27,41 +27,39 @@ pub struct Receive {
 
 type Attributes = BTreeMap<String, String>;
 
-/// What is left to do with an arrival.
-pub enum Received {
-    /// An uplink, and its device's name at home.
-    Uplink(Box<Uplink>, HomeName),
-    /// A device of the registry, now known by its name.
-    Registered(Box<RegisteredDevice>),
-    /// Nothing: it was told at home.
-    Told,
-}
-
 impl Receive {
-    /// Notes whom an arrival is from. What is neither an uplink nor a device is told at home right here.
-    pub async fn take(&self, arrival: Arrival) -> Received {
-        match arrival {
-            Arrival::Message(_, Content::Uplink(uplink)) => {
-                let name = self.introduce(&uplink.key, said(&uplink.attributes)).await;
-                self.note(&uplink, &name);
-                return Received::Uplink(uplink, name);
-            }
-            Arrival::Registered(device) => {
-                self.introduce(&device.key, Some(&device.attributes)).await;
-                self.register(&device);
-                return Received::Registered(device);
-            }
-            Arrival::Message(_, Content::Join(join)) => self.join(join).await,
-            Arrival::Message(_, Content::Location(location)) => self.location(*location).await,
-            Arrival::Message(_, Content::Service(data)) => self.service(*data).await,
-            Arrival::Fetched { reply, .. } => drop(reply),
+    /// Notes whom an uplink is from. Returns the device's name at home.
+    pub async fn meet(&self, uplink: &Uplink) -> HomeName {
+        let name = self.introduce(&uplink.key, said(&uplink.attributes)).await;
+        self.note(uplink, &name);
+        name
+    }
+
+    /// Notes a device that the network's registry lists.
+    pub async fn register(&self, device: &RegisteredDevice) {
+        self.introduce(&device.key, Some(&device.attributes)).await;
+        self.complete(device);
+    }
+
+    /// Tells at home what is no uplink; its number in the spool goes along.
+    pub async fn tell(&self, content: Content, seq: u64) {
+        let receipt = Receipt::Uplink(seq);
+        match content {
+            Content::Uplink(uplink) => drop(self.meet(&uplink).await),
+            Content::Join(join) => self.join(join, receipt).await,
+            Content::Location(location) => self.location(*location, receipt).await,
+            Content::Service(data) => self.service(*data, receipt).await,
         }
-        Received::Told
     }
 
     /// The home name of a device that has been met.
     pub fn name_of(&self, key: &DeviceKey) -> HomeName {
-        self.directory().find(key).map_or_else(|| name_from_id(key), |device| device.name.clone())
+        self.met(key).unwrap_or_else(|| name_from_id(key))
+    }
+
+    /// The home name of a device, if it has been met.
+    pub fn met(&self, key: &DeviceKey) -> Option<HomeName> {
+        self.directory().find(key).map(|device| device.name.clone())
     }
 
     /// What an uplink tells of its device.
@@ -90,7 +88,7 @@ impl Receive {
         }
     }
 
-    fn register(&self, registered: &RegisteredDevice) {
+    fn complete(&self, registered: &RegisteredDevice) {
         if let Some(device) = self.directory().find_mut(&registered.key).filter(|device| device.last_seen.is_none()) {
             device.ids.clone_from(&registered.ids);
             device.version_ids.clone_from(&registered.version_ids);
@@ -159,22 +157,22 @@ impl Receive {
         Directory::lock(&self.directory)
     }
 
-    async fn join(&self, join: Join) {
+    async fn join(&self, join: Join, receipt: Receipt) {
         let name = self.introduce(&join.key, None).await;
         let body = json!({ "at": join.at, "dev_addr": join.ids.dev_addr, "session_key_id": join.session_key_id });
-        self.home.event(&name, "join", &body).await;
+        self.home.event(&name, "join", &body, Some(receipt)).await;
     }
 
-    async fn location(&self, location: Location) {
+    async fn location(&self, location: Location, receipt: Receipt) {
         let name = self.introduce(&location.key, None).await;
         let body = json!({ "at": location.at, "service": location.service, "location": location.location });
-        self.home.event(&name, "location", &body).await;
+        self.home.event(&name, "location", &body, Some(receipt)).await;
     }
 
-    async fn service(&self, data: ServiceData) {
+    async fn service(&self, data: ServiceData, receipt: Receipt) {
         let name = self.introduce(&data.key, None).await;
         let body = json!({ "at": data.at, "service": data.service, "data": data.data });
-        self.home.event(&name, "service", &body).await;
+        self.home.event(&name, "service", &body, Some(receipt)).await;
     }
 }
 

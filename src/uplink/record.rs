@@ -1,146 +1,148 @@
-//! The second step: has this uplink been here before, and is one before it missing?
+//! The second step: has this uplink been here before? What has not goes to the disk before anybody sees it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
-use jiff::Timestamp;
+use super::memory::{Known, Memory, What};
+use super::repair::RepairHandle;
+use crate::model::{ApplicationName, Uplink};
+use crate::network::{Content, RawMessage, Span, Tally};
+use crate::store::{Entry, RunChange};
+use crate::telemetry::{Count, Counters};
 
-use crate::model::{DeviceKey, Uplink};
-
-/// Uplinks remembered per device. The network retries within seconds, so a few are enough.
-const REMEMBERED: usize = 32;
-
-/// Remembers what came, in memory, for as long as the process lives.
-#[derive(Debug, Default)]
+/// Knows what was received, and what that makes of a message.
 pub struct Record {
-    devices: HashMap<DeviceKey, Seen>,
-}
-
-/// What is remembered of one device.
-#[derive(Debug, Default)]
-struct Seen {
-    /// Fingerprints of the last uplinks' ids.
-    recent: VecDeque<u64>,
-    /// The session, the highest counter in it, and that uplink's time.
-    last: Option<(String, u32, Timestamp)>,
-}
-
-/// What the memory says of an uplink.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Memory {
-    New,
-    /// New, and so many frames of its session before it never came.
-    NewAfterGap {
-        missing: u32,
-    },
-    /// A copy of one that came before.
-    Duplicate,
+    memory: Memory,
+    counters: Counters,
+    /// Told of frames that are missing.
+    repair: RepairHandle,
+    /// Backfilled uplinks that were new, since the last fetch was accounted for.
+    fetched: HashMap<ApplicationName, u64>,
 }
 
 impl Record {
-    /// Compares an uplink with what came before, and remembers it.
-    pub fn note(&mut self, uplink: &Uplink) -> Memory {
-        let seen = self.devices.entry(uplink.key.clone()).or_default();
-        let id = fingerprint(uplink);
-        if seen.recent.contains(&id) {
-            return Memory::Duplicate;
-        }
-        if seen.recent.len() == REMEMBERED {
-            seen.recent.pop_front();
-        }
-        seen.recent.push_back(id);
-        match seen.count(uplink) {
-            0 => Memory::New,
-            missing => Memory::NewAfterGap { missing },
-        }
+    pub fn new(memory: Memory, counters: Counters, repair: RepairHandle) -> Self {
+        Self { memory, counters, repair, fetched: HashMap::new() }
     }
-}
 
-impl Seen {
-    /// Frames missing between this uplink and the last one of the same session. A new session starts anew, and so does
-    /// a counter that falls as time goes on: an ABP device whose battery was changed keeps its session.
-    fn count(&mut self, uplink: &Uplink) -> u32 {
-        let Some(session) = &uplink.session_key_id else { return 0 };
-        match &mut self.last {
-            Some((last, f_cnt, at)) if last == session && uplink.f_cnt > *f_cnt => {
-                let missing = uplink.f_cnt - *f_cnt - 1;
-                (*f_cnt, *at) = (uplink.f_cnt, uplink.at);
-                missing
-            }
-            // One that was overtaken.
-            Some((last, _, at)) if last == session && uplink.at <= *at => 0,
-            last => {
-                *last = Some((session.clone(), uplink.f_cnt, uplink.at));
-                0
-            }
-        }
+    pub fn memory(&self) -> &Memory {
+        &self.memory
     }
-}
 
-/// 64 bits of the id and the time: enough to tell the last few uplinks of one device apart. A true copy was received at
-/// the same time; the same counter at another time is a counter that started again within its session.
-fn fingerprint(uplink: &Uplink) -> u64 {
-    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-    BuildHasherDefault::<DefaultHasher>::default().hash_one((&uplink.id, uplink.at))
+    /// What is to be stored of a message, with `seq` as its number; nothing of a copy.
+    pub fn take(&mut self, raw: RawMessage, content: &Content, seq: u64) -> Option<(Entry, Vec<RunChange>)> {
+        let (key, changes) = match content {
+            Content::Uplink(uplink) => (&uplink.key, self.note(uplink)?),
+            Content::Join(join) => (&join.key, Vec::new()),
+            Content::Location(location) => (&location.key, Vec::new()),
+            Content::Service(data) => (&data.key, Vec::new()),
+        };
+        let (application, device) = (key.application.clone(), key.device.clone());
+        let RawMessage { topic, payload, at, backfilled } = raw;
+        Some((Entry { seq, application, device, topic, payload, at, backfilled }, changes))
+    }
+
+    /// Gives an uplink whose counter began again within its session an id of its own, which no copy of it ever changes:
+    /// the time follows. Returns how many frames right before it are missing.
+    pub fn identify(&self, uplink: &mut Uplink) -> u32 {
+        let Known { began_again, missing_before } = self.memory.look(uplink);
+        if began_again {
+            uplink.id = format!("{}/{}", uplink.id, uplink.at);
+        }
+        missing_before
+    }
+
+    /// What came of a fetch that has wholly arrived.
+    pub fn tally(&mut self, application: &ApplicationName, span: Span) -> Tally {
+        let new = self.fetched.remove(application).unwrap_or_default();
+        Tally { new, missing: self.memory.missing(application, span) }
+    }
+
+    fn note(&mut self, uplink: &Uplink) -> Option<Vec<RunChange>> {
+        let noted = self.memory.note(uplink);
+        if noted.what == What::Duplicate {
+            self.counters.count(Count::Duplicate);
+            return None;
+        }
+        self.counters.count(Count::Uplink);
+        if uplink.backfilled {
+            *self.fetched.entry(uplink.key.application.clone()).or_default() += 1;
+        } else if noted.what != (What::New { missing_before: 0 })
+            && let Some(after) = self.memory.hole_begins(uplink)
+        {
+            self.repair.frame_gap(uplink.key.application.clone(), after);
+        }
+        Some(noted.changes)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use jiff::Timestamp;
+
     use super::*;
 
+    fn record() -> Record {
+        Record::new(Memory::default(), Counters::default(), RepairHandle::deaf())
+    }
+
+    fn take(record: &mut Record, uplink: Box<Uplink>) -> Option<(Entry, Vec<RunChange>)> {
+        let raw = RawMessage {
+            topic: Bytes::from_static(b"topic"),
+            payload: Bytes::from_static(b"{}"),
+            at: Timestamp::UNIX_EPOCH,
+            backfilled: uplink.backfilled,
+        };
+        record.take(raw, &Content::Uplink(uplink), 7)
+    }
+
     #[test]
-    fn a_counter_that_starts_again_within_its_session_is_neither_a_copy_nor_a_gap() {
-        let mut record = Record::default();
+    fn a_copy_is_not_stored_and_is_counted() {
+        let mut record = record();
+        let (entry, changes) = take(&mut record, Uplink::sample("node", 1, 1)).unwrap();
+        assert_eq!((entry.seq, entry.device.as_str(), changes.len()), (7, "node", 1));
+        assert!(take(&mut record, Uplink::sample("node", 1, 1)).is_none());
+        let counts = record.counters.snapshot();
+        assert_eq!((counts.uplinks, counts.duplicates), (1, 1));
+    }
+
+    #[test]
+    fn a_counter_that_begins_again_has_an_id_of_its_own() {
+        let (mut record, mut ids) = (record(), Vec::new());
         for (f_cnt, second) in [(0, 1), (1, 2), (0, 10), (1, 11)] {
-            assert_eq!(record.note(&Uplink::sample("node", f_cnt, second)), Memory::New, "{f_cnt} at {second}");
+            take(&mut record, Uplink::sample("node", f_cnt, second)).unwrap();
+            let mut uplink = Uplink::sample("node", f_cnt, second);
+            record.identify(&mut uplink);
+            ids.push(uplink.id);
         }
-        assert_eq!(record.note(&Uplink::sample("node", 1, 11)), Memory::Duplicate);
-        assert_eq!(record.note(&Uplink::sample("node", 4, 12)), Memory::NewAfterGap { missing: 2 });
-    }
-
-    fn note(record: &mut Record, device: &str, f_cnt: u32) -> Memory {
-        record.note(&Uplink::sample(device, f_cnt, 0))
+        let again = |f_cnt, second| format!("app/node/s/{f_cnt}/1970-01-01T00:00:{second}Z");
+        assert_eq!(ids, ["app/node/s/0".into(), "app/node/s/1".into(), again(0, 10), again(1, 11)]);
     }
 
     #[test]
-    fn a_copy_is_known_even_if_others_came_between() {
-        let mut record = Record::default();
-        assert_eq!(note(&mut record, "node", 1), Memory::New);
-        assert_eq!(note(&mut record, "node", 2), Memory::New);
-        assert_eq!(note(&mut record, "node", 1), Memory::Duplicate);
-        assert_eq!(note(&mut record, "other", 1), Memory::New, "another device's");
-    }
-
-    #[test]
-    fn a_gap_is_counted_once_and_a_late_frame_is_none() {
-        let mut record = Record::default();
-        note(&mut record, "node", 1);
-        assert_eq!(note(&mut record, "node", 5), Memory::NewAfterGap { missing: 3 });
-        assert_eq!(note(&mut record, "node", 3), Memory::New, "it was only late");
-        assert_eq!(note(&mut record, "node", 6), Memory::New);
-        assert_eq!(note(&mut record, "node", u32::MAX), Memory::NewAfterGap { missing: u32::MAX - 7 });
-        assert_eq!(note(&mut record, "node", 0), Memory::New);
-    }
-
-    #[test]
-    fn a_new_session_and_simulated_traffic_have_no_gap() {
-        let mut record = Record::default();
-        note(&mut record, "node", 1);
-        let mut joined = Uplink::sample("node", 40, 0);
-        (joined.session_key_id, joined.id) = (Some("t".into()), "t/40".into());
-        assert_eq!(record.note(&joined), Memory::New);
-        let mut simulated = Uplink::sample("node", 90, 0);
-        (simulated.session_key_id, simulated.id) = (None, "simulated".into());
-        assert_eq!(record.note(&simulated), Memory::New);
-    }
-
-    #[test]
-    fn no_more_is_remembered_of_a_device_than_needed() {
-        let mut record = Record::default();
-        for f_cnt in 0..=REMEMBERED as u32 {
-            note(&mut record, "node", f_cnt);
+    fn frames_missing_before_a_live_uplink_are_told_with_when_they_began_to_be() {
+        let (handle, mut told) = RepairHandle::overheard();
+        let mut record = Record::new(Memory::default(), Counters::default(), handle);
+        for (f_cnt, second, backfilled) in [(1, 10, false), (2, 20, false), (5, 50, false), (9, 90, true)] {
+            take(&mut record, Box::new(Uplink { backfilled, ..*Uplink::sample("node", f_cnt, second) }));
         }
-        assert_eq!(record.devices.values().map(|seen| seen.recent.len()).max(), Some(REMEMBERED));
-        assert_eq!(note(&mut record, "node", 1), Memory::Duplicate);
-        assert_eq!(note(&mut record, "node", 0), Memory::New, "forgotten");
+        assert_eq!(told.next(), Timestamp::from_second(20).ok());
+        assert_eq!(told.next(), None, "a fetch is no reason for another one");
+    }
+
+    #[test]
+    fn a_fetch_is_accounted_for_once() {
+        let mut record = record();
+        take(&mut record, Uplink::sample("node", 1, 10));
+        take(&mut record, Uplink::sample("node", 5, 50));
+        for f_cnt in 2..4 {
+            let fetched = Uplink { backfilled: true, ..*Uplink::sample("node", f_cnt, i64::from(f_cnt) * 10) };
+            take(&mut record, Box::new(fetched));
+        }
+        let application = Uplink::sample("node", 1, 0).key.application;
+        let span = Span { after: Timestamp::UNIX_EPOCH, before: Timestamp::MAX };
+        let tally = record.tally(&application, span);
+        assert_eq!((tally.new, tally.missing.len(), tally.missing[0].first), (2, 1, 4));
+        assert_eq!(record.tally(&application, span).new, 0);
     }
 }

@@ -24,6 +24,7 @@ pub fn endpoint(address: &Address, tls: &Tls, client_id: String) -> Endpoint {
         password: None,
         keep_alive: KEEP_ALIVE,
         window: WINDOW,
+        keep_session: false,
         will: None,
     }
 }

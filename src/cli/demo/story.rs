@@ -103,6 +103,7 @@ impl Story {
             password: None,
             keep_alive: 30,
             window: 10,
+            keep_session: false,
             will: None,
         }
     }

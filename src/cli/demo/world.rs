@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use simulator::broker::{Broker, BrokerConfig};
 use simulator::nodes::{Behaviour, CayenneNode, MbedExample, Node, RoomSensor, Tracker};
 use simulator::stack::{ApiKey, Application, Device, Stack, StackConfig};
+use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +43,8 @@ pub struct World {
     stop: CancellationToken,
     home: Address,
     key: String,
+    /// Where the bridge keeps its store; gone with the demo.
+    folder: TempDir,
 }
 
 impl World {
@@ -62,7 +65,7 @@ impl World {
             let node = Node::new(&device, behaviour(number));
             nodes.spawn(node.run(stack.handle(), interval, stop.clone()));
         }
-        Ok(Self { stack, broker, nodes, stop, home, key: secret })
+        Ok(Self { stack, broker, nodes, stop, home, key: secret, folder: TempDir::new()? })
     }
 
     pub fn home(&self) -> &Address {
@@ -74,12 +77,13 @@ impl World {
         let devices = CAST.iter().map(|cast| format!("[[device]]\nid = {:?}\ncodec = {:?}\n", cast.name, cast.codec));
         format!(
             "[[application]]\nid = {APPLICATION:?}\ntenant = {TENANT:?}\nmqtt_url = \"mqtt://{}\"\n\
-             api_url = \"http://{}\"\napi_key = {:?}\n\n[home]\nurl = \"{}\"\n\n\
+             api_url = \"http://{}\"\napi_key = {:?}\n\n[home]\nurl = \"{}\"\n\n[store]\npath = {:?}\n\n\
              [service]\nsocket = \"\"\n\n{}",
             self.stack.mqtt_addr(),
             self.stack.http_addr(),
             self.key,
             self.home,
+            self.folder.path(),
             devices.collect::<String>()
         )
     }

@@ -15,7 +15,6 @@ const MAX_THREADS: usize = 64;
 pub fn check(config: &Config, report: &mut Report) {
     let Config { home, downlink, codecs, service, repair, .. } = config;
     let (ms, s, min) = (Duration::from_millis, Duration::from_secs, |n: u64| Duration::from_secs(n * 60));
-    within(report, "home.spool", home.spool, (100, 1_000_000), "100 to 1000000 messages");
     within(report, "home.in_flight", home.in_flight, (1, 1000), "1 to 1000 messages");
     within(report, "downlink.in_network", downlink.in_network, (1, 100), "1 to 100 downlinks");
     within(report, "downlink.per_device", downlink.per_device, (1, 10_000), "1 to 10000 downlinks");

@@ -20,6 +20,7 @@ use crate::model::{
     ApplicationName, DeviceId, DeviceKey, Directory, DownlinkEvent, DownlinkHappening, DownlinkId, FPort, HomeName,
     NetworkMessage, QueuedDownlink,
 };
+use crate::mqtt::Ack;
 use crate::mqtt::Message;
 use crate::network::{Budget, NetworkHealth, NetworkServer, PushError, RawMessage, Tracked, Unreadable};
 
@@ -168,7 +169,7 @@ impl Flow {
     pub async fn send(&self, topic: &str, payload: &str) {
         let Some(Route::Command(candidates)) = Topics::new("ttn", 1).route(topic) else { panic!("{topic}") };
         let payload = Bytes::copy_from_slice(payload.as_bytes());
-        self.commands.send(HomeCommand { candidates, payload }).await.unwrap();
+        self.commands.send(HomeCommand { candidates, payload, ack: Ack::default() }).await.unwrap();
     }
 
     pub async fn push(&self, id: &str, more: &str) {

@@ -127,6 +127,7 @@ fn uplink(
         attributes: up.attributes,
         locations: up.locations.map(ToOwned::to_owned),
         battery_percentage: up.last_battery_percentage.map(|battery| battery.value),
+        spooled: None,
         key,
     })
 }

@@ -72,6 +72,7 @@ pub fn parts(
         password: config.api_key.clone(),
         keep_alive: KEEP_ALIVE,
         window: WINDOW,
+        keep_session: false,
         will: None,
     };
     let registry = Registry {

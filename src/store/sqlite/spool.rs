@@ -80,23 +80,25 @@ pub fn shed(
     spool: &mut SpoolStats,
 ) -> rusqlite::Result<Shed> {
     let mut shed = Shed::default();
-    let mut last = None;
-    let mut select = connection
-        .prepare_cached("SELECT seq, at, length(topic) + length(body) FROM spool WHERE seq > ? ORDER BY seq")?;
+    let mut select = connection.prepare_cached(
+        "SELECT seq, at, length(topic) + length(body), application FROM spool WHERE seq > ? ORDER BY seq",
+    )?;
     let mut rows = select.query([signed(after)])?;
     while let Some(row) = rows.next()? {
         let (at, bytes) = (timestamp(row, 1)?, row.get::<_, i64>(2)?.unsigned_abs());
         if spool.bytes.saturating_sub(shed.bytes) <= most_bytes && at >= older_than {
             break;
         }
-        last = Some(row.get::<_, i64>(0)?);
+        shed.last = Some(row.get::<_, i64>(0)?.unsigned_abs());
         shed.entries += 1;
         shed.bytes += bytes;
         shed.span = Some((shed.span.map_or(at, |(first, _)| first), at));
+        let of_it = shed.applications.entry(application(row, 3)?).or_insert((0, at, at));
+        (of_it.0, of_it.2) = (of_it.0 + 1, at);
     }
-    if let Some(last) = last {
+    if let Some(last) = shed.last {
         let mut delete = connection.prepare_cached("DELETE FROM spool WHERE seq > ? AND seq <= ?")?;
-        delete.execute([signed(after), last])?;
+        delete.execute([signed(after), signed(last)])?;
         less(spool, shed.entries, shed.bytes);
         spool.oldest = oldest(connection)?;
     }

@@ -74,3 +74,30 @@ impl RepairHandle {
         outcome.await.unwrap_or(Err(BackfillError::Stopped))
     }
 }
+
+#[cfg(test)]
+pub struct Overheard(mpsc::Receiver<Request>);
+
+#[cfg(test)]
+impl Overheard {
+    pub fn next(&mut self) -> Option<Timestamp> {
+        match self.0.try_recv().ok()? {
+            Request::FrameGap { after, .. } => Some(after),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl RepairHandle {
+    /// One that nobody listens to.
+    pub fn deaf() -> Self {
+        Self::new(mpsc::channel(1).0)
+    }
+
+    /// One whose listener gets only the jumps of counters.
+    pub fn overheard() -> (Self, Overheard) {
+        let (handle, requests) = mpsc::channel(8);
+        (Self::new(handle), Overheard(requests))
+    }
+}

@@ -27,6 +27,8 @@ pub struct Setup {
     pub home: String,
     /// The password of the home broker, put into a file.
     pub home_password: Option<String>,
+    /// Further lines of `[store]`; it lies in a folder of its own.
+    pub store: String,
     /// Scripts in the codec folder, by their names without `.js`.
     pub codecs: Vec<(String, String)>,
     /// Time for one message, generous: the tests share two processors with each other.
@@ -61,6 +63,7 @@ impl Default for Setup {
             application: String::new(),
             home: String::new(),
             home_password: None,
+            store: String::new(),
             codecs: Vec::new(),
             codec_time: "5s",
             grace: "15s",
@@ -159,8 +162,9 @@ fn write_configuration(folder: &Path, setup: &Setup, stack: &Stack, home: Socket
         fs::write(folder.join("codecs").join(format!("{name}.js")), script).unwrap();
     }
     let Setup { codec_time, grace, log, more, .. } = setup;
+    write!(toml, "[store]\npath = \"store\"\n{}\n", setup.store).unwrap();
     write!(toml, "[codecs]\nfolder = \"codecs\"\ntime_limit = \"{codec_time}\"\n").unwrap();
-    write!(toml, "[service]\ngrace = \"{grace}\"\nsocket = \"control.sock\"\n[store]\npath = \"store\"\n[log]\nlevel = \"{log}\"\n{more}")
+    write!(toml, "[service]\ngrace = \"{grace}\"\nsocket = \"control.sock\"\n[log]\nlevel = \"{log}\"\n{more}")
         .unwrap();
     fs::write(folder.join("ttn-ferry.toml"), &toml).unwrap();
     toml
