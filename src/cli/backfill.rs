@@ -98,10 +98,10 @@ impl Backfill {
 impl Backfilled {
     fn lines(&self) -> Vec<String> {
         let Self { application, repaired, missing } = self;
-        let mut lines = vec![format!("{application}: {repaired} uplinks repaired")];
+        let mut lines = vec![format!("{application}: {} repaired", counted(*repaired, "uplink"))];
         lines.extend(missing.devices.iter().map(Device::line));
         if missing.more_devices > 0 {
-            lines.push(format!("and {} more devices miss frames", missing.more_devices));
+            lines.push(format!("and frames of {} more", counted(missing.more_devices as u64, "device")));
         }
         lines
     }
@@ -115,8 +115,12 @@ impl Device {
             false => format!("{first} to {last}"),
         };
         let spans = self.frames.iter().map(span).collect::<Vec<_>>().join(", ");
-        format!("{}: {} frames missing, counters {spans}", self.device, self.count)
+        format!("{}: {} missing, counters {spans}", self.device, counted(self.count, "frame"))
     }
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -127,9 +131,17 @@ mod tests {
     fn what_is_missing_is_told_by_device_with_its_counters() {
         let answer = json!({
             "application": "garden", "since": "2026-11-21T06:00:00Z", "repaired": 12, "source": "storage",
-            "missing": {"devices": [{"device": "lamp", "device_id": "l-1", "frames": [[4, 4], [7, 8]], "count": 3}]},
+            "missing": {
+                "devices": [{"device": "lamp", "device_id": "l-1", "frames": [[4, 4], [7, 8]], "count": 3}],
+                "more_devices": 1,
+            },
         });
         let done: Backfilled = serde_json::from_value(answer).unwrap();
-        assert_eq!(done.lines(), ["garden: 12 uplinks repaired", "lamp: 3 frames missing, counters 4, 7 to 8"]);
+        let lines = [
+            "garden: 12 uplinks repaired",
+            "lamp: 3 frames missing, counters 4, 7 to 8",
+            "and frames of 1 more device",
+        ];
+        assert_eq!(done.lines(), lines);
     }
 }

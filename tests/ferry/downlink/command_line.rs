@@ -1,6 +1,7 @@
 //! `ttn-ferry downlink` against a running bridge, from the terminal to the node and back.
 
 use serde_json::{Value, json};
+use simulator::stack::Fault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use ttn_ferry::shutdown::Ended;
@@ -123,6 +124,23 @@ async fn downlinks_are_listed_shown_and_cancelled() {
     let all = scene.ferry.command(&["downlink", "list", "--all"]).await;
     assert_eq!(all.out.lines().count(), 2, "{all:?}");
     assert_eq!(scene.ferry.command(&["downlink", "show", "nobody"]).await.code, Some(1));
+}
+
+#[tokio::test]
+async fn backfill_brings_home_what_was_missed() {
+    let mut scene = Scene::joined().await;
+    scene.ferry.network.handle.set_fault(Fault::DropSilently { times: 1 });
+    scene.report().await;
+    scene.ferry.home.forget();
+    let told = scene.ferry.command(&["backfill", "--since", "1h"]).await;
+    assert_eq!((told.code, told.out.as_str()), (Some(0), "app1: 1 uplink repaired\n"), "{told:?}");
+    let uplink = scene.ferry.home.on("ttn/lamp/uplink").await;
+    assert_eq!((&uplink["backfilled"], &uplink["f_cnt"]), (&json!(true), &json!(1)));
+    let again = scene.ferry.command(&["backfill", "--application", "app1", "--since", "1h", "--json"]).await;
+    assert_eq!((again.code, &again.json()["repaired"]), (Some(0), &json!(0)), "{again:?}");
+    let empty = scene.ferry.command(&["backfill", "--since", "1h", "--until", "2h"]).await;
+    assert_eq!(empty.code, Some(1), "{empty:?}");
+    assert!(empty.err.contains("the span is empty"), "{empty:?}");
 }
 
 #[tokio::test]
