@@ -64,6 +64,18 @@ pub fn open(file: &Path, config: &StoreConfig, notices: Notices) -> Result<(Stor
     Ok((store, writer, restored))
 }
 
+/// [`open`] for tests of those who use a store: everything is done where it is asked, so that a paused clock stands still
+/// meanwhile.
+#[cfg(test)]
+pub fn open_here(file: &Path, notices: Notices) -> (Store, Writer, Restored) {
+    let config = StoreConfig::default();
+    let (engine, restored) = sqlite::Sqlite::open(file, &config).expect("the test made the folder");
+    let status = Status { spool: restored.spool, failing: None };
+    let thread = Thread::Here(Box::new(engine));
+    let (store, writer) = assemble(thread, config.commit_interval, notices.downgrade(), restored.next_seq - 1, status);
+    (store, writer, restored)
+}
+
 fn assemble(
     thread: Thread,
     commit_interval: Duration,

@@ -28,6 +28,9 @@ use crate::model::State;
 /// First wait before a look-up after an unclear answer, doubled with each further one: longer than a server that is
 /// slow takes to act on what it was sent.
 pub const LOOK_AFTER: Duration = Duration::from_secs(10);
+/// The network acts on a push within this time after it was sent, or never: the limit of its answer (15 s), and
+/// [`LOOK_AFTER`].
+const ACTED_WITHIN: Duration = Duration::from_secs(25);
 /// A connection to the network that died is known to be dead within this time: twice its keep-alive of 30 s, and some.
 const CONFIRM_AFTER: Duration = Duration::from_secs(75);
 /// How long a push may go without an answer or a report before that is told.
@@ -122,20 +125,23 @@ impl Item {
         self.pushed.filter(|pushed| !pushed.alarmed).map(|pushed| Wait::new(pushed.at, ALARM_AFTER))
     }
 
-    /// The process was not there for a while: whatever was under way is looked up, and reports may have gone by.
+    /// The process was not there for a while: whatever was under way is looked up, and reports may have gone by. At once,
+    /// unless the end came so suddenly that the network may still be about to act.
     pub(super) fn restored(mut self, now: Timestamp) -> Self {
         self.blinded();
-        let under_way = matches!(self.place(), Place::Pushing | Place::Unsure(_)) || self.withdrawing;
-        match self.place() {
-            // At once, unless the end came so suddenly that the network may still be about to act.
-            _ if under_way => {
-                let look = Wait::new(self.updated_at.min(now), LOOK_AFTER);
-                self.moves(Place::Unsure(Doubt { look, absent: false, asked: false }));
-                self.withdrawing = false;
-            }
-            Place::Withdrawn(_) => self.moves(Place::Withdrawn(Wait::new(now, LOOK_AFTER))),
-            _ => {}
+        let pushed_at = self.pushed.map_or(self.updated_at, |pushed| pushed.at);
+        let look = match self.place() {
+            Place::Unsure(doubt) => Some(doubt.look),
+            Place::Pushing => Some(Wait::new(pushed_at.min(now), ACTED_WITHIN)),
+            _ if self.withdrawing => Some(Wait::new(self.updated_at.min(now), LOOK_AFTER)),
+            _ => None,
+        };
+        if let Some(look) = look {
+            self.moves(Place::Unsure(Doubt { look, absent: false, asked: false }));
+        } else if let Place::Withdrawn(_) = self.place() {
+            self.moves(Place::Withdrawn(Wait::new(now, LOOK_AFTER)));
         }
+        self.withdrawing = false;
         self
     }
 }
