@@ -1,5 +1,6 @@
 //! The flow's handle for those who ask inside the process: the control API, on the same path as commands over MQTT.
 
+use std::cmp::Reverse;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -133,7 +134,7 @@ impl Desk {
         let named =
             |item: &Item| application.as_deref().is_none_or(|name| item.downlink.key.application.as_str() == name);
         items.retain(named);
-        items.sort_by(|a, b| b.created_at.cmp(&a.created_at));
+        items.sort_by_key(|item| Reverse(item.created_at));
         Ok(items.iter().take(most).map(|item| self.view(item)).collect())
     }
 

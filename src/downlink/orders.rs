@@ -68,7 +68,7 @@ impl Downlinks {
                 false => match self.ledger.finished(&downlink.id).await {
                     Ok(Some(item)) => used(&item),
                     Ok(None) => continue,
-                    Err(error) => Refusal::new(format!("it cannot be known whether its id was used: {error}")),
+                    Err(error) => Refusal::new(format!("it cannot be stored: {error}")),
                 },
             };
             return Err(Refused { addressee: Addressee::Device(downlink.key.clone()), id: None, refusal });

@@ -19,6 +19,8 @@ mod config;
 mod engine;
 mod error;
 mod gather;
+#[cfg(test)]
+pub mod here;
 mod rows;
 mod sqlite;
 mod thread;
@@ -62,18 +64,6 @@ pub fn open(file: &Path, config: &StoreConfig, notices: Notices) -> Result<(Stor
     let status = Status { spool: restored.spool, failing: None };
     let (store, writer) = assemble(thread, config.commit_interval, notices.downgrade(), restored.next_seq - 1, status);
     Ok((store, writer, restored))
-}
-
-/// [`open`] for tests of those who use a store: everything is done where it is asked, so that a paused clock stands still
-/// meanwhile.
-#[cfg(test)]
-pub fn open_here(file: &Path, notices: Notices) -> (Store, Writer, Restored) {
-    let config = StoreConfig::default();
-    let (engine, restored) = sqlite::Sqlite::open(file, &config).expect("the test made the folder");
-    let status = Status { spool: restored.spool, failing: None };
-    let thread = Thread::Here(Box::new(engine));
-    let (store, writer) = assemble(thread, config.commit_interval, notices.downgrade(), restored.next_seq - 1, status);
-    (store, writer, restored)
 }
 
 fn assemble(

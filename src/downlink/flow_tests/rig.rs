@@ -27,6 +27,7 @@ use crate::network::{
     Budget, DownlinkHistory, NetworkHealth, NetworkServer, PushError, RawMessage, Tracked, Unreadable,
 };
 use crate::store;
+use crate::store::here::{FullDisk, open_here};
 use crate::telemetry::{Notice, Notices};
 
 /// Answers pushes by its script, then well; lists and withdraws what the test puts into it.
@@ -133,6 +134,7 @@ pub struct Flow {
     pub stop: CancellationToken,
     pub task: JoinHandle<()>,
     pub writer: JoinHandle<()>,
+    pub disk: FullDisk,
     config: DownlinkConfig,
     clock: Clock,
     folder: Arc<TempDir>,
@@ -182,7 +184,8 @@ fn start_on(folder: Arc<TempDir>, server: Arc<Scripted>, config: DownlinkConfig,
     let told = Notices::new(told);
     let mut directory = Directory::default();
     directory.add(lamp(), HomeName::parse("lamp").unwrap());
-    let (store, writer, restored) = store::open_here(&folder.path().join(store::FILE), told.clone());
+    let disk = FullDisk::default();
+    let (store, writer, restored) = open_here(&folder.path().join(store::FILE), &disk, &told);
     let parts = Parts {
         config,
         commands: commands_in,
@@ -213,6 +216,7 @@ fn start_on(folder: Arc<TempDir>, server: Arc<Scripted>, config: DownlinkConfig,
         stop,
         task,
         writer,
+        disk,
         config,
         clock,
         folder,
@@ -223,10 +227,11 @@ impl Flow {
     /// Kills the flow where it stands, and starts it again on the same store and the same network.
     pub async fn kill_and_restart(mut self) -> Flow {
         for task in [&mut self.task, &mut self.writer] {
-            task.abort();
-            task.await.ok();
+            if !task.is_finished() {
+                task.abort();
+                task.await.ok();
+            }
         }
-        // Its file is free once everything that holds it is gone.
         self.server.gate.add_permits(1 - self.server.gate.available_permits());
         start_on(self.folder.clone(), self.server.clone(), self.config, self.clock.clone())
     }
