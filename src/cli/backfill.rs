@@ -101,7 +101,7 @@ impl Backfilled {
         let mut lines = vec![format!("{application}: {} repaired", counted(*repaired, "uplink"))];
         lines.extend(missing.devices.iter().map(Device::line));
         if missing.more_devices > 0 {
-            lines.push(format!("and frames of {} more", counted(missing.more_devices as u64, "device")));
+            lines.push(format!("and frames of {}", counted(missing.more_devices as u64, "more device")));
         }
         lines
     }
