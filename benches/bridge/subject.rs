@@ -77,7 +77,7 @@ fn ferry(ttn: u16, home: u16) -> String {
     let key = format!("NNSXS.{}.{}", "A".repeat(39), "B".repeat(52));
     format!(
         "[[application]]\nid = 'bench'\nmqtt_url = 'mqtt://127.0.0.1:{ttn}'\napi_key = '{key}'\ncodec = 'bench'\n\
-         [home]\nurl = 'mqtt://127.0.0.1:{home}'\n[codecs]\nfolder = 'codecs'\n"
+         [home]\nurl = 'mqtt://127.0.0.1:{home}'\n[codecs]\nfolder = 'codecs'\n[service]\nsocket = ''\n"
     )
 }
 

@@ -87,6 +87,8 @@ pub struct DownlinkView {
     pub not_before: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supersedes: Option<String>,
+    /// Steps it ever made.
+    pub step_count: u32,
     /// The first, and the latest of the others.
     pub steps: Vec<Step>,
 }
@@ -197,6 +199,7 @@ impl Desk {
             expires_at: downlink.expires_at,
             not_before: downlink.not_before,
             supersedes: downlink.supersedes.clone(),
+            step_count: item.step_count(),
             steps: item.steps().to_vec(),
         }
     }

@@ -6,6 +6,7 @@ mod bad_input;
 mod bridge;
 mod codecs;
 mod command_line;
+mod control;
 mod downlink;
 mod harness;
 mod mosquitto;

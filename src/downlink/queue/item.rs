@@ -197,6 +197,11 @@ impl Item {
         &self.steps
     }
 
+    /// Steps it ever made, remembered or not.
+    pub fn step_count(&self) -> u32 {
+        self.number
+    }
+
     pub fn ended(&self) -> bool {
         self.place == Place::Ended
     }
