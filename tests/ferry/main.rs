@@ -7,6 +7,7 @@ mod bridge;
 mod codecs;
 mod command_line;
 mod downlink;
+mod gaps;
 mod harness;
 mod mosquitto;
 mod outage;
