@@ -4,7 +4,8 @@
 //! cargo run -p simulator --example look_alike
 //! ```
 //!
-//! It prints the flags for `init` and where it wrote the API key, and runs until Ctrl-C.
+//! It prints the flags for `init` and where it wrote the API key, and runs until Ctrl-C. Its Storage Integration is
+//! activated, so that what a stopped service missed can be fetched.
 
 use std::error::Error;
 use std::fs::OpenOptions;
@@ -14,7 +15,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 use simulator::nodes::{MbedExample, Node, RoomSensor};
-use simulator::stack::{ApiKey, Application, Device, Stack, StackConfig};
+use simulator::stack::{ApiKey, Application, Device, Stack, StackConfig, StorageConfig};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         mqtt: SocketAddr::from(([127, 0, 0, 1], 1881)),
         http: SocketAddr::from(([127, 0, 0, 1], 1885)),
         applications: vec![Application { id: "my-app".into(), tenant: Some("ttn".into()), keys: vec![key] }],
+        storage: StorageConfig { active: true, ..StorageConfig::default() },
         ..StackConfig::default()
     })
     .await?;

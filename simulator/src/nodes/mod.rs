@@ -1,11 +1,12 @@
 //! Simulated LoRaWAN 1.0.x end nodes that join over the air, encrypt, and acknowledge.
 //!
 //! [`Node`] is the radio part every node shares; what it measures and does is its [`Behaviour`]. Four are ready:
-//! [`MbedExample`], [`RoomSensor`], [`CayenneNode`] and [`Tracker`].
+//! [`MbedExample`], [`RoomSensor`], [`CayenneNode`] and [`Tracker`]. [`Node::heard`] tells which downlinks arrived.
 
 mod activation;
 mod cayenne;
 mod drift;
+mod heard;
 mod mbed_example;
 mod node;
 mod room_sensor;
@@ -13,6 +14,7 @@ mod tracker;
 
 pub use activation::JoinError;
 pub use cayenne::CayenneNode;
+pub use heard::{HeardDownlink, HeardDownlinks};
 pub use mbed_example::MbedExample;
 pub use node::{Node, NodeError, Reception};
 pub use room_sensor::RoomSensor;

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::activation::{Activation, Identity, JoinError};
+use super::heard::{Ear, HeardDownlink, HeardDownlinks};
 use super::{Behaviour, Report};
 use crate::stack::{Class, DataFrame, Device, FrameError, FrameHeader, RadioFrame, StackHandle};
 
@@ -22,6 +23,8 @@ pub struct Node {
     ignore_acks: bool,
     /// The network's last frame wants an acknowledgement.
     owes_ack: bool,
+    joins: u32,
+    ear: Ear,
 }
 
 struct NodeSession {
@@ -33,6 +36,8 @@ struct NodeSession {
 /// A downlink frame as the node understood it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reception {
+    /// Frame counter, unique within a session.
+    pub f_cnt: u32,
     /// `None` for a frame that only acknowledges.
     pub f_port: Option<u8>,
     pub payload: Vec<u8>,
@@ -66,7 +71,14 @@ impl Node {
             spreading_factor: 7,
             ignore_acks: false,
             owes_ack: false,
+            joins: 0,
+            ear: Ear::default(),
         }
+    }
+
+    /// Which application downlinks the node received and will receive.
+    pub fn heard(&self) -> HeardDownlinks {
+        self.ear.handle()
     }
 
     /// Never acknowledge confirmed downlinks, as a node with a deaf application does.
@@ -88,6 +100,7 @@ impl Node {
         let activation = self.identity.read_join_accept(dev_nonce, accept)?;
         self.session = Some(NodeSession { activation, next_f_cnt_up: 0, last_f_cnt_down: None });
         self.owes_ack = false;
+        self.joins += 1;
         Ok(())
     }
 
@@ -117,9 +130,12 @@ impl Node {
         session.last_f_cnt_down = Some(frame.header.f_cnt);
         self.owes_ack = frame.header.confirmed;
         if let Some(f_port) = frame.f_port.filter(|port| *port != 0) {
+            let (f_cnt, confirmed, payload) = (frame.header.f_cnt, frame.header.confirmed, frame.payload.clone());
+            self.ear.hear(HeardDownlink { session: self.joins, f_cnt, f_port, payload, confirmed });
             self.behaviour.downlink(f_port, &frame.payload);
         }
         Ok(Reception {
+            f_cnt: frame.header.f_cnt,
             f_port: frame.f_port,
             payload: frame.payload,
             confirmed: frame.header.confirmed,

@@ -1,7 +1,6 @@
 //! Push, replace and list: what the Application Server does with a downlink request, whichever face brought it.
 
 use super::archive::Event;
-use super::faults::Fault;
 use super::messages::{ApplicationDownlink, ApplicationUp, Body, DownlinkFailed, EndDeviceIds, Failure};
 use super::messages::{correlation_id, now};
 use super::queue::Downlink;
@@ -25,6 +24,8 @@ pub struct Request<'a> {
     pub operation: Operation,
     pub face: Face,
     pub body: &'a [u8],
+    /// A fault pretends that the device's queue is full.
+    pub full: bool,
 }
 
 impl Shared {
@@ -35,14 +36,12 @@ impl Shared {
     pub fn queue_downlinks(&self, request: Request<'_>) -> Result<(), Refusal> {
         let mut items = requests::parse(request.body, request.face)?;
         self.name_items(&mut items, request);
-        let full =
-            request.face == Face::Http && self.faults.spend(|fault| matches!(fault, Fault::QueueFull { .. })).is_some();
         let (uid, ids, outcome) = {
             let mut world = self.world();
             let device = world.device(request.application_id, request.device_id)?;
             let ids = device.ids(request.application_id);
             let outcome =
-                if full { Err(Failure::queue_capacity()) } else { enqueue(device, &items, request.operation) };
+                if request.full { Err(Failure::queue_capacity()) } else { enqueue(device, &items, request.operation) };
             let registered = world.application(request.application_id);
             (registered.map(|known| known.application.uid()).unwrap_or_default(), ids, outcome)
         };

@@ -1,5 +1,6 @@
 //! What a test or the demo can do with a running look-alike.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use super::archive::PublishedUplink;
 use super::config::Device;
-use super::faults::Fault;
+use super::faults::{Fault, FaultPlan, HttpFault};
 use super::messages::ApplicationDownlink;
 use super::radio::RadioFrame;
 use super::shared::Shared;
@@ -49,7 +50,7 @@ pub enum StackEvent {
     Disconnected { client_id: String },
     /// An MQTT client published something.
     Received { topic: String, payload: Bytes },
-    /// A message went out to whoever subscribed.
+    /// A message went out to whoever subscribed, or was lost by [`Fault::DropSilently`].
     Published { topic: String, payload: Bytes },
     /// An HTTP request was answered, or deliberately not.
     Http(HttpRequest),
@@ -105,6 +106,24 @@ impl StackHandle {
         self.shared.faults.set(fault);
     }
 
+    /// Lets random trouble strike downlink requests from now on, in place of the plan before.
+    pub fn set_fault_plan(&self, plan: FaultPlan) {
+        self.shared.faults.plan(plan);
+    }
+
+    /// How often each trouble of the latest plan struck, also after it was cleared.
+    pub fn faults_struck(&self) -> BTreeMap<HttpFault, u64> {
+        self.shared.faults.struck()
+    }
+
+    /// Loses a device's session, as when its owner resets it: until it joins again its uplinks are not heard and pushes
+    /// and lists are refused with `no_device_session`. What waited in its queue, or for an acknowledgement, is lost
+    /// without any message. Returns how many downlinks waited; `None` if there was no session.
+    pub fn forget_session(&self, application_id: &str, device_id: &str) -> Option<usize> {
+        self.shared.world().forget_session(application_id, device_id)
+    }
+
+    /// Ends every fault and the plan.
     pub fn clear_faults(&self) {
         self.shared.faults.clear();
     }

@@ -44,7 +44,7 @@ pub use config::{
     ALL_RIGHTS, ApiKey, Application, Batching, Class, Device, EventHistory, Location, Rate, RateLimits, StackConfig,
     StorageConfig, VersionIds,
 };
-pub use faults::Fault;
+pub use faults::{Fault, FaultPlan, HttpFault};
 pub use handle::{HttpRequest, StackEvent, StackHandle, UnknownApplication};
 pub use radio::{DataFrame, FrameError, FrameHeader, MAX_PAYLOAD, RadioFrame, SessionKeys};
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::archive::Archive;
 use super::config::{Rate, StackConfig};
-use super::faults::FaultBoard;
+use super::faults::{Fault, FaultBoard};
 use super::messages::ApplicationUp;
 use super::mqtt::Fanout;
 use super::rate::{RateLimiter, Verdict};
@@ -72,10 +72,12 @@ impl Shared {
         self.publish_raw(&topic, payload.into());
     }
 
-    /// Keeps these bytes and delivers them to every subscriber of `topic`.
+    /// Keeps these bytes and delivers them to every subscriber of `topic`, unless a fault loses them.
     pub fn publish_raw(&self, topic: &str, payload: Bytes) {
         self.archive.keep(topic, &payload);
-        self.fanout.deliver(topic, &payload);
+        if self.faults.spend(|fault| matches!(fault, Fault::DropSilently { .. })).is_none() {
+            self.fanout.deliver(topic, &payload);
+        }
         self.tell(StackEvent::Published { topic: topic.to_owned(), payload });
     }
 

@@ -81,6 +81,14 @@ impl World {
         found.ok_or_else(|| Failure::device_not_found(&format!("{application_id}.{device_id}")))
     }
 
+    /// Loses a device's session with everything queued in it; returns how much was queued, `None` without a session.
+    pub fn forget_session(&mut self, application_id: &str, device_id: &str) -> Option<usize> {
+        let fresh = Queue::new(self.queue_capacity);
+        let device = self.device(application_id, device_id).ok()?;
+        device.session.take()?;
+        Some(std::mem::replace(&mut device.queue, fresh).waiting().count())
+    }
+
     /// Every device of every application.
     pub fn devices_mut(&mut self) -> impl Iterator<Item = (&Arc<Application>, &mut DeviceState)> {
         self.applications.values_mut().flat_map(|registered| {

@@ -164,6 +164,7 @@ async fn a_held_direction_makes_its_sender_wait() {
     scene.handle.hold(Direction::Down);
     let much = vec![0; 64 * 1024 * 1024];
     assert!(tokio::time::timeout(MOMENT, server.write_all(&much)).await.is_err(), "somebody buffers 64 MiB");
+    assert_eq!(scene.handle.traffic().borrow().down, 0);
     scene.handle.cut(Cut::Reset);
     drop(client);
 }

@@ -12,3 +12,4 @@ mod scene;
 mod shapes;
 mod storage;
 mod subscribing;
+mod trouble;

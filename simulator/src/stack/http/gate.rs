@@ -41,13 +41,12 @@ pub async fn pass(State(shared): State<Arc<Shared>>, request: Request, next: Nex
 }
 
 /// The answer; `None` if there shall be none.
-async fn respond(shared: &Shared, request: Request, next: Next) -> Option<Response> {
-    let struck = shared.faults.spend(|fault| {
-        matches!(fault, Fault::HttpStatus { .. } | Fault::SilentBeforeActing { .. } | Fault::SilentAfterActing { .. })
-    });
-    match struck {
-        Some(Fault::HttpStatus { status, .. }) => {
-            Some(bare(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)))
+async fn respond(shared: &Shared, mut request: Request, next: Next) -> Option<Response> {
+    match strike(shared, request.uri().path()) {
+        Some(Fault::HttpStatus { status, .. } | Fault::StatusFor { status, .. }) => Some(failed(status)),
+        Some(Fault::StatusAfterActing { status, .. }) => {
+            next.run(request).await;
+            Some(failed(status))
         }
         Some(Fault::SilentBeforeActing { .. }) => None,
         Some(Fault::SilentAfterActing { .. }) => {
@@ -55,8 +54,30 @@ async fn respond(shared: &Shared, request: Request, next: Next) -> Option<Respon
             None
         }
         _ if shared.faults.holds(&Fault::IdentityServerDown) => Some(identity_server_down()),
-        _ => Some(next.run(request).await),
+        for_handler => {
+            // The two kinds of 429 are the handler's to answer.
+            for_handler.map(|fault| request.extensions_mut().insert(fault));
+            Some(next.run(request).await)
+        }
     }
+}
+
+/// The trouble this request runs into: one that was asked for, else one of the plan.
+fn strike(shared: &Shared, path: &str) -> Option<Fault> {
+    let struck = shared.faults.spend(|fault| match fault {
+        Fault::HttpStatus { .. }
+        | Fault::StatusAfterActing { .. }
+        | Fault::SilentBeforeActing { .. }
+        | Fault::SilentAfterActing { .. } => true,
+        Fault::StatusFor { path: wanted, .. } => path.contains(wanted),
+        _ => false,
+    });
+    let (lists, asks) = (path.ends_with("/down"), path.ends_with("/down/push") || path.ends_with("/down/replace"));
+    struck.or_else(|| (lists || asks).then(|| shared.faults.draw(lists)).flatten())
+}
+
+fn failed(status: u16) -> Response {
+    bare(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
 }
 
 /// Rights live in the Identity Server, so every other server needs it too.

@@ -51,7 +51,7 @@ async fn converse(mut socket: TcpStream, shared: &Shared) -> Result<(), WireErro
     let mut conversation = Conversation { shared, client: &client, membership, outgoing, qos2: HashSet::new() };
     tokio::select! {
         ended = conversation.listen(PacketReader::new(read)) => ended,
-        ended = speak(write, queue) => ended,
+        ended = speak(write, queue, shared) => ended,
     }
 }
 
@@ -186,7 +186,8 @@ impl Conversation<'_> {
             return Next::Close;
         }
         let operation = if verb == "push" { Operation::Push } else { Operation::Replace };
-        let request = Request { application_id: &application.id, device_id, operation, face: Face::Mqtt, body };
+        let request =
+            Request { application_id: &application.id, device_id, operation, face: Face::Mqtt, body, full: false };
         if let Err(refusal) = self.shared.queue_downlinks(request) {
             tracing::debug!(topic, %refusal, "A downlink was dropped in silence.");
         }
@@ -202,9 +203,14 @@ impl Conversation<'_> {
 }
 
 /// Writes what is queued, each packet in three pieces as the real server does: type, length, body.
-async fn speak(mut socket: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<Packet>) -> Result<(), WireError> {
+async fn speak(
+    mut socket: impl AsyncWrite + Unpin,
+    mut queue: mpsc::Receiver<Packet>,
+    shared: &Shared,
+) -> Result<(), WireError> {
     let mut buffer = BytesMut::new();
     while let Some(packet) = queue.recv().await {
+        shared.faults.unmuted().await;
         buffer.clear();
         packet.write(&mut buffer, MAX_PACKET).map_err(WireError::Malformed)?;
         write_in_pieces(&mut socket, &buffer).await?;

@@ -68,6 +68,7 @@ where
         Some(Greeting::Connect(connect)) => admit(connect, shared),
     };
     let code = verdict.as_ref().err().copied().unwrap_or(ConnectReturnCode::Success);
+    shared.faults.unmuted().await;
     write_packet(socket, &Packet::ConnAck(ConnAck::new(code, false))).await?;
     Ok(verdict.ok())
 }

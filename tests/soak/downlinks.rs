@@ -1,0 +1,171 @@
+//! Commands through trouble: each reaches its node exactly once, or ends in a reported final state; none twice.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use simulator::nodes::{Behaviour, Node, Report};
+use simulator::proxy::Cut;
+use simulator::stack::{Device, FaultPlan, HttpFault, StackHandle};
+use tokio::task::JoinSet;
+
+use super::scene::Scene;
+use super::sink::{Commander, Tally};
+use super::{Outcome, Size};
+
+pub const NAME: &str = "downlinks";
+/// Nodes that take commands.
+const NODES: u32 = 40;
+/// Between two reports of a node: its occasion to be sent something.
+const REPORTS_EVERY: Duration = Duration::from_millis(25);
+/// A node joins again after so many reports.
+const JOINS_EVERY: u32 = 150;
+/// Longer than any wait between two tries.
+const QUIET: Duration = Duration::from_secs(120);
+
+/// The commands each node heard, in its order.
+type Heard = Arc<Mutex<HashMap<u32, Vec<u32>>>>;
+
+/// A node that notes what it is told.
+struct Noting {
+    node: u32,
+    heard: Heard,
+}
+
+impl Behaviour for Noting {
+    fn uplink(&mut self) -> Report {
+        Report { f_port: 1, payload: vec![1], confirmed: false }
+    }
+
+    fn downlink(&mut self, _: u8, payload: &[u8]) {
+        if let Ok(number) = payload.try_into().map(u32::from_be_bytes) {
+            self.heard.lock().unwrap().entry(self.node).or_default().push(number);
+        }
+    }
+}
+
+pub async fn play(size: Size) -> Outcome {
+    let mut scene = Scene::set(true, |_| {}).await;
+    let heard = Heard::default();
+    let mut nodes = JoinSet::new();
+    for number in 0..NODES {
+        let device = device(number);
+        scene.register(device.clone());
+        nodes.spawn(live(Node::new(&device, Noting { node: number, heard: heard.clone() }), scene.stack.clone()));
+    }
+    scene.start_bridge().await;
+    scene.stack.set_fault_plan(faults());
+    trouble(&mut scene, size).await;
+    let struck = scene.stack.faults_struck();
+    scene.stack.clear_faults();
+    let all = size.downlinks;
+    scene.sink.until(QUIET, |tally| (0..all).all(|number| ended(tally, number).is_some())).await;
+    nodes.shutdown().await;
+    let mut outcome = judge(&scene.sink.tally(), &heard.lock().unwrap(), all);
+    outcome.figures += &format!("; faults {struck:?}");
+    let said = scene.stop_bridge().await;
+    super::uplinks::with_log(outcome, &said)
+}
+
+/// Sends the commands, and makes all kinds of trouble meanwhile.
+async fn trouble(scene: &mut Scene, size: Size) {
+    let mut commander = Commander::at(scene.mosquitto.address).await;
+    let (kills, handful) = (5, (size.downlinks / 100).max(1));
+    for number in 0..size.downlinks {
+        commander.publish(&format!("ttn/{}/downlink/push", device(number % NODES).device_id), command(number)).await;
+        if number % handful != 0 {
+            continue;
+        }
+        match number / handful % 10 {
+            2 => scene.api.cut(Cut::Reset),
+            4 => scene.network.cut(Cut::Reset),
+            6 => scene.home.cut(Cut::Close),
+            8 if number / handful % (100 / kills) == 18 => {
+                scene.kill_bridge().await;
+                scene.start_bridge().await;
+            }
+            _ => {}
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// A silence costs the time limit of a request: few of them.
+fn faults() -> FaultPlan {
+    use HttpFault::{
+        QueueFull, RateLimited, SilentAfterActing, SilentBeforeActing, StatusAfterActing, StatusBeforeActing,
+    };
+    let often = [(StatusBeforeActing, 40), (StatusAfterActing, 40), (RateLimited, 20), (QueueFull, 10)];
+    let seldom = [(SilentBeforeActing, 3), (SilentAfterActing, 3)];
+    often.into_iter().chain(seldom).fold(FaultPlan::seeded(7), |plan, (fault, per_mille)| plan.with(fault, per_mille))
+}
+
+/// Every second one asks to be acknowledged.
+fn command(number: u32) -> String {
+    let payload = hex::encode(number.to_be_bytes());
+    let confirmed = match number / NODES % 2 {
+        0 => "",
+        _ => r#","confirmed":true,"attempts":3"#,
+    };
+    format!(r#"{{"id":"{}","f_port":7,"payload_hex":"{payload}"{confirmed}}}"#, id(number))
+}
+
+async fn live(mut node: Node, stack: StackHandle) {
+    let mut reports = 0;
+    loop {
+        if reports % JOINS_EVERY == 0 {
+            node.join(&stack).await.expect("the network runs");
+        }
+        reports += 1;
+        node.report(&stack).await.expect("it has joined");
+        tokio::time::sleep(REPORTS_EVERY).await;
+    }
+}
+
+fn device(number: u32) -> Device {
+    Device::new(format!("node-{number:02}"), (u64::from(number) + 1).to_be_bytes(), [0; 8], [number as u8; 16])
+}
+
+fn id(number: u32) -> String {
+    format!("command-{number:05}")
+}
+
+/// The final state of a command, if it has one.
+fn ended(tally: &Tally, number: u32) -> Option<&str> {
+    let confirmed = number / NODES % 2 == 1;
+    let states = tally.downlinks.get(&id(number))?;
+    let is_final = |state: &str| matches!(state, "acked" | "failed" | "expired" | "superseded" | "cancelled");
+    states.iter().map(|(state, _)| state.as_str()).find(|state| is_final(state) || (*state == "sent" && !confirmed))
+}
+
+fn judge(tally: &Tally, heard: &HashMap<u32, Vec<u32>>, all: u32) -> Outcome {
+    let (mut wrong, mut ends) = (Vec::new(), HashMap::<&str, u32>::new());
+    for number in 0..all {
+        let times = heard.get(&(number % NODES)).map_or(0, |heard| heard.iter().filter(|it| **it == number).count());
+        let states = tally.downlinks.get(&id(number)).map(Vec::as_slice).unwrap_or_default();
+        let nacked = states.iter().any(|(state, _)| state == "nacked");
+        let Some(end) = ended(tally, number) else {
+            wrong.push(format!("{} has no end: {states:?}, heard {times} times", id(number)));
+            continue;
+        };
+        *ends.entry(end).or_default() += 1;
+        let right = match end {
+            "sent" | "acked" => times == 1 || (nacked && times >= 1),
+            _ => times <= 1 || nacked,
+        };
+        if !right {
+            wrong.push(format!("{} ended {end} and was heard {times} times: {states:?}", id(number)));
+        }
+    }
+    let reasons = tally.downlinks.values().flatten().filter(|(state, _)| state == "failed");
+    let mut reasons: Vec<_> = reasons.filter_map(|(_, reason)| reason.clone()).collect();
+    reasons.sort();
+    reasons.dedup();
+    let disorder: usize = heard.values().map(|heard| heard.windows(2).filter(|pair| pair[1] < pair[0]).count()).sum();
+    let more = wrong.len().saturating_sub(10);
+    wrong.truncate(10);
+    if more > 0 {
+        wrong.push(format!("and {more} more"));
+    }
+    Outcome { figures: format!("{all} commands: {ends:?}, out of order {disorder}; failed for {reasons:?}"), wrong }
+}
