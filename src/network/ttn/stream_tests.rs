@@ -1,15 +1,24 @@
 //! The read loop against the look-alike and against a server that goes silent: which outages it notes.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use simulator::stack::{ApiKey, Application, Stack, StackConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::*;
-use crate::mqtt::Address;
+use super::health::Health;
+use super::stream::Stream;
+use crate::model::ApplicationName;
+use crate::mqtt::{Address, Endpoint};
+use crate::network::{Outage, Outages, RawMessage};
+use crate::telemetry::{Notice, Notices};
 
 /// A read loop at work. The clock is paused in all of these tests: waits take no time.
 struct Rig {
@@ -98,7 +107,6 @@ async fn a_lost_connection_is_an_outage_from_the_last_message_to_the_next_subscr
 }
 
 /// Accepts one connection after the other, takes the login and the subscription, and never says anything again.
-#[allow(clippy::infinite_loop, reason = "the test ends it")]
 async fn silent_server(listener: TcpListener) {
     let mut silent = Vec::new();
     loop {
@@ -122,7 +130,7 @@ async fn a_server_that_goes_silent_is_left_after_two_keep_alives() {
     rig.outage().await;
     let connected = Instant::now();
     assert!(rig.lost().await.contains("no answer to a ping"));
-    assert!((55..=SILENCE.as_secs()).contains(&connected.elapsed().as_secs()), "{:?}", connected.elapsed());
+    assert!((55..=65).contains(&connected.elapsed().as_secs()), "{:?}", connected.elapsed());
     let outage = rig.outage().await;
     assert_eq!(outage.why, "not connected");
 }

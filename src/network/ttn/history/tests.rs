@@ -161,6 +161,17 @@ async fn what_does_not_get_on_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_limit_or_a_token_that_is_refused_does_not_end_the_fetch() {
+    let invalid = || error(400, "pkg/errors", "validation");
+    let (end, counters, lines) = fetch(vec![invalid(), page([1, 2], Some("a")), invalid(), page([2, 3], None)]).await;
+    assert_eq!((end, counters), (Ok(Source::Storage), vec![1, 2, 2, 3]));
+    assert!(lines[0].ends_with("&limit=1000") && lines[1].ends_with("&order=received_at"), "{lines:?}");
+    let (end, _, lines) = fetch(vec![page([1], Some("a")), invalid(), invalid(), invalid()]).await;
+    assert!(matches!(end, Err(HistoryError::Unavailable(_))), "a part is not all: {end:?}");
+    assert_eq!(lines.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rate_limit_is_waited_for_as_told_if_that_is_not_too_long() {
     let before = tokio::time::Instant::now();
     let (end, counters, _) = fetch(vec![rate_limited("40"), page([1], None)]).await;
