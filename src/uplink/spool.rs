@@ -247,3 +247,90 @@ fn content(message: NetworkMessage) -> Option<Content> {
         NetworkMessage::Downlink(_) | NetworkMessage::Ignored(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use bytes::Bytes;
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::model::DeviceId;
+    use crate::store::{self, StoreConfig};
+
+    /// A spool whose store holds these entries from before; what it tells; and the store's task, owned by the caller.
+    async fn spool(folder: &Path, entries: u64, most_age: Duration) -> (Spool, mpsc::Receiver<Notice>, JoinSet<()>) {
+        let (notices, told) = mpsc::channel(16);
+        let notices = Notices::new(notices);
+        let open = || store::open(&folder.join(store::FILE), &StoreConfig::default(), notices.clone()).unwrap();
+        let (store, writer, _) = open();
+        let filling = async move {
+            for seq in 1..=entries {
+                store.record(entry(seq), Vec::new()).await;
+            }
+        };
+        tokio::join!(filling, writer.run());
+        let (store, writer, restored) = open();
+        assert_eq!((restored.spool.entries, restored.next_seq), (entries, entries + 1));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(writer.run());
+        let parts = SpoolParts {
+            store,
+            next_seq: restored.next_seq,
+            receipts: mpsc::channel(1).1,
+            servers: HashMap::new(),
+            most_bytes: 1 << 20,
+            most_age,
+            counters: Counters::default(),
+            notices,
+        };
+        (Spool::new(parts), told, tasks)
+    }
+
+    fn entry(seq: u64) -> Entry {
+        Entry {
+            seq,
+            application: ApplicationName::parse("gone").unwrap(),
+            device: DeviceId::parse("node").unwrap(),
+            topic: Bytes::from_static(b"v3/gone/devices/node/up"),
+            payload: Bytes::from_static(b"{}"),
+            at: Timestamp::now(),
+            backfilled: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_nobody_can_read_any_more_is_told_and_settled() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut spool, mut told, _tasks) = spool(folder.path(), 3, Duration::from_secs(60)).await;
+        while !spool.is_idle() {
+            spool.read_back();
+            let news = spool.news().await;
+            spool.take(news).await;
+        }
+        for _ in 0..3 {
+            let notice = told.try_recv().unwrap();
+            assert!(
+                matches!(notice, Notice::Undeliverable { reason, .. } if reason.contains("configured")),
+                "{notice:?}"
+            );
+        }
+        assert_eq!(spool.store().after(0, 10).await.unwrap(), []);
+        assert_eq!(spool.parts.counters.snapshot().dropped, 3);
+    }
+
+    #[tokio::test]
+    async fn what_waited_too_long_is_given_up_and_told_by_application() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut spool, mut told, _tasks) = spool(folder.path(), 3, Duration::ZERO).await;
+        spool.keep_within_limits().await;
+        let notice = told.try_recv().unwrap();
+        assert!(
+            matches!(&notice, Notice::SpoolShed { application, count: 3, oldest, newest }
+            if application.as_str() == "gone" && oldest <= newest),
+            "{notice:?}"
+        );
+        assert_eq!((spool.is_idle(), spool.parts.counters.snapshot().dropped), (true, 3));
+    }
+}

@@ -13,4 +13,5 @@ mod mosquitto;
 mod outage;
 mod secrets;
 mod shutdown;
+mod spool;
 mod uplink;

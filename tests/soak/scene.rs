@@ -123,7 +123,7 @@ fn write_configuration(folder: &TempDir, key: &str, mqtt: SocketAddr, api: Socke
     let toml = format!(
         "[[application]]\nid = \"{APP}\"\ntenant = \"\"\napi_key_file = \"soak.key\"\nmqtt_url = \"mqtt://{mqtt}\"\n\
          api_url = \"http://{api}\"\n[home]\nurl = \"mqtt://{home}\"\n[store]\npath = \"store\"\n\
-         [service]\nsocket = \"control.sock\"\n[log]\nlevel = \"info\"\n"
+         [log]\nlevel = \"info\"\n"
     );
     fs::write(folder.path().join("ttn-ferry.toml"), toml).unwrap();
 }
