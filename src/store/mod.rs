@@ -19,6 +19,7 @@ mod config;
 mod engine;
 mod error;
 mod gather;
+mod room;
 mod rows;
 mod sqlite;
 mod thread;
@@ -43,8 +44,9 @@ pub use rows::{
 pub use writer::Writer;
 
 use engine::Engine;
+use room::Room;
 use thread::Thread;
-use writer::{Query, Request, Room, Status, Wiring};
+use writer::{Query, Request, Status, Wiring};
 
 /// The name of the store's file in its folder.
 pub const FILE: &str = "ttn-ferry.db";
@@ -96,7 +98,7 @@ impl Store {
     /// Keeps an entry, with what it changes in the runs: both or neither survive a kill. Entries are to come in the
     /// order of their seq.
     ///
-    /// Waits while 10,000 entries (or 10 MiB of them) are not written, which happens only while the disk fails. Those
+    /// Waits while 10,000 entries, or about 10 MiB of them, are not written, which happens only while the disk fails. Those
     /// that are delivered meanwhile make room, so whoever says so must not wait here.
     pub async fn record(&self, entry: Entry, changes: Vec<RunChange>) {
         if let Ok(room) = self.room.acquire_many(Room::of(&entry)).await {
