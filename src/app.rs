@@ -25,7 +25,7 @@ use crate::config::{Config, Environment, NoStateFolder, TrustError, store_folder
 use crate::control::{Answers, Control};
 use crate::downlink::{self, Downlinks};
 use crate::home::{self, Home, OFFLINE, Topics, Wiring};
-use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, HomeName, InvalidName};
+use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, DownlinkId, HomeName, InvalidName};
 use crate::mqtt::{Address, Endpoint, InvalidAddress, Will};
 use crate::network::ttn::{self, Parts};
 use crate::network::{Arrival, Late, NetworkServer, Outages, Sorting, Tracked};
@@ -126,14 +126,19 @@ impl App {
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
         let codecs = Codecs::start(finder(config)?, &config.codecs, crossed).map_err(BuildError::Threads)?;
 
-        let (downlinks, open_downlinks) = Downlinks::new(downlink::Parts {
+        let (downlinks, desk) = Downlinks::new(downlink::Parts {
             config: config.downlink,
             commands: asked.commands,
             tracked: tracking,
+            step_receipts: asked.step_receipts,
             home: home.clone(),
             directory: shared.directory.clone(),
             encoder: Arc::new(codecs.clone()),
             servers: by_name(&servers),
+            notices: shared.notices.clone(),
+            store: disk.store.clone(),
+            restored: std::mem::take(&mut disk.restored.downlinks),
+            usage: std::mem::take(&mut disk.restored.usage),
         });
         let entrances = Entrances {
             arrivals: arrived,
@@ -149,7 +154,7 @@ impl App {
                 servers,
                 directory: shared.directory.clone(),
                 counters: shared.counters.clone(),
-                open_downlinks,
+                open_downlinks: desk.open(),
                 configuration: config.public(),
                 started: Instant::now(),
             },
@@ -193,6 +198,7 @@ struct Asked {
     commands: mpsc::Receiver<home::HomeCommand>,
     requests: mpsc::Receiver<home::HomeRequest>,
     uplink_receipts: mpsc::Receiver<u64>,
+    step_receipts: mpsc::Receiver<(DownlinkId, u32)>,
     connected: watch::Receiver<bool>,
 }
 
@@ -258,8 +264,7 @@ fn home_side(
     let (request, requests) = mpsc::channel(COMMAND_CAPACITY);
     let (connecting, connected) = watch::channel(false);
     let (uplink_receipt, uplink_receipts) = mpsc::channel(MOST_IN_FLIGHT);
-    // Nobody waits for the delivery of downlinks' steps yet.
-    let (step_receipts, _) = mpsc::channel(COMMAND_CAPACITY);
+    let (step_receipt, step_receipts) = mpsc::channel(COMMAND_CAPACITY);
     let wiring = Wiring {
         messages: published,
         commands: command,
@@ -268,11 +273,11 @@ fn home_side(
         notices: shared.notices.downgrade(),
         connected: connecting,
         uplink_receipts: uplink_receipt,
-        step_receipts,
+        step_receipts: step_receipt,
     };
     let broker = home::Broker::new(endpoint, topics.clone(), wiring);
     tasks.add("home broker", broker.run(shared.stop.clone()));
-    Ok((Home::new(messages, topics), Asked { commands, requests, uplink_receipts, connected }))
+    Ok((Home::new(messages, topics), Asked { commands, requests, uplink_receipts, step_receipts, connected }))
 }
 
 fn network_side(

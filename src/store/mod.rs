@@ -19,6 +19,8 @@ mod config;
 mod engine;
 mod error;
 mod gather;
+#[cfg(test)]
+pub mod here;
 mod room;
 mod rows;
 mod sqlite;
@@ -53,6 +55,9 @@ pub const FILE: &str = "ttn-ferry.db";
 
 /// Requests on their way to the writer, which is never long in taking them.
 const REQUESTS: usize = 256;
+
+/// Room that a usual entry takes at most.
+const USUAL_PERMITS: usize = 4;
 
 /// Opens the store in `file`, or makes it, and starts its thread. Blocks while it reads what is there.
 ///
@@ -106,6 +111,11 @@ impl Store {
             // The writer gives it back when the entry is written, or need not be any more.
             room.forget();
         }
+    }
+
+    /// Whether [`Self::record`] has room for so many usual entries, of up to a few KiB, without waiting.
+    pub fn has_room(&self, entries: usize) -> bool {
+        self.room.available_permits() >= entries * USUAL_PERMITS
     }
 
     /// Keeps changes of runs, with the next commit.

@@ -1,4 +1,4 @@
-//! The way over the disk: what arrives is recorded, read back if memory cannot hold it, fed in order, and deleted when
+//! The second step, over the disk: what arrives is recorded, read back if memory cannot hold it, fed in order, and deleted when
 //! the home broker has acknowledged what became of it. Beyond a size and an age the oldest goes, and that is told.
 
 use std::collections::HashMap;
@@ -78,7 +78,12 @@ impl Spool {
         self.feed.next_seq()
     }
 
-    /// Records a message. While the disk fails this may wait, and it waits for room that only receipts make: so they are
+    /// Whether so many messages can be recorded without waiting: not while the disk fails and memory is full.
+    pub fn has_room(&self, messages: usize) -> bool {
+        self.parts.store.has_room(messages)
+    }
+
+    /// Records a message. If that waits, for want of room, then perhaps for room that only receipts make: so they are
     /// taken meanwhile.
     pub async fn record(&mut self, entry: Entry, changes: Vec<RunChange>, content: Content) {
         let store = self.parts.store.clone();
@@ -131,6 +136,11 @@ impl Spool {
     /// Everything recorded is settled.
     pub fn is_idle(&self) -> bool {
         self.feed.is_idle()
+    }
+
+    /// Nothing is on its way.
+    pub fn is_quiet(&self) -> bool {
+        self.feed.in_flight() == 0
     }
 
     /// Gives up the oldest of what is not on its way, if there is more than may be or it is too old. To be called every
