@@ -43,7 +43,6 @@ impl Rig {
             password: Some(key.key.clone().into()),
             keep_alive: 30,
             window: 1,
-            keep_session: false,
             will: None,
         };
         let stream = Stream {
