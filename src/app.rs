@@ -4,6 +4,7 @@
 //! stream ─raw─▶ sorting ─arrivals─▶ uplinks ─┐
 //!                  └─tracked─▶ downlinks ────┼─messages─▶ home broker
 //!            requests, notices ─▶ control ───┘     └─commands─▶ downlinks, requests ─▶ control
+//!            command line ─HTTP─▶ web ─▶ control's handlers ─▶ downlinks, repair
 //! outages, jumps of counters ─▶ repair ─▶ arrivals, backfilled
 //! ```
 //!
@@ -21,11 +22,11 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::codecs::{Codecs, Crossed, Finder, NotFound};
-use crate::config::{Config, Environment, NoStateFolder, TrustError, store_folder, trust};
-use crate::control::{Answers, Control};
+use crate::config::{Config, Environment, NoStateFolder, TrustError, control_socket, store_folder, trust};
+use crate::control::{self, Answers, Control};
 use crate::downlink::{self, Downlinks};
 use crate::home::{self, Home, OFFLINE, Topics, Wiring};
-use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, HomeName, InvalidName};
+use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, DownlinkId, HomeName, InvalidName};
 use crate::mqtt::{Address, Endpoint, InvalidAddress, Will};
 use crate::network::ttn::{self, Parts};
 use crate::network::{Arrival, Late, NetworkServer, Outages, Sorting, Tracked};
@@ -36,6 +37,7 @@ use crate::uplink::{
     Decode, HomePresence, MOST_IN_DECODING, MOST_IN_FLIGHT, Memory, Publish, Receive, Record, Repair, RepairHandle,
     RepairParts, Spool, SpoolParts, Uplinks,
 };
+use crate::web::{Socket, SocketError, Web};
 
 /// Parsed messages between the network and a flow. The raw ones before them are `service.intake`.
 const FLOW_CAPACITY: usize = 256;
@@ -82,6 +84,8 @@ pub enum BuildError {
         #[from]
         source: OpenError,
     },
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     #[error("no thread could be started for codecs")]
     Threads(#[source] std::io::Error),
 }
@@ -89,7 +93,7 @@ pub enum BuildError {
 impl BuildError {
     /// Whether the configuration must be changed: trying again does not help.
     pub fn is_configuration(&self) -> bool {
-        !matches!(self, Self::Threads(_) | Self::Store { .. })
+        !matches!(self, Self::Threads(_) | Self::Socket(_) | Self::Store { .. })
     }
 }
 
@@ -126,14 +130,19 @@ impl App {
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
         let codecs = Codecs::start(finder(config)?, &config.codecs, crossed).map_err(BuildError::Threads)?;
 
-        let (downlinks, open_downlinks) = Downlinks::new(downlink::Parts {
+        let (downlinks, desk) = Downlinks::new(downlink::Parts {
             config: config.downlink,
             commands: asked.commands,
             tracked: tracking,
+            step_receipts: asked.step_receipts,
             home: home.clone(),
             directory: shared.directory.clone(),
             encoder: Arc::new(codecs.clone()),
             servers: by_name(&servers),
+            notices: shared.notices.clone(),
+            store: disk.store.clone(),
+            restored: std::mem::take(&mut disk.restored.downlinks),
+            usage: std::mem::take(&mut disk.restored.usage),
         });
         let entrances = Entrances {
             arrivals: arrived,
@@ -141,18 +150,22 @@ impl App {
             receipts: asked.uplink_receipts,
             home_connected: asked.connected.clone(),
         };
+        let backfill = repair.clone();
         let record = Record::new(disk.memory, shared.counters.clone(), repair);
         let uplinks =
             uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, &codecs, &shared);
+        let answers = Arc::new(Answers {
+            backfill: control::Backfill::new(backfill, servers.iter().map(|server| server.name().clone()).collect()),
+            servers,
+            directory: shared.directory.clone(),
+            counters: shared.counters.clone(),
+            open_downlinks: desk.open(),
+            downlinks: control::Downlinks::new(desk),
+            configuration: config.public(),
+            started: Instant::now(),
+        });
         let control = Control {
-            answers: Answers {
-                servers,
-                directory: shared.directory.clone(),
-                counters: shared.counters.clone(),
-                open_downlinks,
-                configuration: config.public(),
-                started: Instant::now(),
-            },
+            answers: answers.clone(),
             home,
             requests: asked.requests,
             notices: told,
@@ -165,6 +178,9 @@ impl App {
         tasks.add("uplinks", uplinks.run());
         tasks.add("downlinks", downlinks.run(stop.clone()));
         tasks.add("control", control.run(stop.clone()));
+        if let Some(path) = control_socket(config, environment) {
+            tasks.add("control API", Web { socket: Socket::open(&path)?, answers }.run(stop.clone()));
+        }
         tasks.add_background("codec watch", async move { codecs.watch().await });
         tasks.add_background("watchdog", async move { systemd.watchdog().await });
         Ok(Self { tasks, stop, grace: config.service.grace, systemd, counters: shared.counters })
@@ -193,6 +209,7 @@ struct Asked {
     commands: mpsc::Receiver<home::HomeCommand>,
     requests: mpsc::Receiver<home::HomeRequest>,
     uplink_receipts: mpsc::Receiver<u64>,
+    step_receipts: mpsc::Receiver<(DownlinkId, u32)>,
     connected: watch::Receiver<bool>,
 }
 
@@ -258,8 +275,7 @@ fn home_side(
     let (request, requests) = mpsc::channel(COMMAND_CAPACITY);
     let (connecting, connected) = watch::channel(false);
     let (uplink_receipt, uplink_receipts) = mpsc::channel(MOST_IN_FLIGHT);
-    // Nobody waits for the delivery of downlinks' steps yet.
-    let (step_receipts, _) = mpsc::channel(COMMAND_CAPACITY);
+    let (step_receipt, step_receipts) = mpsc::channel(COMMAND_CAPACITY);
     let wiring = Wiring {
         messages: published,
         commands: command,
@@ -268,11 +284,11 @@ fn home_side(
         notices: shared.notices.downgrade(),
         connected: connecting,
         uplink_receipts: uplink_receipt,
-        step_receipts,
+        step_receipts: step_receipt,
     };
     let broker = home::Broker::new(endpoint, topics.clone(), wiring);
     tasks.add("home broker", broker.run(shared.stop.clone()));
-    Ok((Home::new(messages, topics), Asked { commands, requests, uplink_receipts, connected }))
+    Ok((Home::new(messages, topics), Asked { commands, requests, uplink_receipts, step_receipts, connected }))
 }
 
 fn network_side(

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Sides talk protocols, flows make decisions, codecs translate. Imports go downwards only:
-//! `cli → app → control → uplink, downlink → network, home, codecs → mqtt, telemetry → model`. The two sides never see
+//! `cli → app → web → control → uplink, downlink → network, home, codecs → mqtt, telemetry → model`. The two sides never see
 //! each other, nor a flow; the flows see [`network::NetworkServer`], never [`network::ttn`].
 //!
 //! | to learn about | open |
@@ -22,6 +22,7 @@
 //! | the topics at home | [`home::Topics`] |
 //! | why a message cannot get lost on the way to the broker | [`mqtt::Outbox`] |
 //! | which codec a device gets, and how strangers' code is held in check | [`codecs`] |
+//! | what a running bridge can be asked | [`control`], over HTTP by [`web`] |
 //! | what the user writes | [`config`] |
 
 pub mod app;
@@ -38,3 +39,4 @@ pub mod shutdown;
 pub mod store;
 pub mod telemetry;
 pub mod uplink;
+pub mod web;

@@ -78,7 +78,7 @@ fn ferry(ttn: u16, home: u16) -> String {
     format!(
         "[[application]]\nid = 'bench'\nmqtt_url = 'mqtt://127.0.0.1:{ttn}'\napi_key = '{key}'\ncodec = 'bench'\n\
          [home]\nurl = 'mqtt://127.0.0.1:{home}'\n[store]\npath = 'store'\n\
-         [codecs]\nfolder = 'codecs'\n"
+         [codecs]\nfolder = 'codecs'\n[service]\nsocket = ''\n"
     )
 }
 

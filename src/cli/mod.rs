@@ -3,10 +3,14 @@
 //! A new command is a module with an `Args` struct and its `run`, a variant of [`Command`] and a line in
 //! [`Command::run`].
 
+mod backfill;
 mod check;
 mod demo;
+mod downlink;
 mod init;
+mod moment;
 mod run;
+mod service;
 mod terminal;
 
 use std::ffi::OsString;
@@ -40,6 +44,10 @@ enum Command {
     Init(init::Init),
     /// Check the configuration and, if asked to, every connection
     Check(check::Check),
+    /// Fetch what was missed from the network's storage
+    Backfill(backfill::Backfill),
+    /// Send, list, show and cancel downlinks of the running bridge
+    Downlink(downlink::Downlink),
 }
 
 /// How a command ended, and the exit code that says so.
@@ -49,6 +57,10 @@ pub enum Exit {
     Failure = 1,
     /// The command line was wrong (`EX_USAGE`).
     Usage = 64,
+    /// The running bridge cannot be reached (`EX_UNAVAILABLE`).
+    Unavailable = 69,
+    /// What was waited for has not come yet; it still may (`EX_TEMPFAIL`).
+    StillOpen = 75,
     /// The configuration was wrong (`EX_CONFIG`): trying again does not help.
     Configuration = 78,
 }
@@ -86,6 +98,8 @@ impl Command {
             Self::Run(run) => run.run(&existing(), environment).await,
             Self::Init(init) => Ok(init.run(config, environment, terminal)?),
             Self::Check(check) => check.run(&existing(), environment, terminal).await,
+            Self::Backfill(backfill) => backfill.run(config.as_deref(), environment, terminal).await,
+            Self::Downlink(downlink) => downlink.run(config.as_deref(), environment, terminal).await,
         }
     }
 }
@@ -97,6 +111,9 @@ fn usage(error: &clap::Error) -> Exit {
 
 fn exit_of(error: &anyhow::Error) -> Exit {
     if let Some(error) = error.downcast_ref::<init::InitError>() {
+        return error.exit();
+    }
+    if let Some(error) = error.downcast_ref::<service::ServiceError>() {
         return error.exit();
     }
     let unbuildable = error.downcast_ref::<BuildError>().is_some_and(BuildError::is_configuration);

@@ -13,6 +13,7 @@ mod error;
 mod parse;
 mod rules;
 mod secrets;
+mod socket;
 mod state_folder;
 mod trust;
 
@@ -31,6 +32,7 @@ pub use crate::uplink::RepairConfig;
 pub use environment::{Environment, Process};
 pub use error::{ConfigError, Problem};
 pub use rules::InvalidKey;
+pub use socket::{control_socket, find_control_socket};
 pub use state_folder::{NoStateFolder, store_folder};
 pub use trust::{TrustError, trust};
 
@@ -118,9 +120,10 @@ impl Config {
 
     fn make_paths_absolute(&mut self, folder: &Path) {
         let applications = self.application.iter_mut().flat_map(|a| [&mut a.ca_file, &mut a.api_key_file]);
-        let Self { home, codecs, store, .. } = self;
+        let Self { home, codecs, store, service, .. } = self;
+        let socket = Some(&mut service.socket).filter(|socket| **socket != Some(PathBuf::new()));
         let others = [&mut home.ca_file, &mut home.password_file, &mut codecs.folder, &mut store.path];
-        for path in applications.chain(others).flatten() {
+        for path in applications.chain(others).chain(socket).flatten() {
             *path = folder.join(&*path);
         }
         let codecs =
@@ -151,6 +154,9 @@ pub struct ServiceConfig {
     pub health_interval: Duration,
     /// Uplinks the bridge holds between the TTN socket and its decoders before it must drop. 100 to 1,000,000.
     pub intake: usize,
+    /// The Unix socket of the control API. Without it: in systemd's `RuntimeDirectory`, else in `$XDG_RUNTIME_DIR`, else
+    /// in the folder of the store. `""`: none.
+    pub socket: Option<PathBuf>,
 }
 
 impl Default for LogConfig {
@@ -161,7 +167,7 @@ impl Default for LogConfig {
 
 impl Default for ServiceConfig {
     fn default() -> Self {
-        Self { grace: Duration::from_secs(10), health_interval: Duration::from_secs(60), intake: 10_000 }
+        Self { grace: Duration::from_secs(10), health_interval: Duration::from_secs(60), intake: 10_000, socket: None }
     }
 }
 

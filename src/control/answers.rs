@@ -19,6 +19,8 @@ pub struct Answers {
     pub directory: Arc<Mutex<Directory>>,
     pub counters: Counters,
     pub open_downlinks: crate::downlink::OpenDownlinks,
+    pub downlinks: super::Downlinks,
+    pub backfill: super::Backfill,
     /// The configuration without secrets.
     pub configuration: Value,
     pub started: Instant,

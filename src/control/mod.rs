@@ -1,9 +1,13 @@
 //! Answers questions about the bridge, and keeps its retained topics true.
 //!
-//! One handler per request, in [`answers`]; the task here serves those that come over MQTT and publishes `bridge/info`,
-//! `bridge/devices`, `bridge/health` and `bridge/event` from the same handlers.
+//! One handler per request: in [`answers`] what the bridge knows of itself, in [`downlinks`] and [`backfill`] what can be asked of the flows. They
+//! know nothing of who asks: [`crate::web`] serves them over HTTP, the task here those that come over MQTT. It
+//! publishes `bridge/info`, `bridge/devices`, `bridge/health` and `bridge/event` from the same handlers.
 
 mod answers;
+mod backfill;
+mod downlinks;
+mod problem;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +20,16 @@ use crate::home::{Home, HomeRequest};
 use crate::telemetry::{Notice, Systemd};
 
 pub use answers::Answers;
+pub use backfill::{Backfill, Backfilled};
+pub use downlinks::{Downlinks, LONGEST_WAIT, Listed, Patience, Wanted};
+pub use problem::{Kind, Problem};
 
 /// Changes are gathered this long before they are published: a hundred new devices make one message, not a hundred.
 const GATHER: Duration = Duration::from_millis(200);
 
 /// Serves requests and reports.
 pub struct Control {
-    pub answers: Answers,
+    pub answers: Arc<Answers>,
     pub home: Home,
     pub requests: mpsc::Receiver<HomeRequest>,
     pub notices: mpsc::Receiver<Notice>,

@@ -39,6 +39,40 @@ pub fn resolve<'a>(
     })
 }
 
+/// The device that goes by this name at home, or has this id at the network.
+///
+/// # Errors
+/// There is none, or there are several; what to do about it.
+pub fn find(
+    device: &str,
+    application: Option<&str>,
+    directory: &Directory,
+    only: Option<&ApplicationName>,
+) -> Result<DeviceKey, Refusal> {
+    let wanted = |key: &DeviceKey| application.is_none_or(|name| key.application.as_str() == name);
+    if let Some(known) = directory.by_name(device).filter(|known| wanted(&known.key)) {
+        return Ok(known.key.clone());
+    }
+    let all = directory.all();
+    let same_id: Vec<_> =
+        all.iter().filter(|known| known.key.device.as_str() == device && wanted(&known.key)).collect();
+    match same_id[..] {
+        [known] => return Ok(known.key.clone()),
+        [] => {}
+        _ => {
+            let reason = format!("several applications have a device `{}`", clip(device));
+            return Err(Refusal::new(reason).hint("name the application, or use the device's name at home"));
+        }
+    }
+    // It may never have sent anything yet.
+    let application = only.filter(|only| application.is_none_or(|name| only.as_str() == name));
+    let possible = application.and_then(|application| Some(DeviceKey::new(application, DeviceId::parse(device).ok()?)));
+    possible.ok_or_else(|| {
+        let reason = format!("no device is called `{}`", clip(device));
+        Refusal::new(reason).hint("the bridge's list of devices has the names; a device is known once it has sent")
+    })
+}
+
 /// What a command's payload asks for.
 pub fn parse(verb: &Verb, payload: &[u8]) -> Result<Command, Refusal> {
     if payload.len() > LONGEST_COMMAND {

@@ -1,8 +1,10 @@
-//! `[downlink]`: how many downlinks may be open.
+//! `[downlink]`: how many downlinks may be open, and what a device may use in a day.
+
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::queue::Limits;
+use super::queue::{Allowance, Limits, Policy};
 
 /// The limits of the downlink queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -19,17 +21,39 @@ pub struct DownlinkConfig {
     pub confirm_set: bool,
     /// Transmissions of such a command at most. 1 to 32; The Things Network's fair use allows 10 downlinks a day.
     pub set_attempts: u8,
+    /// What is done when a device has used up its day: `warn`, `hold` (what is below priority `HIGH` waits for the next
+    /// day) or `off`.
+    pub fair_use: Policy,
+    /// Downlinks a device may be sent in a day, repetitions included. 1 to 10,000.
+    pub fair_use_downlinks: u32,
+    /// Airtime a device's uplinks may take in a day. 1s to 24h.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub fair_use_airtime: Duration,
 }
 
 impl Default for DownlinkConfig {
     fn default() -> Self {
         let Limits { in_network, per_device, total } = Limits::default();
-        Self { in_network, per_device, total, confirm_set: true, set_attempts: 3 }
+        let Allowance { policy, downlinks, airtime } = Allowance::default();
+        Self {
+            in_network,
+            per_device,
+            total,
+            confirm_set: true,
+            set_attempts: 3,
+            fair_use: policy,
+            fair_use_downlinks: downlinks,
+            fair_use_airtime: airtime,
+        }
     }
 }
 
 impl DownlinkConfig {
     pub fn limits(&self) -> Limits {
         Limits { in_network: self.in_network.max(1), per_device: self.per_device, total: self.total }
+    }
+
+    pub fn allowance(&self) -> Allowance {
+        Allowance { policy: self.fair_use, downlinks: self.fair_use_downlinks, airtime: self.fair_use_airtime }
     }
 }

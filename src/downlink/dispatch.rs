@@ -7,9 +7,9 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
-use super::queue::{Answer, Request};
+use super::queue::{Answer, Lookup, Request, Sighting};
 use crate::model::{ApplicationName, Failure};
-use crate::network::{NetworkServer, PushError};
+use crate::network::{DownlinkHistory, NetworkServer, PushError};
 
 /// The network servers by application.
 pub type Servers = HashMap<ApplicationName, Arc<dyn NetworkServer>>;
@@ -30,6 +30,10 @@ impl Dispatcher {
         self.under_way.push(Box::pin(carry_out(server, request)));
     }
 
+    pub fn is_idle(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
     /// The next answer; `None` if nothing is under way. May be dropped at any time.
     pub async fn next(&mut self) -> Option<Answer> {
         self.under_way.next().await
@@ -41,17 +45,17 @@ async fn carry_out(server: Option<Arc<dyn NetworkServer>>, request: Request) -> 
     match request {
         Request::Push(downlink) => {
             let result = match server {
-                Ok(server) => server.push(&downlink.key.device, std::slice::from_ref(&downlink)).await.map(drop),
+                Ok(server) => server.push(&downlink.key.device, std::slice::from_ref(&downlink)).await,
                 Err(error) => Err(error),
             };
             Answer::Pushed(downlink.key, downlink.id, result)
         }
-        Request::Look(key) => {
+        Request::Look(lookup) => {
             let result = match server {
-                Ok(server) => server.waiting(&key.device).await,
+                Ok(server) => look(server.as_ref(), &lookup).await,
                 Err(error) => Err(error),
             };
-            Answer::Looked(key, result)
+            Answer::Looked(lookup.key, result)
         }
         Request::Withdraw(key, ids) => {
             let result = match server {
@@ -60,6 +64,26 @@ async fn carry_out(server: Option<Arc<dyn NetworkServer>>, request: Request) -> 
             };
             Answer::Withdrawn(key, ids, result)
         }
+    }
+}
+
+/// The queue first, then the history: what leaves the queue in between is in the history.
+async fn look(server: &dyn NetworkServer, lookup: &Lookup) -> Result<Sighting, PushError> {
+    let device = &lookup.key.device;
+    let waiting = server.waiting(device).await?;
+    let all_there = lookup.ids.iter().all(|id| waiting.contains(id));
+    let history = match lookup.since.filter(|_| !all_there) {
+        Some(since) => server.downlink_history(device, since).await.or_else(without_history)?,
+        None => DownlinkHistory::default(),
+    };
+    Ok(Sighting { waiting, history, connected: server.health().connected })
+}
+
+/// A network that never tells its history must not keep a look-up from ending; one that does not at the moment may.
+fn without_history(error: PushError) -> Result<DownlinkHistory, PushError> {
+    match error {
+        PushError::RateLimited { .. } | PushError::Unknown(_) => Err(error),
+        _ => Ok(DownlinkHistory::default()),
     }
 }
 

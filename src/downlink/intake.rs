@@ -1,6 +1,7 @@
 //! Takes commands one after the other through the first two steps, so that those of one device keep their order.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::DownlinkConfig;
 use super::accept;
+use super::desk::{Asked, Reply};
 use super::encode::{Encoder, encode};
 use super::queue::Event;
 use super::refusal::Refusal;
@@ -19,17 +21,19 @@ use crate::model::{
     ApplicationName, Command, DeviceKey, Directory, DownlinkId, DownlinkRequest, HomeName, Payload, Priority,
     QueuedDownlink,
 };
+use crate::mqtt::Ack;
 
-/// The commands of the home, each parsed, resolved and encoded.
+/// The commands of the home and of the desk, each parsed, resolved and encoded.
 pub struct Intake {
     commands: mpsc::Receiver<HomeCommand>,
-    desk: Arc<Desk>,
+    asked: mpsc::Receiver<Asked>,
+    steps: Arc<Preparing>,
     /// The command being worked on: kept here, so that [`Intake::next`] may be dropped at any time.
-    preparing: Option<BoxFuture<'static, Prepared>>,
+    preparing: Option<BoxFuture<'static, Order>>,
 }
 
 /// What the first two steps need.
-pub struct Desk {
+pub struct Preparing {
     pub directory: Arc<Mutex<Directory>>,
     pub encoder: Arc<dyn Encoder>,
     /// The one application, if there is only one.
@@ -40,6 +44,16 @@ pub struct Desk {
 
 /// The time, as this flow sees it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A command after the first two steps, and who waits for an answer beside the home.
+pub struct Order {
+    pub prepared: Prepared,
+    pub reply: Option<Reply>,
+    /// Done once the command is stored or refused: until then the home broker sends it again.
+    pub ack: Ack,
+    /// What the ids begin with that are made for it, each time the home broker sends it.
+    pub stem: Option<String>,
+}
 
 /// What became of one command.
 pub enum Prepared {
@@ -66,40 +80,68 @@ pub enum Addressee {
 }
 
 impl Intake {
-    pub fn new(commands: mpsc::Receiver<HomeCommand>, desk: Desk) -> Self {
-        Self { commands, desk: Arc::new(desk), preparing: None }
+    pub fn new(commands: mpsc::Receiver<HomeCommand>, asked: mpsc::Receiver<Asked>, steps: Preparing) -> Self {
+        Self { commands, asked, steps: Arc::new(steps), preparing: None }
     }
 
     /// The next command, ready; `None` once there will be no more. Loses nothing when dropped half-way.
-    pub async fn next(&mut self) -> Option<Prepared> {
+    pub async fn next(&mut self) -> Option<Order> {
         if self.preparing.is_none() {
-            let command = self.commands.recv().await?;
-            self.preparing = Some(self.desk.clone().prepare(command).boxed());
+            let steps = self.steps.clone();
+            self.preparing = tokio::select! {
+                Some(command) = self.commands.recv() => Some(steps.prepare(command).boxed()),
+                Some(asked) = self.asked.recv() => Some(steps.answer(asked).boxed()),
+                else => return None,
+            };
         }
-        let prepared = self.preparing.as_mut()?.await;
+        let order = self.preparing.as_mut()?.await;
         self.preparing = None;
-        Some(prepared)
+        Some(order)
     }
 
     /// Takes no further commands; those that are here already still come out of [`Intake::next`].
     pub fn close(&mut self) {
         self.commands.close();
+        self.asked.close();
     }
 }
 
-impl Desk {
-    async fn prepare(self: Arc<Self>, mut command: HomeCommand) -> Prepared {
-        std::mem::take(&mut command.ack).done();
-        self.try_prepare(&command).await.unwrap_or_else(Prepared::Refused)
+impl Preparing {
+    async fn prepare(self: Arc<Self>, mut command: HomeCommand) -> Order {
+        let ack = std::mem::take(&mut command.ack);
+        let stem = ack.packet().map(|packet| stem(packet, &command));
+        let prepared = match self.resolve(&command) {
+            Ok((key, verb)) => self.try_prepare(key, verb, &command.payload, stem.as_deref()).await,
+            Err(refused) => Err(refused),
+        };
+        Order { prepared: prepared.unwrap_or_else(Prepared::Refused), reply: None, ack, stem }
     }
 
-    async fn try_prepare(&self, command: &HomeCommand) -> Result<Prepared, Refused> {
-        let (key, verb) = self.resolve(command)?;
+    async fn answer(self: Arc<Self>, asked: Asked) -> Order {
+        let found = {
+            let directory = Directory::lock(&self.directory);
+            accept::find(&asked.device, asked.application.as_deref(), &directory, self.only.as_ref())
+        };
+        let prepared = match found {
+            Ok(key) => self.try_prepare(key, &asked.verb, &asked.payload, None).await,
+            Err(refusal) => Err(Refused { addressee: Addressee::Unknown(None), id: None, refusal }),
+        };
+        let prepared = prepared.unwrap_or_else(Prepared::Refused);
+        Order { prepared, reply: Some(asked.reply), ack: Ack::default(), stem: None }
+    }
+
+    async fn try_prepare(
+        &self,
+        key: DeviceKey,
+        verb: &Verb,
+        payload: &[u8],
+        stem: Option<&str>,
+    ) -> Result<Prepared, Refused> {
         let refuse = |refusal| Refused { addressee: Addressee::Device(key.clone()), id: None, refusal };
-        Ok(match accept::parse(verb, &command.payload).map_err(refuse)? {
-            Command::Set(fields) => Prepared::Push(self.encode(&key, vec![self.plain(fields)]).await?),
-            Command::Push(requests) => Prepared::Push(self.encode(&key, requests).await?),
-            Command::Replace(requests) => Prepared::Replace(key.clone(), self.encode(&key, requests).await?),
+        Ok(match accept::parse(verb, payload).map_err(refuse)? {
+            Command::Set(fields) => Prepared::Push(self.encode(&key, vec![self.plain(fields)], stem).await?),
+            Command::Push(requests) => Prepared::Push(self.encode(&key, requests, stem).await?),
+            Command::Replace(requests) => Prepared::Replace(key.clone(), self.encode(&key, requests, stem).await?),
             Command::Cancel(id) => Prepared::Cancel(key, id),
             Command::Clear => Prepared::Clear(key),
         })
@@ -130,13 +172,18 @@ impl Desk {
     }
 
     /// All of them, or none and the reason of the first that fails.
-    async fn encode(&self, key: &DeviceKey, requests: Vec<DownlinkRequest>) -> Result<Vec<QueuedDownlink>, Refused> {
+    async fn encode(
+        &self,
+        key: &DeviceKey,
+        requests: Vec<DownlinkRequest>,
+        stem: Option<&str>,
+    ) -> Result<Vec<QueuedDownlink>, Refused> {
         let several = requests.len() > 1;
         let mut ids = HashSet::new();
         let mut downlinks = Vec::new();
         for (index, request) in requests.into_iter().enumerate() {
             let given = request.id.clone();
-            let id = given.clone().unwrap_or_else(new_id);
+            let id = given.clone().unwrap_or_else(|| stem.map_or_else(new_id, with_stem));
             let encoded = if ids.insert(id.clone()) {
                 encode(self.encoder.as_ref(), key, id, request, (self.now)()).await
             } else {
@@ -159,11 +206,36 @@ impl Prepared {
             Self::Cancel(..) | Self::Clear(_) | Self::Refused(_) => &[],
         }
     }
+
+    /// The device it is about, unless it is refused.
+    pub fn key(&self) -> Option<&DeviceKey> {
+        match self {
+            Self::Push(downlinks) => downlinks.first().map(|downlink| &downlink.key),
+            Self::Replace(key, _) | Self::Cancel(key, _) | Self::Clear(key) => Some(key),
+            Self::Refused(_) => None,
+        }
+    }
 }
 
 /// An id nobody else has: 64 random bits.
 pub fn new_id() -> DownlinkId {
     DownlinkId::random(fastrand::u64(..))
+}
+
+/// An id nobody else has, that tells which command it was made for.
+fn with_stem(stem: &str) -> DownlinkId {
+    let random = fastrand::u32(..);
+    DownlinkId::parse(&format!("{stem}{random:08x}")).expect("sixteen hexadecimal digits are an id")
+}
+
+/// The same each time the home broker sends a command, and hardly ever the same for two.
+fn stem(packet: u16, command: &HomeCommand) -> String {
+    let mut hasher = DefaultHasher::new();
+    (packet, &command.payload).hash(&mut hasher);
+    for candidate in &command.candidates {
+        (&candidate.device, format!("{:?}", candidate.verb)).hash(&mut hasher);
+    }
+    format!("{:08x}", hasher.finish() as u32)
 }
 
 /// The events of one command for the queue.

@@ -1,22 +1,26 @@
 //! From a command at home to the device: *accept → encode → queue → dispatch → track*.
 //!
 //! ```text
-//! home ──▶ accept ──▶ encode ──▶ queue ──▶ dispatch ──▶ network
-//!          (parse,    (codec)    (decides    (HTTP)        │
-//!           resolve)              when)                    │ queued, sent, acked, failed
-//! home ◀─────────────── downlink/state ◀── track ◀─────────┘
+//! home ──▶ accept ──▶ encode ──▶ queue ──▶ (store) ──▶ dispatch ──▶ network
+//! desk ──▶ (parse,    (codec)    (decides              (HTTP)        │
+//!           resolve)              when)                              │ queued, sent, acked, failed
+//! home ◀──────────────── downlink/state ◀── (store) ◀── track ◀──────┘
 //! ```
 //!
 //! One task, [`Downlinks`]: codecs and HTTP requests are awaited beside each other, so that neither keeps reports from
-//! being tracked. What is decided is decided in [`queue`], which has no clock and no I/O.
+//! being tracked. What is decided is decided in [`queue`], which has no clock and no I/O. Whatever changes there is
+//! stored before anything is done about it: before a command is answered, a step is shown, a push goes out.
 
 mod accept;
 mod config;
+mod desk;
 mod dispatch;
 mod encode;
 #[cfg(test)]
 mod flow_tests;
 mod intake;
+mod ledger;
+mod orders;
 pub mod queue;
 mod refusal;
 mod request;
@@ -26,34 +30,49 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use config::DownlinkConfig;
+pub use desk::{Desk, DownlinkView, Filter};
 pub use dispatch::Servers;
 pub use encode::Encoder;
 pub use intake::Clock;
 pub use queue::OpenDownlink;
+pub use refusal::Refusal;
 
 use crate::home::{Home, HomeCommand};
-use crate::model::{DeviceKey, Directory, State, Step};
+use crate::model::{DeviceKey, Directory, DownlinkId};
 use crate::network::Tracked;
+use crate::store::{DownlinkRow, Store, UsageRow};
+use crate::telemetry::{Notice, Notices};
+use desk::DESK_CAPACITY;
 use dispatch::Dispatcher;
-use intake::{Addressee, Desk, Intake, Prepared, Refused, new_id};
-use queue::{Action, Event, Machine};
-use refusal::Refusal;
+use intake::{Intake, Preparing};
+use ledger::Ledger;
+use queue::{Action, Answer, Event, Exceeded, Item, Machine, Request, Usage};
 
 /// A clock that was set forward is noticed within this time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// How long what could not be stored waits for another try.
+const STORE_AGAIN: Duration = Duration::from_secs(5);
+/// Reports that are followed with one commit.
+const BATCH: usize = 64;
 
 /// The downlink flow's task.
 pub struct Downlinks {
     intake: Intake,
     tracked: mpsc::Receiver<Tracked>,
+    step_receipts: mpsc::Receiver<(DownlinkId, u32)>,
     home: Home,
     directory: Arc<Mutex<Directory>>,
     queue: OpenDownlinks,
+    /// What the store kept and the home may not know.
+    restored: Vec<Item>,
+    ledger: Ledger,
     dispatcher: Dispatcher,
+    notices: Notices,
+    steps: watch::Sender<u64>,
     now: Clock,
 }
 
@@ -62,10 +81,17 @@ pub struct Parts {
     pub config: DownlinkConfig,
     pub commands: mpsc::Receiver<HomeCommand>,
     pub tracked: mpsc::Receiver<Tracked>,
+    /// The steps that the home broker acknowledged, by their numbers.
+    pub step_receipts: mpsc::Receiver<(DownlinkId, u32)>,
     pub home: Home,
     pub directory: Arc<Mutex<Directory>>,
     pub encoder: Arc<dyn Encoder>,
     pub servers: Servers,
+    pub notices: Notices,
+    pub store: Store,
+    /// What the store kept: downlinks that are open, or whose end the home may not know.
+    pub restored: Vec<DownlinkRow>,
+    pub usage: Vec<UsageRow>,
 }
 
 /// A handle for whoever asks how the queue stands. Cheap to clone.
@@ -73,139 +99,167 @@ pub struct Parts {
 pub struct OpenDownlinks(Arc<Mutex<Machine>>);
 
 impl Downlinks {
-    pub fn new(parts: Parts) -> (Self, OpenDownlinks) {
+    pub fn new(parts: Parts) -> (Self, Desk) {
         Self::with_clock(parts, Arc::new(Timestamp::now))
     }
 
-    fn with_clock(parts: Parts, now: Clock) -> (Self, OpenDownlinks) {
-        let Parts { config, commands, tracked, home, directory, encoder, servers } = parts;
-        let queue = OpenDownlinks(Arc::new(Mutex::new(Machine::new(config.limits()))));
-        let mut applications = servers.keys();
-        let only = applications.next().filter(|_| servers.len() == 1).cloned();
-        let desk = Desk { directory: directory.clone(), encoder, only, now: now.clone(), config };
-        let intake = Intake::new(commands, desk);
-        let dispatcher = Dispatcher::new(servers);
-        (Self { intake, tracked, home, directory, queue: queue.clone(), dispatcher, now }, queue)
+    fn with_clock(parts: Parts, now: Clock) -> (Self, Desk) {
+        let Parts { config, commands, tracked, step_receipts, home, directory, .. } = parts;
+        let restored: Vec<_> = parts.restored.into_iter().filter_map(ledger::item).collect();
+        let mut machine = Machine::new(config.limits(), config.allowance());
+        machine.restore(restored.iter().cloned(), parts.usage.into_iter().map(ledger::usage), now());
+        let queue = OpenDownlinks(Arc::new(Mutex::new(machine)));
+        let mut applications = parts.servers.keys();
+        let only = applications.next().filter(|_| parts.servers.len() == 1).cloned();
+        let (asking, asked) = mpsc::channel(DESK_CAPACITY);
+        let (steps, changes) = watch::channel(0);
+        let desk = Desk {
+            asking,
+            open: queue.clone(),
+            store: parts.store.clone(),
+            directory: directory.clone(),
+            changes,
+            only: only.clone(),
+        };
+        let preparing =
+            Preparing { directory: directory.clone(), encoder: parts.encoder, only, now: now.clone(), config };
+        let flow = Self {
+            intake: Intake::new(commands, asked, preparing),
+            tracked,
+            step_receipts,
+            home,
+            directory,
+            queue,
+            restored,
+            ledger: Ledger::new(parts.store),
+            dispatcher: Dispatcher::new(parts.servers),
+            notices: parts.notices,
+            steps,
+            now,
+        };
+        (flow, desk)
     }
 
     /// Runs until `stop`; then answers what is here already, waits for the requests under way and for whoever tells of
-    /// reports to close that channel, and publishes what they brought. The caller's grace bounds it all.
+    /// reports to close that channel, and publishes what they brought. What is still open stays in the store. The
+    /// caller's grace bounds it all.
     pub async fn run(mut self, stop: CancellationToken) {
+        self.begin().await;
+        let mut batch = Vec::with_capacity(BATCH);
         loop {
             let due = self.until_next_deadline();
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(tracked) = self.tracked.recv() => self.track(tracked).await,
-                Some(answer) = self.dispatcher.next() => self.happened(Event::Answered(answer)).await,
-                Some(prepared) = self.intake.next() => self.take(prepared).await,
-                () = sleep(due) => self.happened(Event::Tick).await,
+                1.. = self.tracked.recv_many(&mut batch, BATCH) => self.track(&mut batch).await,
+                Some((id, number)) = self.step_receipts.recv() => self.told(id, number).await,
+                Some(answer) = self.dispatcher.next() => self.happened([Event::Answered(answer)]).await,
+                Some(order) = self.intake.next() => self.take(order).await,
+                () = sleep(due) => self.happened([Event::Tick]).await,
             }
         }
-        self.drain().await;
+        self.drain(batch).await;
     }
 
-    async fn drain(mut self) {
+    /// Tells again what the home may not know, and looks after what was under way.
+    async fn begin(&mut self) {
+        for item in std::mem::take(&mut self.restored) {
+            if let Some((step, number)) = item.untold() {
+                track::publish(&self.home, &self.directory, &item.downlink.key, step, Some(number)).await;
+            }
+        }
+        self.happened([Event::Tick]).await;
+    }
+
+    async fn drain(mut self, mut batch: Vec<Tracked>) {
         self.intake.close();
-        self.happened(Event::Stop).await;
-        while let Some(prepared) = self.intake.next().await {
-            self.take(prepared).await;
+        self.happened([Event::Stop]).await;
+        while let Some(order) = self.intake.next().await {
+            self.take(order).await;
         }
-        loop {
+        let mut tracking = true;
+        while tracking || !self.dispatcher.is_idle() {
             tokio::select! {
-                Some(answer) = self.dispatcher.next() => self.happened(Event::Answered(answer)).await,
-                Some(tracked) = self.tracked.recv() => self.track(tracked).await,
-                else => break,
-            }
-        }
-    }
-
-    async fn track(&mut self, tracked: Tracked) {
-        if let Some(event) = track::event(tracked) {
-            self.happened(event).await;
-        }
-    }
-
-    /// One command, after its first two steps.
-    async fn take(&mut self, prepared: Prepared) {
-        match self.without_duplicates(prepared).and_then(|prepared| self.with_room(prepared)).map(intake::events) {
-            Ok(Ok(events)) => {
-                for event in events {
-                    self.happened(event).await;
+                Some(answer) = self.dispatcher.next() => self.happened([Event::Answered(answer)]).await,
+                taken = self.tracked.recv_many(&mut batch, BATCH), if tracking => {
+                    tracking = taken > 0;
+                    self.track(&mut batch).await;
                 }
+                // Whoever sends these ends after this task.
+                Some((id, number)) = self.step_receipts.recv() => self.told(id, number).await,
             }
-            Ok(Err(refused)) | Err(refused) => self.refuse(refused).await,
         }
     }
 
-    /// An id stands for one downlink as long as that is open.
-    fn without_duplicates(&self, prepared: Prepared) -> Result<Prepared, Refused> {
-        let machine = self.queue.lock();
-        let Some(downlink) = prepared.adds().iter().find(|downlink| machine.holds(&downlink.id)) else {
-            return Ok(prepared);
-        };
-        let refusal = Refusal::new(format!("id `{}` belongs to a downlink that is still open", downlink.id))
-            .hint("choose another id, or leave it out");
-        Err(Refused { addressee: Addressee::Device(downlink.key.clone()), id: None, refusal })
+    async fn track(&mut self, batch: &mut Vec<Tracked>) {
+        let events: Vec<_> = batch.drain(..).filter_map(track::event).collect();
+        self.happened(events).await;
     }
 
-    /// All of a command's downlinks fit, or none is taken.
-    fn with_room(&self, prepared: Prepared) -> Result<Prepared, Refused> {
-        let adds = prepared.adds();
-        let Some(first) = adds.first() else { return Ok(prepared) };
-        let replacing = matches!(prepared, Prepared::Replace(..));
-        let Some(why) = self.queue.lock().no_room(&first.key, adds.len(), replacing) else { return Ok(prepared) };
-        let id = (adds.len() == 1).then(|| first.id.clone());
-        let refusal = Refusal { reason: why.reason.unwrap_or_default(), hint: why.hint.map(str::to_owned) };
-        Err(Refused { addressee: Addressee::Device(first.key.clone()), id, refusal })
-    }
-
-    async fn happened(&mut self, event: Event) {
-        let clear = match &event {
-            Event::Clear(key) => Some(key.clone()),
-            _ => None,
-        };
-        let actions = self.queue.lock().handle(event, (self.now)());
-        if let Some(key) = clear.filter(|key| actions.is_empty() && self.queue.of(key).is_empty()) {
-            self.nothing_to_clear(&key).await;
+    /// The home has a step.
+    async fn told(&mut self, id: DownlinkId, number: u32) {
+        if self.queue.holds(&id) {
+            self.queue.lock().handle(Event::Told(id, number), (self.now)());
+        } else {
+            self.ledger.told(&id, number).await;
         }
+    }
+
+    /// Decides, stores what changed, and only then does something about it.
+    async fn happened(&mut self, events: impl IntoIterator<Item = Event>) {
+        let mut events: Vec<_> = events.into_iter().collect();
+        loop {
+            let (actions, changes, used) = self.queue.decide(events, (self.now)());
+            let kept = self.ledger.keep(changes).await;
+            self.ledger.keep_usage(used).await;
+            events = self.carry_out(actions, &kept).await;
+            if events.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Returns what came of actions that are not carried out: a push goes out only if it is stored that it does.
+    async fn carry_out(&mut self, actions: Vec<Action>, kept: &Result<(), String>) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut steps = 0;
         for action in actions {
-            match action {
-                Action::Publish(key, step) => track::publish(&self.home, &self.directory, &key, &step).await,
-                Action::Ask(request) => self.dispatcher.start(request),
-            }
-        }
-    }
-
-    /// Every command gets an answer, also one that finds nothing to do.
-    async fn nothing_to_clear(&mut self, key: &DeviceKey) {
-        let reason = Some("nothing was waiting".to_owned());
-        let step = Step { id: new_id(), state: State::Cancelled, at: (self.now)(), reason, hint: None };
-        track::publish(&self.home, &self.directory, key, &step).await;
-    }
-
-    /// Says why, under the command's own id unless an open downlink has it.
-    async fn refuse(&mut self, Refused { addressee, id, refusal }: Refused) {
-        let id = id.filter(|id| !self.queue.lock().holds(id)).unwrap_or_else(new_id);
-        let step = refusal.step(id, (self.now)());
-        match addressee {
-            Addressee::Device(key) => track::publish(&self.home, &self.directory, &key, &step).await,
-            Addressee::Unknown(name) => {
-                tracing::warn!(
-                    name = name.as_ref().map(|name| name.as_str()),
-                    reason = step.reason,
-                    "Command refused."
-                );
-                if let Some(name) = name {
-                    self.home.refusal(&name, &step).await;
+            match (action, kept) {
+                (Action::Publish(key, step, number), _) => {
+                    track::publish(&self.home, &self.directory, &key, &step, number).await;
+                    steps += 1;
                 }
+                (Action::Warn(key, exceeded, usage), _) => self.warn(&key, exceeded, usage),
+                (Action::Ask(Request::Push(downlink)), Err(why)) => {
+                    events.push(Event::Answered(Answer::Unstored(downlink.key, downlink.id, why.clone())));
+                }
+                (Action::Ask(request), _) => self.dispatcher.start(request),
             }
         }
+        if steps > 0 {
+            self.steps.send_modify(|all| *all += steps);
+        }
+        events
+    }
+
+    fn warn(&self, key: &DeviceKey, exceeded: Exceeded, usage: Usage) {
+        let Some(device) = track::name(&self.directory, key) else { return };
+        self.notices.tell(Notice::FairUse {
+            device,
+            exceeded: exceeded.as_str(),
+            downlinks: usage.downlinks,
+            airtime_s: usage.airtime.as_secs(),
+            day: usage.date(),
+        });
     }
 
     fn until_next_deadline(&self) -> Option<Duration> {
         let now = (self.now)();
-        let deadline = self.queue.lock().next_deadline(now)?;
-        Some(Duration::try_from(deadline.duration_since(now)).unwrap_or_default().min(LONGEST_SLEEP))
+        let deadline = self.queue.lock().next_deadline(now);
+        let due = deadline.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default().min(LONGEST_SLEEP));
+        match self.ledger.behind() {
+            true => Some(due.map_or(STORE_AGAIN, |due| due.min(STORE_AGAIN))),
+            false => due,
+        }
     }
 }
 
@@ -218,6 +272,27 @@ impl OpenDownlinks {
     /// The open downlinks of one device, oldest first.
     pub fn of(&self, device: &DeviceKey) -> Vec<OpenDownlink> {
         self.lock().open(device)
+    }
+
+    fn holds(&self, id: &DownlinkId) -> bool {
+        self.lock().holds(id)
+    }
+
+    fn find(&self, id: &DownlinkId) -> Option<Item> {
+        self.lock().find(id).cloned()
+    }
+
+    fn items(&self) -> Vec<Item> {
+        self.lock().items().cloned().collect()
+    }
+
+    /// What is to be done about these events, and what has to be kept first.
+    fn decide(&self, events: Vec<Event>, now: Timestamp) -> (Vec<Action>, Vec<Item>, Vec<(DeviceKey, Usage)>) {
+        let mut machine = self.lock();
+        let mut actions: Vec<_> = events.into_iter().flat_map(|event| machine.handle(event, now)).collect();
+        actions.extend(machine.ask(now));
+        let changes = machine.take_changes(now);
+        (actions, changes, machine.take_usage())
     }
 
     /// Never held over an await. Poisoned means that a panic ended the task in the middle of a decision: what is to be

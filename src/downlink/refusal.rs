@@ -1,15 +1,17 @@
 //! Why a command is refused, in words for whoever sent it.
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::model::{DownlinkId, InvalidDownlink, State, Step};
 
 /// A command that leads to no downlink.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refusal {
     pub reason: String,
     /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 

@@ -46,8 +46,8 @@ impl Home {
     }
 
     /// A step of a downlink. Each counts, and the last one stays with the broker.
-    pub async fn downlink_state(&self, device: &HomeName, step: &Step) {
-        self.send(self.topics.of_device(device, "downlink/state"), json(step), true, Kind::Each).await;
+    pub async fn downlink_state(&self, device: &HomeName, step: &Step, receipt: Option<Receipt>) {
+        self.send_with(self.topics.of_device(device, "downlink/state"), json(step), true, Kind::Each, receipt).await;
     }
 
     /// Why a command for a device nobody knows is refused. Not retained: a typo must not stay with the broker for ever.

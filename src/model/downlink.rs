@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::DeviceKey;
@@ -57,7 +57,7 @@ pub enum Payload {
 }
 
 /// A downlink with its bytes known: what is queued, pushed and followed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueuedDownlink {
     pub id: DownlinkId,
     pub key: DeviceKey,
@@ -77,11 +77,12 @@ pub struct QueuedDownlink {
 pub struct DownlinkId(Arc<str>);
 
 /// An application port: 1 to 223 (LoRaWAN 1.0.3, 4.3.2; 224 is for certification, above is reserved).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64")]
 pub struct FPort(u8);
 
 /// How the network's gateways weigh this downlink, and the order of our own queue. Spelled as The Things Stack does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Priority {
     Lowest,
@@ -95,7 +96,7 @@ pub enum Priority {
 }
 
 /// Where a downlink is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     Accepted,
@@ -111,7 +112,7 @@ pub enum State {
 }
 
 /// One step of a downlink's life: what `…/downlink/state` shows.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     pub id: DownlinkId,
     pub state: State,
@@ -177,6 +178,14 @@ impl FPort {
     }
 }
 
+impl TryFrom<u64> for FPort {
+    type Error = InvalidDownlink;
+
+    fn try_from(port: u64) -> Result<Self, InvalidDownlink> {
+        Self::new(port)
+    }
+}
+
 impl Priority {
     /// The Things Stack's spelling.
     pub fn as_str(self) -> &'static str {
@@ -205,6 +214,22 @@ impl FromStr for Priority {
 }
 
 impl State {
+    /// As it is shown at home.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Held => "held",
+            Self::Queued => "queued",
+            Self::Sent => "sent",
+            Self::Nacked => "nacked",
+            Self::Acked => "acked",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Superseded => "superseded",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     /// Whether nothing more can happen to a downlink in this state. `Sent` is final only for an unconfirmed one.
     pub fn is_final(self, confirmed: bool) -> bool {
         match self {
@@ -224,6 +249,12 @@ impl fmt::Display for DownlinkId {
 impl Serialize for DownlinkId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for DownlinkId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 

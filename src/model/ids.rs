@@ -36,7 +36,7 @@ pub struct DeviceId(Arc<str>);
 pub struct HomeName(Arc<str>);
 
 /// One device of one application: what every queue and table is keyed by.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct DeviceKey {
     pub application: ApplicationName,
     pub device: DeviceId,
@@ -133,6 +133,19 @@ macro_rules! shown_as_text {
     )*};
 }
 shown_as_text!(ApplicationName, DeviceId, HomeName);
+
+/// What was written down once is checked again when it is read.
+macro_rules! read_from_text {
+    ($($name:ident),*) => {$(
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+read_from_text!(ApplicationName, DeviceId);
 
 impl fmt::Display for DeviceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

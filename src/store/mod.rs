@@ -19,6 +19,8 @@ mod config;
 mod engine;
 mod error;
 mod gather;
+#[cfg(test)]
+pub mod here;
 mod room;
 mod rows;
 mod sqlite;

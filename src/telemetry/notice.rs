@@ -69,6 +69,17 @@ pub enum Notice {
         topic: String,
         reason: &'static str,
     },
+    /// A device used up what it may use of the network in a day.
+    FairUse {
+        device: HomeName,
+        /// `downlinks` or `airtime`: what is used up.
+        exceeded: &'static str,
+        downlinks: u32,
+        /// Of its uplinks, in seconds.
+        airtime_s: u64,
+        /// UTC.
+        day: jiff::civil::Date,
+    },
     /// Messages given up because too many waited for the home broker.
     HomeBacklogDropped {
         count: u64,
@@ -185,6 +196,9 @@ impl Notice {
             Self::CommandDropped { topic, reason } => tracing::error!(topic, reason, "Command dropped."),
             Self::DeviceRenamed { from, to, .. } => tracing::info!(%from, %to, "Device renamed."),
             Self::Restored { application, what } => tracing::info!(%application, what, "Works again."),
+            Self::FairUse { device, exceeded, downlinks, airtime_s, .. } => {
+                tracing::warn!(%device, exceeded, downlinks, airtime_s, "Device used up its day of fair use.");
+            }
             Self::SpoolShed { application, count, oldest, newest } => {
                 tracing::error!(%application, count, %oldest, %newest, "Messages given up: the spool is full or they are too old.");
             }

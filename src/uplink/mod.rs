@@ -13,7 +13,7 @@
 mod config;
 mod decode;
 mod feed;
-pub mod gaps;
+mod gaps;
 mod memory;
 mod publish;
 mod receive;

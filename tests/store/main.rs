@@ -1,5 +1,7 @@
 //! The store under kill -9: a child writes as fast as it can and says what is committed; nothing of that is ever lost.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod child;
 mod report;
 

@@ -77,7 +77,8 @@ impl World {
         let devices = CAST.iter().map(|cast| format!("[[device]]\nid = {:?}\ncodec = {:?}\n", cast.name, cast.codec));
         format!(
             "[[application]]\nid = {APPLICATION:?}\ntenant = {TENANT:?}\nmqtt_url = \"mqtt://{}\"\n\
-             api_url = \"http://{}\"\napi_key = {:?}\n\n[home]\nurl = \"{}\"\n\n[store]\npath = {:?}\n\n{}",
+             api_url = \"http://{}\"\napi_key = {:?}\n\n[home]\nurl = \"{}\"\n\n[store]\npath = {:?}\n\n\
+             [service]\nsocket = \"\"\n\n{}",
             self.stack.mqtt_addr(),
             self.stack.http_addr(),
             self.key,

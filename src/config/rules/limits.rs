@@ -20,6 +20,20 @@ pub fn check(config: &Config, report: &mut Report) {
     within(report, "downlink.per_device", downlink.per_device, (1, 10_000), "1 to 10000 downlinks");
     within(report, "downlink.total", downlink.total, (1, 1_000_000), "1 to 1000000 downlinks");
     within(report, "downlink.set_attempts", downlink.set_attempts, (1, 32), "1 to 32 transmissions");
+    within(
+        report,
+        "downlink.fair_use_downlinks",
+        downlink.fair_use_downlinks,
+        (1, 10_000),
+        "1 to 10000 downlinks a day",
+    );
+    within(
+        report,
+        "downlink.fair_use_airtime",
+        downlink.fair_use_airtime,
+        (s(1), min(24 * 60)),
+        "\"1s\" to \"24h\" a day",
+    );
     within(report, "repair.retention", repair.retention, (min(10), min(366 * 24 * 60)), "\"10min\" to \"366d\"");
     within(report, "repair.fetch_after", repair.fetch_after, (s(0), min(5)), "\"0s\" to \"5min\"");
     within(report, "repair.fetch_again_after", repair.fetch_again_after, (s(0), min(10)), "\"0s\" to \"10min\"");

@@ -8,21 +8,27 @@ use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tempfile::TempDir;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::codecs::{EncodeError, Encoded};
-use crate::downlink::{DownlinkConfig, Downlinks, Encoder, OpenDownlinks, Parts};
+use crate::downlink::{Clock, Desk, DownlinkConfig, Downlinks, Encoder, OpenDownlinks, Parts};
 use crate::home::{Home, HomeCommand, Route, Topics};
 use crate::model::{
     ApplicationName, DeviceId, DeviceKey, Directory, DownlinkEvent, DownlinkHappening, DownlinkId, FPort, HomeName,
-    NetworkMessage, QueuedDownlink,
+    NetworkMessage, QueuedDownlink, Receipt,
 };
 use crate::mqtt::Ack;
 use crate::mqtt::Message;
-use crate::network::{Budget, NetworkHealth, NetworkServer, PushError, RawMessage, Tracked, Unreadable};
+use crate::network::{
+    Budget, DownlinkHistory, NetworkHealth, NetworkServer, PushError, RawMessage, Tracked, Unreadable,
+};
+use crate::store;
+use crate::store::here::{FullDisk, open_here};
+use crate::telemetry::{Notice, Notices};
 
 /// Answers pushes by its script, then well; lists and withdraws what the test puts into it.
 pub struct Scripted {
@@ -30,6 +36,7 @@ pub struct Scripted {
     pub script: Mutex<VecDeque<PushError>>,
     pub pushed: Mutex<Vec<QueuedDownlink>>,
     pub waiting: Mutex<Vec<DownlinkId>>,
+    pub history: Mutex<DownlinkHistory>,
     pub looks: Mutex<usize>,
     /// A push is answered once it gets a permit.
     pub gate: Semaphore,
@@ -60,6 +67,14 @@ impl NetworkServer for Scripted {
     fn waiting<'a>(&'a self, _: &'a DeviceId) -> BoxFuture<'a, Result<Vec<DownlinkId>, PushError>> {
         *self.looks.lock().unwrap() += 1;
         Box::pin(async { Ok(self.waiting.lock().unwrap().clone()) })
+    }
+
+    fn downlink_history<'a>(
+        &'a self,
+        _: &'a DeviceId,
+        _: Timestamp,
+    ) -> BoxFuture<'a, Result<DownlinkHistory, PushError>> {
+        Box::pin(async { Ok(self.history.lock().unwrap().clone()) })
     }
 
     fn withdraw<'a>(
@@ -108,16 +123,27 @@ impl Encoder for LedEncoder {
 pub struct Flow {
     pub commands: mpsc::Sender<HomeCommand>,
     pub tracked: mpsc::Sender<Tracked>,
+    pub receipts: mpsc::Sender<(DownlinkId, u32)>,
     pub messages: mpsc::Receiver<Message>,
+    /// Of the last step that was taken.
+    pub receipt: Option<Receipt>,
+    pub notices: mpsc::Receiver<Notice>,
     pub server: Arc<Scripted>,
     pub queue: OpenDownlinks,
+    pub desk: Desk,
     pub stop: CancellationToken,
     pub task: JoinHandle<()>,
+    pub writer: JoinHandle<()>,
+    pub disk: FullDisk,
+    config: DownlinkConfig,
+    clock: Clock,
+    folder: Arc<TempDir>,
 }
 
 impl Drop for Flow {
     fn drop(&mut self) {
         self.task.abort();
+        self.writer.abort();
     }
 }
 
@@ -133,39 +159,83 @@ pub fn start(script: impl IntoIterator<Item = PushError>) -> Flow {
     start_with(script, DownlinkConfig::default())
 }
 
-#[allow(clippy::disallowed_methods, reason = "the task is owned by the Flow")]
 pub fn start_with(script: impl IntoIterator<Item = PushError>, config: DownlinkConfig) -> Flow {
     let server = Arc::new(Scripted {
         name: lamp().application,
         script: Mutex::new(script.into_iter().collect()),
         pushed: Mutex::default(),
         waiting: Mutex::default(),
+        history: Mutex::default(),
         looks: Mutex::default(),
         gate: Semaphore::new(1),
     });
+    let (began, base) = (Instant::now(), "2026-11-21T12:00:00Z".parse::<Timestamp>().unwrap());
+    let clock: Clock = Arc::new(move || base + SignedDuration::try_from(began.elapsed()).unwrap());
+    start_on(Arc::new(TempDir::new().unwrap()), server, config, clock)
+}
+
+#[allow(clippy::disallowed_methods, reason = "the tasks are owned by the Flow")]
+fn start_on(folder: Arc<TempDir>, server: Arc<Scripted>, config: DownlinkConfig, clock: Clock) -> Flow {
     let (commands, commands_in) = mpsc::channel(64);
     let (tracked, tracked_in) = mpsc::channel(64);
+    let (receipts, step_receipts) = mpsc::channel(64);
     let (messages_out, messages) = mpsc::channel(256);
+    let (told, notices) = mpsc::channel(64);
+    let told = Notices::new(told);
     let mut directory = Directory::default();
     directory.add(lamp(), HomeName::parse("lamp").unwrap());
+    let disk = FullDisk::default();
+    let (store, writer, restored) = open_here(&folder.path().join(store::FILE), &disk, &told);
     let parts = Parts {
         config,
         commands: commands_in,
         tracked: tracked_in,
+        step_receipts,
         home: Home::new(messages_out, Arc::new(Topics::new("ttn", 1))),
         directory: Arc::new(Mutex::new(directory)),
         encoder: Arc::new(LedEncoder),
         servers: HashMap::from([(lamp().application, server.clone() as Arc<dyn NetworkServer>)]),
+        notices: told,
+        store,
+        restored: restored.downlinks,
+        usage: restored.usage,
     };
-    let (began, base) = (Instant::now(), "2026-11-21T12:00:00Z".parse::<Timestamp>().unwrap());
-    let clock = Arc::new(move || base + SignedDuration::try_from(began.elapsed()).unwrap());
-    let (downlinks, queue) = Downlinks::with_clock(parts, clock);
+    let (downlinks, desk) = Downlinks::with_clock(parts, clock.clone());
     let stop = CancellationToken::new();
-    let task = tokio::spawn(downlinks.run(stop.clone()));
-    Flow { commands, tracked, messages, server, queue, stop, task }
+    let (task, writer) = (tokio::spawn(downlinks.run(stop.clone())), tokio::spawn(writer.run()));
+    Flow {
+        commands,
+        tracked,
+        receipts,
+        messages,
+        receipt: None,
+        notices,
+        server,
+        queue: desk.open(),
+        desk,
+        stop,
+        task,
+        writer,
+        disk,
+        config,
+        clock,
+        folder,
+    }
 }
 
 impl Flow {
+    /// Kills the flow where it stands, and starts it again on the same store and the same network.
+    pub async fn kill_and_restart(mut self) -> Flow {
+        for task in [&mut self.task, &mut self.writer] {
+            if !task.is_finished() {
+                task.abort();
+                task.await.ok();
+            }
+        }
+        self.server.gate.add_permits(1 - self.server.gate.available_permits());
+        start_on(self.folder.clone(), self.server.clone(), self.config, self.clock.clone())
+    }
+
     pub async fn send(&self, topic: &str, payload: &str) {
         let Some(Route::Command(candidates)) = Topics::new("ttn", 1).route(topic) else { panic!("{topic}") };
         let payload = Bytes::copy_from_slice(payload.as_bytes());
@@ -182,7 +252,17 @@ impl Flow {
     }
 
     pub async fn alive(&self) {
-        self.tracked.send(Tracked::Alive { key: lamp(), airtime: std::time::Duration::ZERO }).await.unwrap();
+        self.alive_for(std::time::Duration::ZERO).await;
+    }
+
+    pub async fn alive_for(&self, airtime: std::time::Duration) {
+        self.tracked.send(Tracked::Alive { key: lamp(), airtime }).await.unwrap();
+    }
+
+    /// The home broker acknowledges the last step that was taken.
+    pub async fn acknowledge(&mut self) {
+        let Some(Receipt::Step(id, number)) = self.receipt.take() else { panic!("no step to acknowledge") };
+        self.receipts.send((id, number)).await.unwrap();
     }
 
     /// The next step published for the lamp: id, state, reason.
@@ -195,6 +275,7 @@ impl Flow {
 
     pub async fn message(&mut self) -> (String, Value) {
         let message = self.messages.recv().await.expect("the flow still runs");
+        self.receipt = message.receipt;
         (message.topic, serde_json::from_slice(&message.payload).unwrap())
     }
 

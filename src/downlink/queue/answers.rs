@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Action;
+use super::doubt::{Evidence, LOOK_AFTER};
 use super::item::{Item, Place, Why};
 use super::lane::{Hold, Lane};
 use super::wait::Wait;
+use super::{Action, Sighting};
 use crate::model::{DownlinkId, Failure, State};
 use crate::network::PushError;
 
-/// First wait before a look-up after an unclear answer, doubled with each further one: longer than a server that is
-/// slow takes to act on what it was sent.
-const LOOK_AFTER: Duration = Duration::from_secs(10);
 const LOOK_AT_MOST: Duration = Duration::from_secs(300);
 /// How long after a device was heard the report of a transmission may take (RX2 opens at most 16 s after an uplink,
 /// LoRaWAN regional parameters).
@@ -41,51 +39,59 @@ impl Lane {
         let look = self.look_again(now);
         let alive = self.alive_meanwhile;
         // An event may have told more than the answer does, and before it.
-        let item = self.find(id).filter(|item| matches!(item.place, Place::Pushing))?;
+        let item = self.find(id).filter(|item| item.place() == Place::Pushing)?;
         match result {
             Ok(()) => item.queued(now, now, out),
-            Err(PushError::Refused(failure)) => item.end(State::Failed, because(&failure), now, out),
+            Err(PushError::Refused(failure)) => item.end(State::Failed, refused(&failure), now, out),
             Err(PushError::Unknown(why)) => item.doubt(look, &why, now, out),
             Err(error) => {
-                item.place = Place::Waiting;
+                item.not_there();
                 return self.held_by(&error, alive, now);
             }
         }
         None
     }
 
+    /// Nothing was sent: it could not be written down first.
+    pub fn unstored(&mut self, id: &DownlinkId) {
+        if let Some(item) = self.find(id).filter(|item| item.place() == Place::Pushing) {
+            item.not_there();
+        }
+    }
+
     /// `asked`: when the look-up was sent. What happened since is not in its answer.
     pub fn looked(
         &mut self,
         asked: Timestamp,
-        result: Result<Vec<DownlinkId>, PushError>,
+        result: Result<Sighting, PushError>,
         now: Timestamp,
         out: &mut Vec<Action>,
     ) -> Option<Hold> {
         self.setbacks = if unclear(&result) { self.setbacks + 1 } else { 0 };
         let due = std::mem::take(&mut self.looking_when_due);
         match result {
-            Ok(waiting) => self.compare(&waiting, asked, due, now, out),
-            // No session, no queue: what was unsure is not there.
+            Ok(sighting) => self.compare(&sighting, asked, due, now, out),
+            // No session, no queue. What was in it may have been sent before.
             Err(PushError::NoSession) => {
-                self.doubtful(asked).for_each(|item| item.place = Place::Waiting);
+                let nothing = Evidence { complete: false, connected: true };
+                self.doubtful().for_each(|item| item.absent(nothing, now, out));
                 return self.held_by(&PushError::NoSession, self.alive_meanwhile, now);
             }
             Err(PushError::Refused(failure)) if failure.name == NO_DEVICE => self.device_gone(&failure, now, out),
             Err(PushError::Refused(failure)) => {
-                self.doubtful(asked).for_each(|item| item.end(State::Failed, never_clear(&failure), now, out));
+                self.doubtful().for_each(|item| item.end(State::Failed, never_clear(&failure), now, out));
             }
             Err(PushError::Unknown(why)) => {
                 let look = self.look_again(now);
-                if due && self.items.iter().any(Item::queued_at_network) {
-                    self.check = Some(look);
+                if self.items.iter().any(Item::queued_at_network) {
+                    (if due { &mut self.check } else { &mut self.soon }).get_or_insert(look);
                 }
-                self.doubtful(asked).for_each(|item| item.doubt(look, &why, now, out));
+                self.doubtful().for_each(|item| item.doubt(look, &why, now, out));
             }
             Err(error) => {
                 let hold = self.held_by(&error, false, now);
                 let why = hold.as_ref().map(|hold| hold.why.clone()).unwrap_or_default();
-                self.doubtful(asked).for_each(|item| item.show(State::Held, why.clone(), now, out));
+                self.doubtful().for_each(|item| item.show(State::Held, why.clone(), now, out));
                 return hold;
             }
         }
@@ -101,6 +107,7 @@ impl Lane {
     ) -> Option<Hold> {
         self.setbacks = if unclear(&result) { self.setbacks + 1 } else { 0 };
         let look = self.look_again(now);
+        self.items.iter_mut().filter(|item| item.withdrawing).for_each(|item| item.change().withdrawing = false);
         let hold = match &result {
             Err(PushError::Refused(failure)) if failure.name == NO_DEVICE => {
                 self.device_gone(failure, now, out);
@@ -111,7 +118,7 @@ impl Lane {
         };
         for item in self.items.iter_mut().filter(|item| asked.contains(item.id()) && item.queued_at_network()) {
             match &result {
-                Ok(gone) if gone.contains(item.id()) => item.place = Place::Withdrawn(Wait::new(now, WITHDRAWN_FOR)),
+                Ok(gone) if gone.contains(item.id()) => item.moves(Place::Withdrawn(Wait::new(now, WITHDRAWN_FOR))),
                 // It may be out, or be sent this moment.
                 Err(PushError::Unknown(why)) => item.doubt(look, why, now, out),
                 Err(PushError::NoSession) => item.doubt(look, "no session", now, out),
@@ -126,7 +133,7 @@ impl Lane {
     /// The network knows the device no more: nothing of it will be sent or reported.
     fn device_gone(&mut self, failure: &Failure, now: Timestamp, out: &mut Vec<Action>) {
         for item in &mut self.items {
-            match item.place {
+            match item.place() {
                 Place::Network { .. } | Place::Unsure(_) if item.unwanted => {
                     item.end(State::Cancelled, because(failure), now, out);
                 }
@@ -144,25 +151,36 @@ impl Lane {
 
     /// `due`: the device was heard long enough before. Only then has a confirmed downlink that was sent, of which nothing
     /// is known yet, been missed: until its device is heard it is in nobody's queue.
-    fn compare(&mut self, waiting: &[DownlinkId], asked: Timestamp, due: bool, now: Timestamp, out: &mut Vec<Action>) {
+    fn compare(&mut self, sighting: &Sighting, asked: Timestamp, due: bool, now: Timestamp, out: &mut Vec<Action>) {
+        sighting.history.events.iter().for_each(|event| self.remembered(event, now, out));
+        let evidence = Evidence { complete: sighting.history.complete, connected: sighting.connected };
+        let mut soon = None;
         for item in &mut self.items {
-            let there = waiting.contains(item.id());
-            match item.place {
-                Place::Unsure(wait) if wait.over(asked) && there => item.queued(now, now, out),
-                Place::Unsure(wait) if wait.over(asked) => item.place = Place::Waiting,
-                Place::Network { news, sent, .. }
-                    if !there && (due || !sent) && Wait::new(news, REPORT_WITHIN).over(asked) =>
-                {
-                    item.miss(now, out)
+            let there = sighting.waiting.contains(item.id());
+            match item.place() {
+                Place::Unsure(_) if item.look_is_for_it() && there => {
+                    item.queued(now, now, out);
+                    item.seen();
+                }
+                Place::Unsure(_) if item.look_is_for_it() => item.absent(evidence, now, out),
+                Place::Network { .. } if there => item.seen(),
+                Place::Network { news, sent, .. } if due || !sent => {
+                    let report = Wait::new(news, REPORT_WITHIN);
+                    match report.over(asked) {
+                        true => item.miss(now, out),
+                        // Its report may be on the way; if none comes, it is missed then.
+                        false => soon = Some(report),
+                    }
                 }
                 _ => {}
             }
         }
+        self.soon = self.soon.or(soon);
     }
 
     /// What this look-up was to clear up.
-    fn doubtful(&mut self, asked: Timestamp) -> impl Iterator<Item = &mut Item> {
-        self.items.iter_mut().filter(move |item| matches!(item.place, Place::Unsure(wait) if wait.over(asked)))
+    fn doubtful(&mut self) -> impl Iterator<Item = &mut Item> {
+        self.items.iter_mut().filter(|item| item.look_is_for_it())
     }
 
     /// Holds the device, or returns the hold for the whole application.
@@ -184,31 +202,39 @@ impl Lane {
 impl Item {
     /// It lies in the network's queue.
     pub(super) fn queued(&mut self, at: Timestamp, now: Timestamp, out: &mut Vec<Action>) {
-        self.place = Place::Network { news: now, sent: false, missed: 0 };
+        self.moves(Place::Network { news: now, sent: false, missed: 0 });
         self.show(State::Queued, Why::default(), at, out);
     }
 
-    /// Nobody knows where it is.
-    pub(super) fn doubt(&mut self, look: Wait, why: &str, now: Timestamp, out: &mut Vec<Action>) {
-        self.place = Place::Unsure(look);
-        let reason = format!("no clear answer from the network ({why}): looked up before another try");
-        self.show(State::Held, Why::reason(reason), now, out);
+    /// It was looked for, and lies where it should: nothing of it has been missed. A confirmed one may have been sent and
+    /// put back.
+    fn seen(&mut self) {
+        if let Place::Network { news, sent, missed: 1.. } = self.place() {
+            self.moves(Place::Network { news, sent, missed: 0 });
+        }
+        let confirmed = self.downlink.confirmed;
+        if let Some(pushed) = self.pushed.as_mut().filter(|pushed| pushed.blind && !confirmed) {
+            pushed.blind = false;
+            self.change();
+        }
     }
 
     /// It left the network's queue, and the report of that did not reach us.
     fn miss(&mut self, now: Timestamp, out: &mut Vec<Action>) {
         let unreported = Why::reason("it left the network's queue; no report of its transmission came");
-        let Place::Network { sent, missed, .. } = &mut self.place else { return };
-        *missed += 1;
-        let missed = *missed;
+        let Place::Network { news, sent, missed } = self.place() else { return };
+        let missed = missed.saturating_add(1);
         if !self.downlink.confirmed {
             self.end(State::Sent, unreported, now, out);
         } else if missed >= MISSED_AT_MOST {
             let reason = "it left the network's queue; neither an acknowledgement nor a failure was reported";
             self.end(State::Failed, Why::reason(reason), now, out);
-        } else if !*sent {
-            *sent = true;
-            self.show(State::Sent, unreported, now, out);
+        } else {
+            self.change().transmitted = true;
+            self.moves(Place::Network { news, sent: true, missed });
+            if !sent {
+                self.show(State::Sent, unreported, now, out);
+            }
         }
     }
 }
@@ -226,6 +252,12 @@ pub fn because(failure: &Failure) -> Why {
         (message, "") => Why::reason(message),
         (message, name) => Why::reason(format!("{message} ({name})")),
     }
+}
+
+/// A push that will never be taken. A device that is not there yet will not come by itself either.
+fn refused(failure: &Failure) -> Why {
+    let why = because(failure);
+    if failure.name == NO_DEVICE { why.hint("register the device at the network, then send it again") } else { why }
 }
 
 fn never_clear(failure: &Failure) -> Why {

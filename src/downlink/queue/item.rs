@@ -3,33 +3,56 @@
 use std::cmp::Reverse;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::wait::Wait;
 use super::{Action, OpenDownlink};
 use crate::model::{DownlinkId, Priority, QueuedDownlink, State, Step};
 
-/// One open downlink.
-#[derive(Debug)]
+/// Steps of one downlink that are remembered: its first and its latest.
+const MOST_STEPS: usize = 50;
+
+/// One downlink with everything that is known of it: as the machine holds it, and as the store keeps it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Item {
     pub downlink: QueuedDownlink,
     /// Rises with every downlink accepted.
-    pub arrival: u64,
-    pub place: Place,
+    pub(super) arrival: u64,
+    place: Place,
     /// The home wants it stopped.
-    pub unwanted: bool,
+    pub(super) unwanted: bool,
+    /// The last push that may have reached the network.
+    pub(super) pushed: Option<Pushed>,
+    /// A gateway is known to have taken it at least once.
+    pub(super) transmitted: bool,
+    /// It is being taken out of the network's queue.
+    pub(super) withdrawing: bool,
+    /// The network's time of the newest report that was followed.
+    pub(super) reported: Option<Timestamp>,
     /// What the home saw last.
     shown: (State, Option<String>),
+    steps: Vec<Step>,
+    /// The number of the last step, from 1.
+    number: u32,
+    /// The last step that the home is known to have.
+    told: u32,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// Something is different from what the store has.
+    #[serde(skip)]
+    changed: bool,
 }
 
 /// Where a downlink is: the machine's states. [`State`] is what the home is shown of them.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Place {
     /// Here, for us to decide about.
     Waiting,
     /// In a push under way.
     Pushing,
-    /// Perhaps here, perhaps there: looked up when the wait is over, and never pushed before.
-    Unsure(Wait),
+    /// Perhaps here, perhaps there: looked up, and never pushed before.
+    Unsure(Doubt),
     /// In the network's hands.
     Network {
         /// When something was last known of it.
@@ -45,6 +68,27 @@ pub enum Place {
     Ended,
 }
 
+/// How it will become clear where a downlink is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Doubt {
+    pub look: Wait,
+    /// It was looked for and not there, and the reports that would prove it may still be on their way.
+    pub absent: bool,
+    /// The look-up under way is for it.
+    #[serde(skip)]
+    pub asked: bool,
+}
+
+/// A push that may have reached the network.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Pushed {
+    pub at: Timestamp,
+    /// Reports of what became of it may have gone by unheard.
+    pub blind: bool,
+    /// It was told that no word of it came.
+    pub alarmed: bool,
+}
+
 /// Why a downlink is where it is, and what to do about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Why {
@@ -53,15 +97,53 @@ pub struct Why {
 }
 
 impl Item {
-    pub fn accept(downlink: QueuedDownlink, arrival: u64, at: Timestamp, out: &mut Vec<Action>) -> Self {
-        let shown = (State::Accepted, None);
-        let item = Self { downlink, arrival, place: Place::Waiting, unwanted: false, shown };
-        item.publish(State::Accepted, Why::default(), at, out);
+    pub fn accept(downlink: QueuedDownlink, arrival: u64, now: Timestamp, out: &mut Vec<Action>) -> Self {
+        let mut item = Self {
+            downlink,
+            arrival,
+            place: Place::Waiting,
+            unwanted: false,
+            pushed: None,
+            transmitted: false,
+            withdrawing: false,
+            reported: None,
+            shown: (State::Accepted, None),
+            steps: Vec::new(),
+            number: 0,
+            told: 0,
+            created_at: now,
+            updated_at: now,
+            changed: true,
+        };
+        item.publish(State::Accepted, Why::default(), now, out);
         item
     }
 
     pub fn id(&self) -> &DownlinkId {
         &self.downlink.id
+    }
+
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    pub fn moves(&mut self, place: Place) {
+        self.changed |= self.place != place;
+        self.place = place;
+    }
+
+    /// Lets something else than its place change.
+    pub fn change(&mut self) -> &mut Self {
+        self.changed = true;
+        self
+    }
+
+    /// What the store has to keep, if that is new.
+    pub fn take_change(&mut self, now: Timestamp) -> Option<Self> {
+        std::mem::take(&mut self.changed).then(|| {
+            self.updated_at = now;
+            self.clone()
+        })
     }
 
     /// Shows a step, unless it is the one shown last: the network tells things twice.
@@ -76,7 +158,7 @@ impl Item {
     pub fn end(&mut self, state: State, why: Why, at: Timestamp, out: &mut Vec<Action>) {
         debug_assert!(state.is_final(self.downlink.confirmed), "{state:?} is no end");
         if !self.ended() {
-            self.place = Place::Ended;
+            self.moves(Place::Ended);
             self.publish(state, why, at, out);
         }
     }
@@ -92,12 +174,40 @@ impl Item {
         self.show(self.shown.0, why, at, out);
     }
 
+    /// The same, had it been refused from the beginning: nobody waits for it.
+    pub fn refused(&self, why: &str, now: Timestamp) -> Self {
+        let mut refused = self.clone();
+        refused.end(State::Failed, Why::reason(why), now, &mut Vec::new());
+        refused.told = refused.number;
+        refused
+    }
+
+    /// The home has this step. Not worth a write of its own: a step told twice does no harm.
+    pub fn told(&mut self, number: u32) {
+        self.told = self.told.max(number);
+    }
+
+    /// The last step and its number, unless the home has it.
+    pub fn untold(&self) -> Option<(&Step, u32)> {
+        self.steps.last().filter(|_| self.told < self.number).map(|step| (step, self.number))
+    }
+
+    /// The steps that are remembered, oldest first.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Steps it ever made, remembered or not.
+    pub fn step_count(&self) -> u32 {
+        self.number
+    }
+
     pub fn ended(&self) -> bool {
-        matches!(self.place, Place::Ended)
+        self.place == Place::Ended
     }
 
     pub fn waiting(&self) -> bool {
-        matches!(self.place, Place::Waiting)
+        self.place == Place::Waiting
     }
 
     /// Whether it takes, or may take, a place in the network's queue. One that was withdrawn does not, whatever report
@@ -134,12 +244,14 @@ impl Item {
 
     /// The moments at which time alone changes something.
     pub fn deadlines(&self) -> impl Iterator<Item = Timestamp> {
-        let (own, times) = match &self.place {
-            Place::Waiting => (None, [self.downlink.expires_at, self.downlink.not_before]),
-            Place::Unsure(wait) | Place::Withdrawn(wait) => (Some(wait.until), [None; 2]),
-            Place::Pushing | Place::Network { .. } | Place::Ended => (None, [None; 2]),
+        let times = match self.place {
+            Place::Waiting => [self.downlink.expires_at, self.downlink.not_before],
+            Place::Unsure(doubt) => [Some(doubt.look.until), self.alarm().map(|wait| wait.until)],
+            Place::Pushing => [self.alarm().map(|wait| wait.until), None],
+            Place::Withdrawn(wait) => [Some(wait.until), None],
+            Place::Network { .. } | Place::Ended => [None; 2],
         };
-        own.into_iter().chain(times.into_iter().flatten())
+        times.into_iter().flatten()
     }
 
     pub fn open(&self) -> OpenDownlink {
@@ -147,8 +259,15 @@ impl Item {
         OpenDownlink { id: self.id().clone(), state, reason, confirmed: self.downlink.confirmed }
     }
 
-    fn publish(&self, state: State, why: Why, at: Timestamp, out: &mut Vec<Action>) {
-        out.push(Action::Publish(self.downlink.key.clone(), why.step(self.id().clone(), state, at)));
+    fn publish(&mut self, state: State, why: Why, at: Timestamp, out: &mut Vec<Action>) {
+        let step = why.step(self.id().clone(), state, at);
+        if self.steps.len() == MOST_STEPS {
+            self.steps.remove(1);
+        }
+        self.steps.push(step.clone());
+        self.number += 1;
+        self.changed = true;
+        out.push(Action::Publish(self.downlink.key.clone(), step, Some(self.number)));
     }
 }
 

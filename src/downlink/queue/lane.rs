@@ -1,23 +1,30 @@
 //! What is open for one device, in its order, and what may be asked of the network for it next.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use super::fair_use::urgent;
 use super::item::{Item, Place, Why};
 use super::wait::Wait;
-use super::{Action, Request};
+use super::{Action, Lookup, Request};
 use crate::model::{DeviceKey, DownlinkId, Priority, QueuedDownlink, State};
 
+/// How far apart our clock and the network's may be.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(60);
+
 /// The open downlinks of one device.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Lane {
     pub(super) key: DeviceKey,
     pub(super) items: Vec<Item>,
     /// Nothing is pushed while this lasts.
     pub(super) hold: Option<Hold>,
-    /// When to look for downlinks whose report should have come by now.
+    /// When to look for downlinks whose report should have come by now: their device was heard.
     pub(super) check: Option<Wait>,
+    /// When to look for them without that: reports were missed.
+    pub(super) soon: Option<Wait>,
     /// The look-up under way was made because of `check`.
     pub(super) looking_when_due: bool,
     /// Requests without a clear answer since the last clear one.
@@ -35,7 +42,17 @@ pub struct Hold {
     pub why: Why,
 }
 
-/// What goes first among the devices of one application: questions before pushes, urgent before old.
+/// What holds downlinks back that are otherwise ready.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Held<'a> {
+    /// All of them.
+    pub all: Option<&'a Why>,
+    /// Those that are not urgent.
+    pub unhurried: Option<&'a Why>,
+}
+
+/// What goes first among the devices of one application: what blocks a device, then pushes and reconciling, the urgent
+/// before the old.
 pub type Rank = (u8, Reverse<Priority>, u64);
 
 impl Lane {
@@ -45,10 +62,21 @@ impl Lane {
             items: Vec::new(),
             hold: None,
             check: None,
+            soon: None,
             looking_when_due: false,
             setbacks: 0,
             alive_meanwhile: false,
         }
+    }
+
+    /// Takes back what the store kept of a device.
+    pub fn restore(&mut self, item: Item, now: Timestamp) {
+        let item = item.restored(now);
+        if matches!(item.place(), Place::Network { .. }) {
+            self.soon = Some(Wait::new(now, Duration::ZERO));
+        }
+        let place = self.items.partition_point(|other| other.arrival < item.arrival);
+        self.items.insert(place, item);
     }
 
     pub fn accept(&mut self, downlink: QueuedDownlink, arrival: u64, now: Timestamp, out: &mut Vec<Action>) {
@@ -58,41 +86,49 @@ impl Lane {
     /// Marks one downlink as unwanted; what can be done about it depends on where it is. `false`: it is not open.
     pub fn cancel(&mut self, id: &DownlinkId) -> bool {
         let item = self.find(id);
-        item.map(|item| item.unwanted = true).is_some()
+        item.map(|item| item.change().unwanted = true).is_some()
     }
 
     pub fn clear(&mut self) {
-        self.items.iter_mut().for_each(|item| item.unwanted = true);
+        self.items.iter_mut().for_each(|item| item.change().unwanted = true);
     }
 
     pub(super) fn find(&mut self, id: &DownlinkId) -> Option<&mut Item> {
         self.items.iter_mut().find(|item| item.id() == id && !item.ended())
     }
 
-    /// Lets time, newer downlinks and the home's wishes take effect, shows why the rest waits, and forgets what ended.
-    pub fn settle(&mut self, now: Timestamp, above: Option<&Hold>, stopping: bool, out: &mut Vec<Action>) {
+    /// What has not reached its end, in the order of arrival.
+    pub fn open(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().filter(|item| !item.ended())
+    }
+
+    /// Lets time, newer downlinks and the home's wishes take effect, and shows why the rest waits.
+    pub fn settle(&mut self, now: Timestamp, held: Held, out: &mut Vec<Action>) {
         self.hold = self.hold.take().filter(|hold| !hold.over(now));
-        let why = above.or(self.hold.as_ref()).map(|hold| hold.why.clone());
+        let all = held.all.or(self.hold.as_ref().map(|hold| &hold.why)).cloned();
         for index in 0..self.items.len() {
             let superseded = self.items.iter().any(|other| self.items[index].superseded_by(other));
             let item = &mut self.items[index];
-            match &item.place {
-                Place::Waiting => settle_waiting(item, superseded, why.as_ref(), stopping, now, out),
-                Place::Withdrawn(wait) if stopping || wait.over(now) => {
-                    item.end(State::Cancelled, Why::default(), now, out);
-                }
-                Place::Unsure(_) if stopping => item.end(State::Failed, lost_sight(), now, out),
+            let unhurried = held.unhurried.filter(|_| !urgent(item.downlink.priority));
+            match item.place() {
+                Place::Waiting => settle_waiting(item, superseded, all.as_ref().or(unhurried), now, out),
+                Place::Withdrawn(wait) if wait.over(now) => item.end(State::Cancelled, Why::default(), now, out),
                 Place::Network { sent: true, .. } if item.unwanted => item.keep(now, out),
-                _ => {}
+                _ => item.worry(now, out),
             }
         }
+    }
+
+    /// What the store has to keep, and then forgets what ended.
+    pub fn take_changes(&mut self, now: Timestamp, into: &mut Vec<Item>) {
+        into.extend(self.items.iter_mut().filter_map(|item| item.take_change(now)));
         self.items.retain(|item| !item.ended());
     }
 
     /// The request that this device needs next, with its rank among those of the other devices.
-    pub fn next(&self, now: Timestamp, in_network: usize) -> Option<(Rank, Request)> {
-        if let Some(wait) = self.items.iter().find_map(|item| unsure(&item.place)) {
-            return wait.over(now).then(|| self.question(0, Request::Look(self.key.clone())));
+    pub fn next(&self, now: Timestamp, in_network: usize, held: Held) -> Option<(Rank, Request)> {
+        if let Some(wait) = self.items.iter().find_map(unsure) {
+            return wait.over(now).then(|| self.question(0, self.look()));
         }
         let unwanted: Vec<_> = self
             .items
@@ -103,39 +139,55 @@ impl Lane {
         if !unwanted.is_empty() {
             return Some(self.question(0, Request::Withdraw(self.key.clone(), unwanted)));
         }
-        if self.check.is_some_and(|wait| wait.over(now)) {
-            return Some(self.question(1, Request::Look(self.key.clone())));
+        if [self.check, self.soon].into_iter().flatten().any(|wait| wait.over(now)) {
+            return Some(self.question(2, self.look()));
         }
         let taken = self.items.iter().filter(|item| item.in_network()).count();
-        if self.hold.is_some() || taken >= in_network {
+        if self.hold.is_some() || held.all.is_some() || taken >= in_network {
             return None;
         }
-        let ready = self.items.iter().filter(|item| item.waiting() && !item.too_early(now));
+        let free = |item: &&Item| held.unhurried.is_none() || urgent(item.downlink.priority);
+        let ready = self.items.iter().filter(|item| item.waiting() && !item.too_early(now)).filter(free);
         let item = ready.min_by_key(|item| item.rank())?;
         let (priority, arrival) = item.rank();
         Some(((2, priority, arrival), Request::Push(item.downlink.clone())))
     }
 
+    /// The network is asked for everything it may have of this device.
+    fn look(&self) -> Request {
+        let there =
+            || self.items.iter().filter(|item| item.in_network() || matches!(item.place(), Place::Withdrawn(_)));
+        let since = there().filter_map(|item| item.pushed).map(|pushed| pushed.at).min();
+        Request::Look(Lookup {
+            key: self.key.clone(),
+            ids: there().map(|item| item.id().clone()).collect(),
+            since: since.map(|since| since.checked_sub(CLOCKS_APART).unwrap_or(Timestamp::MIN)),
+        })
+    }
+
     /// This request is under way from now on.
     pub fn asking(&mut self, request: &Request, now: Timestamp) {
         match request {
-            Request::Push(downlink) => self.pushing(&downlink.id),
-            Request::Look(_) => self.looking_when_due = self.check.take_if(|wait| wait.over(now)).is_some(),
-            Request::Withdraw(..) => {}
-        }
-    }
-
-    fn pushing(&mut self, id: &DownlinkId) {
-        self.alive_meanwhile = false;
-        if let Some(item) = self.find(id) {
-            item.place = Place::Pushing;
+            Request::Push(downlink) => {
+                self.alive_meanwhile = false;
+                self.find(&downlink.id).expect("the request was made from it").pushing(now);
+            }
+            Request::Look(_) => {
+                self.looking_when_due = self.check.take_if(|wait| wait.over(now)).is_some();
+                self.soon.take_if(|wait| wait.over(now));
+                self.items.iter_mut().for_each(|item| item.looking(now));
+            }
+            Request::Withdraw(_, ids) => {
+                let items = self.items.iter_mut().filter(|item| ids.contains(item.id()));
+                items.for_each(|item| item.change().withdrawing = true);
+            }
         }
     }
 
     /// Everything at which time alone changes something here.
     pub fn deadlines(&self) -> impl Iterator<Item = Timestamp> {
         let hold = self.hold.as_ref().and_then(|hold| hold.until);
-        let waits = hold.into_iter().chain(self.check).map(|wait| wait.until);
+        let waits = hold.into_iter().chain(self.check).chain(self.soon).map(|wait| wait.until);
         waits.chain(self.items.iter().flat_map(Item::deadlines))
     }
 
@@ -151,22 +203,13 @@ impl Hold {
     }
 }
 
-fn settle_waiting(
-    item: &mut Item,
-    superseded: bool,
-    held: Option<&Why>,
-    stopping: bool,
-    now: Timestamp,
-    out: &mut Vec<Action>,
-) {
+fn settle_waiting(item: &mut Item, superseded: bool, held: Option<&Why>, now: Timestamp, out: &mut Vec<Action>) {
     if item.unwanted {
         item.end(State::Cancelled, Why::default(), now, out);
     } else if superseded {
         item.end(State::Superseded, Why::default(), now, out);
     } else if item.expired(now) {
         item.end(State::Expired, Why::default(), now, out);
-    } else if stopping {
-        item.end(State::Failed, stopped(), now, out);
     } else if let Some(at) = item.downlink.not_before.filter(|at| *at > now) {
         item.show(State::Held, Why::reason(format!("not before {at}")), now, out);
     } else if let Some(why) = held {
@@ -174,17 +217,9 @@ fn settle_waiting(
     }
 }
 
-fn unsure(place: &Place) -> Option<&Wait> {
-    match place {
-        Place::Unsure(wait) => Some(wait),
+fn unsure(item: &Item) -> Option<Wait> {
+    match item.place() {
+        Place::Unsure(doubt) => Some(doubt.look),
         _ => None,
     }
-}
-
-fn stopped() -> Why {
-    Why::reason("the bridge stopped before it was handed to the network").hint("send it again")
-}
-
-fn lost_sight() -> Why {
-    Why::reason("the bridge stopped before the network's answer was clear: it may or may not be sent")
 }

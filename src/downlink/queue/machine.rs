@@ -7,8 +7,8 @@
 //!             accept   ┌───┴─────┐  first of its device, no hold,  ┌─────────┐  refused ─▶ failed
 //!  home ─────────────▶ │ Waiting │ ──── fewer than N there ──────▶ │ Pushing │
 //!                      └─────────┘ ◀─── no session, rate limit, ── └─────────┘
-//!                        ▲     ▲        queue full, forbidden          │   │ no clear answer
-//!                        │     └ absent ──────────────┐             ok │   ▼
+//!                        ▲     ▲        queue full, forbidden          │   │ no clear answer, restart
+//!                        │     └ surely absent ───────┐             ok │   ▼
 //!                        │                        ┌────────┐  present  │ ┌────────┐
 //!                        │                        │ looked │ ◀─────────┼─│ Unsure │ waits, then is looked up;
 //!                        │                        │   up   │           │ └────────┘ never pushed before
@@ -24,7 +24,13 @@
 //! - **Order**: per device the higher priority first, then the earlier. A downlink whose time has not come is passed by.
 //!   While one is `Pushing` or `Unsure`, nothing else of its device is pushed.
 //! - **Holds**: no session holds a device until it is heard; a full queue until it is heard, or a while; rate limits
-//!   and a key without rights hold the whole application. What waits is shown `held` with the reason.
+//!   and a key without rights hold the whole application. A budget that is spent, and a store that cannot be written,
+//!   hold its pushes; a device's day that is used up holds what is not urgent. What waits is shown `held` with the reason.
+//! - **Store**: a push goes out only after it is stored that it will: whatever the process dies of, what may have been
+//!   pushed is `Unsure` when it comes back. What happens then, and when reports were missed, is told in `doubt`.
+//! - **A device that joins again** keeps its queue at the network, which encrypts it anew: nothing is done. If the network
+//!   says that it dropped something with the session, it is looked up, and pushed again if it is surely gone.
+//! - **Confirmed** downlinks are tried again by the network alone; none that was sent once is ever pushed again.
 //! - **Reports** of the network count wherever the downlink is: `sent` while `Pushing` is `sent`, and the answer to the
 //!   push no longer matters. Reports for what has ended are ignored.
 //! - **Silence**: a device that was heard gives the network its occasion to send. If no report follows within a minute,
@@ -36,19 +42,29 @@
 //!   otherwise the home is told that it cannot be.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::fair_use::{Allowance, FairUse, Usage};
 use super::item::{Item, Why};
-use super::lane::{Hold, Lane};
+use super::lane::{Held, Hold, Lane};
+use super::wait::Wait;
 use super::{Action, Answer, Event, Limits, OpenDownlink, Request};
-use crate::model::{ApplicationName, DeviceId, DeviceKey, DownlinkId, QueuedDownlink, State};
+use crate::model::{ApplicationName, DeviceId, DeviceKey, DownlinkHappening, DownlinkId, QueuedDownlink, State};
+use crate::network::Budget;
+
+/// A spent budget that comes back sooner is not worth telling.
+const UNTOLD: Duration = Duration::from_secs(5);
+/// How long pushes wait before the store is tried again.
+const UNSTORED_FOR: Duration = Duration::from_secs(10);
 
 /// The queue of all devices.
 #[derive(Debug)]
 pub struct Machine {
     limits: Limits,
     applications: BTreeMap<ApplicationName, Application>,
+    fair_use: FairUse,
     arrivals: u64,
     stopping: bool,
 }
@@ -58,50 +74,122 @@ pub struct Machine {
 struct Application {
     lanes: BTreeMap<DeviceId, Lane>,
     hold: Option<Hold>,
+    /// No pushes meanwhile; told if it lasts.
+    pace: Option<(Wait, Option<Why>)>,
     /// When the request under way was made.
     asked: Option<Timestamp>,
 }
 
 impl Machine {
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, applications: BTreeMap::new(), arrivals: 0, stopping: false }
+    pub fn new(limits: Limits, allowance: Allowance) -> Self {
+        let fair_use = FairUse::new(allowance);
+        Self { limits, applications: BTreeMap::new(), fair_use, arrivals: 0, stopping: false }
     }
 
-    /// Takes one event. The actions are to be carried out in their order; each [`Action::Ask`] is answered by one
-    /// [`Event::Answered`].
+    /// Goes on from what the store kept. What had ended is not taken back.
+    pub fn restore(
+        &mut self,
+        items: impl IntoIterator<Item = Item>,
+        used: impl IntoIterator<Item = (DeviceKey, Usage)>,
+        now: Timestamp,
+    ) {
+        self.fair_use.restore(used, now);
+        for item in items.into_iter().filter(|item| !item.ended()) {
+            self.arrivals = self.arrivals.max(item.arrival);
+            let key = item.downlink.key.clone();
+            self.lane_or_new(key).restore(item, now);
+        }
+    }
+
+    /// Takes one event. The actions are to be carried out in their order, after [`Machine::take_changes`] is stored.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Action> {
         let mut out = Vec::new();
+        let idle = match &event {
+            Event::Alive(key, _) | Event::Transmitted { key, .. } => self.lane(key).is_none(),
+            Event::Told(..) => true,
+            _ => false,
+        };
         self.take(event, now, &mut out);
-        for application in self.applications.values_mut() {
-            application.settle(now, self.stopping, &mut out);
-            if !self.stopping {
-                out.extend(application.ask(now, self.limits.in_network).map(Action::Ask));
-            }
+        // Most uplinks are of devices for which nothing is open.
+        if !idle {
+            let fair_use = &self.fair_use;
+            self.applications.values_mut().for_each(|application| application.settle(now, fair_use, &mut out));
         }
         out
+    }
+
+    /// What the network is asked next, now that everything is settled: one request at a time for each application. Each
+    /// is answered by one [`Event::Answered`].
+    pub fn ask(&mut self, now: Timestamp) -> Vec<Action> {
+        if self.stopping {
+            return Vec::new();
+        }
+        let (fair_use, in_network) = (&self.fair_use, self.limits.in_network);
+        let applications = self.applications.values_mut();
+        applications.filter_map(|application| application.ask(now, in_network, fair_use)).map(Action::Ask).collect()
+    }
+
+    /// The downlinks that are different from what was taken before, and forgets those that ended.
+    pub fn take_changes(&mut self, now: Timestamp) -> Vec<Item> {
+        let mut changes = Vec::new();
+        for application in self.applications.values_mut() {
+            application.lanes.values_mut().for_each(|lane| lane.take_changes(now, &mut changes));
+            application.lanes.retain(|_, lane| !lane.items.is_empty());
+        }
+        changes
+    }
+
+    /// The same for what devices used of their day.
+    pub fn take_usage(&mut self) -> Vec<(DeviceKey, Usage)> {
+        self.fair_use.take_changes()
+    }
+
+    /// What is open for one device, to be put back with [`Machine::put_back`] if what is done next cannot be kept.
+    pub fn snapshot(&self, key: &DeviceKey) -> Option<Lane> {
+        self.applications.get(&key.application)?.lanes.get(&key.device).cloned()
+    }
+
+    /// Undoes whatever was done for one device since the snapshot. Nothing may have been asked of the network since.
+    pub fn put_back(&mut self, key: &DeviceKey, snapshot: Option<Lane>) {
+        let Some(application) = self.applications.get_mut(&key.application) else { return };
+        match snapshot {
+            Some(lane) => application.lanes.insert(key.device.clone(), lane),
+            None => application.lanes.remove(&key.device),
+        };
     }
 
     /// When [`Event::Tick`] is due, if time alone would change anything.
     pub fn next_deadline(&self, now: Timestamp) -> Option<Timestamp> {
         let all = self.applications.values().flat_map(Application::deadlines);
+        let next_day = (!self.applications.is_empty()).then(|| self.fair_use.next_day(now)).flatten();
         // What is due already waits for something else: an answer, or a report.
-        all.filter(|at| *at > now).min()
+        all.chain(next_day).filter(|at| *at > now).min()
     }
 
     /// How many downlinks are open.
     pub fn depth(&self) -> usize {
-        self.lanes().map(|lane| lane.items.len()).sum()
+        self.items().count()
     }
 
     /// The open downlinks of one device, in the order of their arrival.
     pub fn open(&self, key: &DeviceKey) -> Vec<OpenDownlink> {
         let lane = self.applications.get(&key.application).and_then(|application| application.lanes.get(&key.device));
-        lane.map(|lane| lane.items.iter().map(Item::open).collect()).unwrap_or_default()
+        lane.map(|lane| lane.open().map(Item::open).collect()).unwrap_or_default()
     }
 
     /// Whether an open downlink has this id.
     pub fn holds(&self, id: &DownlinkId) -> bool {
-        self.lanes().any(|lane| lane.items.iter().any(|item| item.id() == id))
+        self.find(id).is_some()
+    }
+
+    /// The open downlink with this id.
+    pub fn find(&self, id: &DownlinkId) -> Option<&Item> {
+        self.items().find(|item| item.id() == id)
+    }
+
+    /// Every open downlink.
+    pub fn items(&self) -> impl Iterator<Item = &Item> {
+        self.applications.values().flat_map(|application| application.lanes.values()).flat_map(Lane::open)
     }
 
     fn take(&mut self, event: Event, now: Timestamp, out: &mut Vec<Action>) {
@@ -115,18 +203,41 @@ impl Machine {
             Event::Clear(key) => self.clear(&key, now, out),
             Event::Answered(answer) => self.answered(answer, now, out),
             Event::Heard { key, id, happening, at } => {
+                if matches!(happening, DownlinkHappening::Sent { .. }) {
+                    self.transmitted(&key, at, now, out);
+                }
                 if let Some(lane) = self.lane(&key) {
                     lane.heard(&id, &happening, at, now, out);
                 }
             }
-            Event::Alive(key) => {
-                if let Some(lane) = self.lane(&key) {
-                    lane.alive(now);
+            Event::Transmitted { key, at } => self.transmitted(&key, at, now, out),
+            Event::Alive(key, airtime) => self.alive(key, airtime, now, out),
+            Event::Blind(application) => {
+                let lanes = self.applications.get_mut(&application).into_iter().flat_map(|all| all.lanes.values_mut());
+                lanes.for_each(|lane| lane.blind(now));
+            }
+            Event::Told(id, number) => {
+                let mut lanes = self.applications.values_mut().flat_map(|application| application.lanes.values_mut());
+                if let Some(item) = lanes.find_map(|lane| lane.find(&id)) {
+                    item.told(number);
                 }
             }
             Event::Tick => {}
             Event::Stop => self.stopping = true,
         }
+    }
+
+    fn transmitted(&mut self, key: &DeviceKey, at: Timestamp, now: Timestamp, out: &mut Vec<Action>) {
+        let exceeded = self.fair_use.sent(key, at, now);
+        out.extend(exceeded.map(|(exceeded, usage)| Action::Warn(key.clone(), exceeded, usage)));
+    }
+
+    fn alive(&mut self, key: DeviceKey, airtime: Duration, now: Timestamp, out: &mut Vec<Action>) {
+        if let Some(lane) = self.lane(&key) {
+            lane.alive(now);
+        }
+        let exceeded = self.fair_use.heard(&key, airtime, now);
+        out.extend(exceeded.map(|(exceeded, usage)| Action::Warn(key, exceeded, usage)));
     }
 
     fn accept(&mut self, downlink: QueuedDownlink, now: Timestamp, out: &mut Vec<Action>) {
@@ -135,23 +246,21 @@ impl Machine {
             return;
         }
         if let Some(why) = self.no_room(&downlink.key, 1, false) {
-            out.push(Action::Publish(downlink.key, why.step(downlink.id, State::Failed, now)));
+            out.push(Action::Publish(downlink.key, why.step(downlink.id, State::Failed, now), None));
             return;
         }
         self.arrivals += 1;
-        let key = downlink.key.clone();
-        let application = self.applications.entry(key.application.clone()).or_default();
-        let lane = application.lanes.entry(key.device.clone()).or_insert_with(|| Lane::new(key));
-        lane.accept(downlink, self.arrivals, now, out);
+        let arrival = self.arrivals;
+        self.lane_or_new(downlink.key.clone()).accept(downlink, arrival, now, out);
     }
 
     /// Why so many more do not fit; if they replace, what waits here for the device makes room.
     pub fn no_room(&self, key: &DeviceKey, more: usize, replacing: bool) -> Option<Why> {
         let Limits { per_device, total, .. } = self.limits;
         let lane = self.applications.get(&key.application).and_then(|application| application.lanes.get(&key.device));
-        let items = lane.map_or(&[][..], |lane| &lane.items);
-        let goes = if replacing { items.iter().filter(|item| item.waiting()).count() } else { 0 };
-        let (here, all) = (items.len() - goes + more, self.depth() - goes + more);
+        let items = || lane.into_iter().flat_map(Lane::open);
+        let goes = if replacing { items().filter(|item| item.waiting()).count() } else { 0 };
+        let (here, all) = (items().count() - goes + more, self.depth() - goes + more);
         let full = match (here > per_device, all > total) {
             (true, _) => format!("more than the limit of {per_device} open downlinks for one device"),
             (_, true) => format!("more than the limit of {total} open downlinks"),
@@ -163,7 +272,7 @@ impl Machine {
     fn cancel(&mut self, key: DeviceKey, id: DownlinkId, now: Timestamp, out: &mut Vec<Action>) {
         if !self.lane(&key).is_some_and(|lane| lane.cancel(&id)) {
             let why = Why::reason("cannot cancel: no open downlink of this device has this id");
-            out.push(Action::Publish(key, why.step(id, State::Failed, now)));
+            out.push(Action::Publish(key, why.step(id, State::Failed, now), None));
         }
     }
 
@@ -171,7 +280,7 @@ impl Machine {
     fn clear(&mut self, key: &DeviceKey, now: Timestamp, out: &mut Vec<Action>) {
         if let Some(lane) = self.lane(key) {
             lane.clear();
-            lane.settle(now, None, false, out);
+            lane.settle(now, Held::default(), out);
         }
     }
 
@@ -180,7 +289,17 @@ impl Machine {
         let asked = application.asked.take().unwrap_or(now);
         let Some(lane) = application.lanes.get_mut(&answer.key().device) else { return };
         let hold = match answer {
-            Answer::Pushed(_, id, result) => lane.pushed(&id, result, now, out),
+            Answer::Pushed(_, id, result) => {
+                let pace = result.as_ref().ok().and_then(|budget| spent(*budget, now));
+                application.pace = pace.or(application.pace.take());
+                lane.pushed(&id, result.map(drop), now, out)
+            }
+            Answer::Unstored(_, id, why) => {
+                let why = Why::reason(format!("it cannot be stored: {why}")).hint(UNSTORED_HINT);
+                application.pace = Some((Wait::new(now, UNSTORED_FOR), Some(why)));
+                lane.unstored(&id);
+                None
+            }
             Answer::Looked(_, result) => lane.looked(asked, result, now, out),
             Answer::Withdrawn(_, ids, result) => lane.withdrawn(&ids, result, now, out),
         };
@@ -191,25 +310,33 @@ impl Machine {
         self.applications.get_mut(&key.application)?.lanes.get_mut(&key.device)
     }
 
-    fn lanes(&self) -> impl Iterator<Item = &Lane> {
-        self.applications.values().flat_map(|application| application.lanes.values())
+    fn lane_or_new(&mut self, key: DeviceKey) -> &mut Lane {
+        let application = self.applications.entry(key.application.clone()).or_default();
+        application.lanes.entry(key.device.clone()).or_insert_with(|| Lane::new(key))
     }
 }
 
 impl Application {
-    fn settle(&mut self, now: Timestamp, stopping: bool, out: &mut Vec<Action>) {
+    fn settle(&mut self, now: Timestamp, fair_use: &FairUse, out: &mut Vec<Action>) {
         self.hold = self.hold.take().filter(|hold| !hold.over(now));
+        self.pace = self.pace.take().filter(|(wait, _)| !wait.over(now));
+        let told = self.pace.as_ref().and_then(|(_, why)| why.as_ref());
+        let all = self.hold.as_ref().map(|hold| &hold.why).or(told);
         for lane in self.lanes.values_mut() {
-            lane.settle(now, self.hold.as_ref(), stopping, out);
+            let used_up = fair_use.holds(&lane.key, now);
+            lane.settle(now, Held { all, unhurried: used_up.as_ref() }, out);
         }
-        self.lanes.retain(|_, lane| !lane.items.is_empty());
     }
 
-    fn ask(&mut self, now: Timestamp, in_network: usize) -> Option<Request> {
+    fn ask(&mut self, now: Timestamp, in_network: usize, fair_use: &FairUse) -> Option<Request> {
         if self.asked.is_some() || self.hold.is_some() {
             return None;
         }
-        let wishes = self.lanes.values().filter_map(|lane| lane.next(now, in_network));
+        let paced = self.pace.as_ref().map(|_| Why::default());
+        let wishes = self.lanes.values().filter_map(|lane| {
+            let used_up = fair_use.holds(&lane.key, now);
+            lane.next(now, in_network, Held { all: paced.as_ref(), unhurried: used_up.as_ref() })
+        });
         let (_, request) = wishes.min_by_key(|(rank, _)| *rank)?;
         let lane = self.lanes.get_mut(&request.key().device).expect("the lane that wished for it is there");
         lane.asking(&request, now);
@@ -218,7 +345,18 @@ impl Application {
     }
 
     fn deadlines(&self) -> impl Iterator<Item = Timestamp> {
-        let hold = self.hold.as_ref().and_then(|hold| hold.until).map(|wait| wait.until);
-        hold.into_iter().chain(self.lanes.values().flat_map(Lane::deadlines))
+        let hold = self.hold.as_ref().and_then(|hold| hold.until);
+        let pace = self.pace.as_ref().map(|(wait, _)| *wait);
+        let waits = hold.into_iter().chain(pace).map(|wait| wait.until);
+        waits.chain(self.lanes.values().flat_map(Lane::deadlines))
     }
+}
+
+const UNSTORED_HINT: &str = "make room on the disk, or see why it cannot be written; it is tried again every 10 s";
+
+/// The wait after a push that took the last of the network's patience.
+fn spent(Budget { available, wait }: Budget, now: Timestamp) -> Option<(Wait, Option<Why>)> {
+    let why =
+        (wait > UNTOLD).then(|| Why::reason("the network takes no more pushes for now: its rate limit is reached"));
+    (available == Some(0) && !wait.is_zero()).then(|| (Wait::new(now, wait), why))
 }

@@ -2,12 +2,16 @@
 //!
 //! - [`machine`]: the decisions, drawn there; pure.
 //! - `lane`: what waits for one device, in its order; `item`: one downlink and the steps shown of it.
+//! - `doubt`: what is done about one of which nobody knows where it is; `fair_use`: what a device used of its day.
 //!
-//! It lives in memory and is bounded: what does not fit is refused with the reason.
+//! It is bounded: what does not fit is refused with the reason. What changed is taken out of it with
+//! [`Machine::take_changes`] and stored before anything is done about it; [`Machine::restore`] goes on from there.
 
 mod answers;
 #[cfg(test)]
 mod cases;
+mod doubt;
+mod fair_use;
 mod item;
 mod lane;
 mod machine;
@@ -15,14 +19,20 @@ mod machine;
 mod properties;
 mod reports;
 mod wait;
+#[cfg(test)]
+mod world;
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub use fair_use::{Allowance, Exceeded, Policy, Usage};
+pub use item::Item;
 pub use machine::Machine;
 
-use crate::model::{DeviceKey, DownlinkHappening, DownlinkId, QueuedDownlink, State, Step};
-use crate::network::PushError;
+use crate::model::{ApplicationName, DeviceKey, DownlinkHappening, DownlinkId, QueuedDownlink, State, Step};
+use crate::network::{Budget, DownlinkHistory, PushError};
 
 /// How much the queue holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,19 +61,28 @@ pub enum Event {
     Answered(Answer),
     /// The network told of one of our downlinks; `at` by the network's clock.
     Heard { key: DeviceKey, id: DownlinkId, happening: DownlinkHappening, at: Timestamp },
-    /// The device joined or sent an uplink: it has a session, and the network had an occasion to send.
-    Alive(DeviceKey),
+    /// Somebody else's downlink was transmitted.
+    Transmitted { key: DeviceKey, at: Timestamp },
+    /// The device joined, or sent an uplink that was so long on air: it has a session, and the network had an occasion to
+    /// send.
+    Alive(DeviceKey, Duration),
+    /// Reports of this application may have gone by unheard, and are heard again now.
+    Blind(ApplicationName),
+    /// The home has this step.
+    Told(DownlinkId, u32),
     /// The time of [`Machine::next_deadline`] came.
     Tick,
-    /// The process ends: no more requests, and what was not handed over is given back to the home.
+    /// The process ends: no more requests.
     Stop,
 }
 
 /// What is to be done.
 #[derive(Debug, PartialEq)]
 pub enum Action {
-    /// Show this step at home.
-    Publish(DeviceKey, Step),
+    /// Show this step at home. Its number is there if it is a step of an accepted downlink.
+    Publish(DeviceKey, Step, Option<u32>),
+    /// Tell that a device used up its day.
+    Warn(DeviceKey, Exceeded, Usage),
     /// Ask the network. One request at a time for each application.
     Ask(Request),
 }
@@ -72,17 +91,37 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
     Push(QueuedDownlink),
-    /// Which of our downlinks wait in its queue?
-    Look(DeviceKey),
+    Look(Lookup),
     /// Take these out of its queue, if that harms nothing else.
     Withdraw(DeviceKey, Vec<DownlinkId>),
+}
+
+/// Which of our downlinks wait in the device's queue, and what became of the others?
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lookup {
+    pub key: DeviceKey,
+    pub ids: Vec<DownlinkId>,
+    /// How far back the history is asked for those that do not wait there.
+    pub since: Option<Timestamp>,
+}
+
+/// What a look-up brought.
+#[derive(Debug, Default)]
+pub struct Sighting {
+    pub waiting: Vec<DownlinkId>,
+    /// Read after the queue: what left it in between is in here.
+    pub history: DownlinkHistory,
+    /// The stream of reports was up, so far as is known.
+    pub connected: bool,
 }
 
 /// How a [`Request`] ended.
 #[derive(Debug)]
 pub enum Answer {
-    Pushed(DeviceKey, DownlinkId, Result<(), PushError>),
-    Looked(DeviceKey, Result<Vec<DownlinkId>, PushError>),
+    Pushed(DeviceKey, DownlinkId, Result<Budget, PushError>),
+    /// Nothing was sent, because the store could not write down that it would be: why.
+    Unstored(DeviceKey, DownlinkId, String),
+    Looked(DeviceKey, Result<Sighting, PushError>),
     /// With the ids that were really taken out.
     Withdrawn(DeviceKey, Vec<DownlinkId>, Result<Vec<DownlinkId>, PushError>),
 }
@@ -107,7 +146,8 @@ impl Request {
     pub fn key(&self) -> &DeviceKey {
         match self {
             Self::Push(downlink) => &downlink.key,
-            Self::Look(key) | Self::Withdraw(key, _) => key,
+            Self::Look(lookup) => &lookup.key,
+            Self::Withdraw(key, _) => key,
         }
     }
 }
@@ -115,7 +155,7 @@ impl Request {
 impl Answer {
     pub fn key(&self) -> &DeviceKey {
         match self {
-            Self::Pushed(key, ..) | Self::Looked(key, _) | Self::Withdrawn(key, ..) => key,
+            Self::Pushed(key, ..) | Self::Unstored(key, ..) | Self::Looked(key, _) | Self::Withdrawn(key, ..) => key,
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// Waits from one moment to a later one.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wait {
     since: Timestamp,
     pub until: Timestamp,
@@ -21,5 +22,13 @@ impl Wait {
     /// lasted, so it counts as over.
     pub fn over(&self, now: Timestamp) -> bool {
         now >= self.until || now < self.since
+    }
+
+    /// The same wait from the beginning, if the clock was set back since: for what must not be too early.
+    pub fn restarted(self, now: Timestamp) -> Self {
+        match now < self.since {
+            true => Self::new(now, Duration::try_from(self.until.duration_since(self.since)).unwrap_or_default()),
+            false => self,
+        }
     }
 }

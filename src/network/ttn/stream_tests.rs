@@ -35,6 +35,7 @@ impl Rig {
         let (notices, told) = mpsc::channel(100);
         let (outages, health) = (Outages::default(), Arc::new(Health::default()));
         let endpoint = Endpoint {
+            keep_session: false,
             address: Address { host: server.ip().to_string(), port: server.port(), tls: false },
             tls: None,
             client_id: "test".into(),

@@ -143,9 +143,12 @@ fn the_spool_is_shed_from_its_oldest_end() {
     assert_eq!(store.spool(), SpoolStats { entries: 10, bytes: 1000, oldest: Some(at(1)) });
     assert_eq!(store.shed(0, 1000, at(0)).unwrap(), Shed::default());
     let shed = store.shed(2, 750, at(0)).unwrap();
-    assert_eq!(shed, Shed { entries: 3, bytes: 300, span: Some((at(3), at(5))) });
+    let garden = |count, first, last| [(key("soil-1").application, (count, at(first), at(last)))].into();
+    let (span, applications) = (Some((at(3), at(5))), garden(3, 3, 5));
+    assert_eq!(shed, Shed { entries: 3, bytes: 300, span, last: Some(5), applications });
     let shed = store.shed(2, 1000, at(8)).unwrap();
-    assert_eq!(shed, Shed { entries: 2, bytes: 200, span: Some((at(6), at(7))) });
+    let (span, applications) = (Some((at(6), at(7))), garden(2, 6, 7));
+    assert_eq!(shed, Shed { entries: 2, bytes: 200, span, last: Some(7), applications });
     assert_eq!(store.spool(), SpoolStats { entries: 5, bytes: 500, oldest: Some(at(1)) });
     let seqs: Vec<_> = store.after(0, 99).unwrap().iter().map(|entry| entry.seq).collect();
     assert_eq!(seqs, [1, 2, 8, 9, 10]);

@@ -26,6 +26,7 @@ type Answer = (Vec<&'static str>, Option<Result<Source, HistoryError>>);
 struct Scripted {
     name: ApplicationName,
     connected: AtomicBool,
+    heard: AtomicBool,
     script: Mutex<VecDeque<Answer>>,
     asked: Mutex<Vec<(Span, Instant)>>,
 }
@@ -74,7 +75,8 @@ impl NetworkServer for Scripted {
 
     fn health(&self) -> NetworkHealth {
         let connected = self.connected.load(Ordering::Relaxed);
-        NetworkHealth { connected, last_message: None, dropped: 0, degraded: Vec::new() }
+        let last_message = self.heard.load(Ordering::Relaxed).then_some(at(0));
+        NetworkHealth { connected, last_message, dropped: 0, degraded: Vec::new() }
     }
 }
 
@@ -117,6 +119,7 @@ fn server(name: &str) -> Arc<Scripted> {
     Arc::new(Scripted {
         name: ApplicationName::parse(name).unwrap(),
         connected: AtomicBool::new(true),
+        heard: AtomicBool::new(true),
         script: Mutex::default(),
         asked: Mutex::default(),
     })
@@ -247,6 +250,16 @@ async fn after_a_restart_it_waits_for_the_connection_and_asks_from_what_was_last
     flow.take(0, Vec::new()).await;
     let (span, _) = flow.server.asked.lock().unwrap()[0];
     assert!(span.after == at(-560) && (105..=106).contains(&flow.elapsed()), "{span:?} {}", flow.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_the_first_message_ever_there_is_nothing_to_miss() {
+    let folder = TempDir::new().unwrap();
+    let mut flow = start_with(&folder, None, |server| server.heard.store(false, Ordering::Relaxed));
+    flow.outages.note(outage("app", -30, 0));
+    assert!(flow.tracked.recv().await.is_some());
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(flow.server.asked.lock().unwrap().is_empty() && flow.notices.try_recv().is_err());
 }
 
 #[tokio::test(start_paused = true)]

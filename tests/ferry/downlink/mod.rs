@@ -1,5 +1,6 @@
 //! From a command at home to the node, and what the home is told of it on the way.
 
+mod command_line;
 mod commands;
 mod life;
 

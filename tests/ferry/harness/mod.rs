@@ -4,6 +4,7 @@
 //! Tests wait for what they expect, never for time to pass; what does not come within [`PATIENCE`] fails the test with
 //! everything seen until then.
 
+mod client;
 mod ferry;
 mod home;
 mod mosquitto;
@@ -14,6 +15,7 @@ mod stage;
 use std::future::Future;
 use std::time::Duration;
 
+pub use client::ask;
 pub use ferry::Ferry;
 pub use home::{Heard, Home};
 pub use mosquitto::Mosquitto;

@@ -35,7 +35,9 @@ impl Process {
     pub fn start(program: &OsStr, arguments: &[&OsStr]) -> std::io::Result<Self> {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        for variable in ["TTN_FERRY_API_KEY", "TTN_FERRY_HOME_PASSWORD", "NOTIFY_SOCKET", "JOURNAL_STREAM"] {
+        for variable in
+            ["TTN_FERRY_API_KEY", "TTN_FERRY_HOME_PASSWORD", "TTN_FERRY_SOCKET", "NOTIFY_SOCKET", "JOURNAL_STREAM"]
+        {
             command.env_remove(variable);
         }
         let mut child = command.spawn()?;

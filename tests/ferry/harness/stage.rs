@@ -121,6 +121,11 @@ impl Stage {
         self.folder.path().join("ttn-ferry.toml")
     }
 
+    /// Where the bridge's control API listens.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("control.sock")
+    }
+
     pub fn toml(&self) -> &str {
         &self.toml
     }
@@ -164,7 +169,18 @@ fn write_configuration(folder: &Path, setup: &Setup, stack: &Stack, home: Socket
     write!(toml, "[codecs]\nfolder = \"codecs\"\ntime_limit = \"{codec_time}\"\n").unwrap();
     write!(
         toml,
-        "[service]\ngrace = \"{grace}\"\nhealth_interval = \"{health_interval}\"\n[log]\nlevel = \"{log}\"\n{more}"
+        "[service]
+grace = \"{grace}\"
+health_interval = \"{health_interval}\"
+"
+    )
+    .unwrap();
+    write!(
+        toml,
+        "socket = \"control.sock\"
+[log]
+level = \"{log}\"
+{more}"
     )
     .unwrap();
     fs::write(folder.join("ttn-ferry.toml"), &toml).unwrap();

@@ -1,0 +1,223 @@
+//! The running bridge as commands see it: its control API, HTTP on a Unix socket.
+
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use reqwest::{Client, Method, RequestBuilder};
+use serde::Deserialize;
+use url::Url;
+
+use super::{Exit, Terminal};
+use crate::config::{ConfigError, Environment, find_control_socket};
+use crate::mqtt::tls;
+use crate::telemetry::with_causes;
+
+/// Only the path of it matters: the connection is the socket.
+const BASE: &str = "http://ttn-ferry/api/v1/";
+/// How long an answer may take beyond the time that it was asked to wait.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// The longest answer read, in bytes: a list of 10,000 downlinks fits.
+const LONGEST_ANSWER: usize = 64 << 20;
+
+/// How to reach the bridge, and how to tell what it says.
+#[derive(Debug, Clone, Args)]
+pub struct Reach {
+    /// The control socket of the running bridge [default: where the configuration says, or the usual places]
+    #[arg(long, global = true, display_order = 900, env = "TTN_FERRY_SOCKET", value_name = "FILE")]
+    socket: Option<PathBuf>,
+    /// JSON instead of text
+    #[arg(long, global = true, display_order = 901)]
+    pub json: bool,
+}
+
+/// A running bridge.
+pub struct Service {
+    http: Client,
+    socket: PathBuf,
+}
+
+/// A request that was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    #[error(transparent)]
+    Configuration(#[from] ConfigError),
+    #[error(
+        "this bridge has no control socket\n  hint: name one in the configuration, [service] socket, and start it again"
+    )]
+    NoSocket,
+    #[error("no bridge is running at {}\n  hint: {AWAY}", .0.display())]
+    Away(PathBuf),
+    #[error("this user may not talk to the bridge at {}\n  hint: {FORBIDDEN}", .0.display())]
+    Forbidden(PathBuf),
+    #[error("the bridge at {} did not answer: {why}\n  hint: {AWAY}", socket.display())]
+    NoAnswer { socket: PathBuf, why: String },
+    #[error("the HTTP client cannot be set up")]
+    Setup(#[source] reqwest::Error),
+    #[error("{0}")]
+    Problem(Problem),
+    #[error("the bridge's answer cannot be understood: {0}\n  hint: is it of the same version as this command?")]
+    Unreadable(serde_json::Error),
+    #[error("the bridge's answer is longer than {LONGEST_ANSWER} bytes\n  hint: ask for less: --limit")]
+    TooLong,
+}
+
+const AWAY: &str = "`systemctl status ttn-ferry` shows whether it runs; --socket FILE names another socket";
+const FORBIDDEN: &str = "sudo helps; docs/guide/downlinks.md says how to let a group in";
+
+/// What the bridge says when it does not do what was asked (RFC 9457).
+#[derive(Debug, Clone, Deserialize)]
+pub struct Problem {
+    pub status: u16,
+    pub detail: String,
+    pub hint: Option<String>,
+    /// As it came.
+    #[serde(skip)]
+    text: String,
+}
+
+impl Reach {
+    /// The bridge that runs with this configuration. Nothing is asked of it yet.
+    pub fn service(&self, config: Option<&Path>, environment: &dyn Environment) -> Result<Service, ServiceError> {
+        let socket = match &self.socket {
+            Some(socket) => socket.clone(),
+            None => find_control_socket(config, environment)?.ok_or(ServiceError::NoSocket)?,
+        };
+        Service::at(socket)
+    }
+
+    /// A refusal is an answer too: with `--json` it is told as one.
+    pub fn told(&self, error: ServiceError, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        match error {
+            ServiceError::Problem(problem) if self.json => {
+                terminal.line(&problem.text)?;
+                Ok(problem.exit())
+            }
+            other => Err(other.into()),
+        }
+    }
+}
+
+impl Service {
+    pub fn at(socket: PathBuf) -> Result<Self, ServiceError> {
+        let http = Client::builder()
+            .unix_socket(socket.clone())
+            .tls_backend_preconfigured(tls::public().as_ref().clone())
+            // A kept connection may be gone when it is used again, and a downlink must not be sent twice.
+            .pool_max_idle_per_host(0)
+            .no_proxy()
+            .build()
+            .map_err(ServiceError::Setup)?;
+        Ok(Self { http, socket })
+    }
+
+    /// The answer's text, JSON.
+    pub async fn get(&self, path: &[&str], query: &[(&str, &str)], wait: Duration) -> Result<String, ServiceError> {
+        self.send(self.http.request(Method::GET, url(path, query)).timeout(wait + ANSWER_WITHIN)).await
+    }
+
+    pub async fn post(&self, path: &[&str], body: String, wait: Duration) -> Result<String, ServiceError> {
+        self.send(self.http.request(Method::POST, url(path, &[])).timeout(wait + ANSWER_WITHIN).body(body)).await
+    }
+
+    pub async fn delete(&self, path: &[&str]) -> Result<String, ServiceError> {
+        self.send(self.http.request(Method::DELETE, url(path, &[])).timeout(ANSWER_WITHIN)).await
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<String, ServiceError> {
+        let mut response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
+            if body.len() + chunk.len() > LONGEST_ANSWER {
+                return Err(ServiceError::TooLong);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let text = String::from_utf8_lossy(&body).into_owned();
+        if response.status().is_success() {
+            return Ok(text);
+        }
+        let problem: Problem = serde_json::from_str(&text).map_err(ServiceError::Unreadable)?;
+        Err(ServiceError::Problem(Problem { text, ..problem }))
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> ServiceError {
+        let socket = self.socket.clone();
+        match system_error(&error) {
+            Some(io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => ServiceError::Away(socket),
+            Some(io::ErrorKind::PermissionDenied) => ServiceError::Forbidden(socket),
+            _ => ServiceError::NoAnswer { socket, why: with_causes(&error) },
+        }
+    }
+}
+
+impl ServiceError {
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Configuration(_) => Exit::Configuration,
+            Self::NoSocket | Self::Away(_) | Self::Forbidden(_) | Self::NoAnswer { .. } => Exit::Unavailable,
+            Self::Problem(problem) => problem.exit(),
+            Self::Setup(_) | Self::Unreadable(_) | Self::TooLong => Exit::Failure,
+        }
+    }
+
+    /// Whether it may be better in a moment: the bridge is being started again.
+    pub fn may_pass(&self) -> bool {
+        self.exit() == Exit::Unavailable && !matches!(self, Self::NoSocket | Self::Forbidden(_))
+    }
+}
+
+impl Problem {
+    fn exit(&self) -> Exit {
+        if self.status == 503 { Exit::Unavailable } else { Exit::Failure }
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.detail)?;
+        self.hint.iter().try_for_each(|hint| write!(f, "\n  hint: {hint}"))
+    }
+}
+
+fn url(path: &[&str], query: &[(&str, &str)]) -> Url {
+    let mut url = Url::parse(BASE).expect("a constant that is a URL");
+    url.path_segments_mut().expect("an http URL has a path").pop_if_empty().extend(path);
+    if !query.is_empty() {
+        url.query_pairs_mut().extend_pairs(query);
+    }
+    url
+}
+
+/// What the system said, somewhere below what the client says.
+fn system_error(error: &reqwest::Error) -> Option<io::ErrorKind> {
+    let causes = std::iter::successors(error.source(), |&error| error.source());
+    causes.filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_slashes_is_one_part_of_a_path_and_a_query_is_escaped() {
+        let told = url(&["downlinks", "a/b"], &[("device", "ground floor/lamp")]);
+        assert_eq!(told.as_str(), "http://ttn-ferry/api/v1/downlinks/a%2Fb?device=ground+floor%2Flamp");
+    }
+
+    #[tokio::test]
+    async fn a_bridge_that_does_not_run_is_told_with_the_socket_and_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("control.sock");
+        // Left by a process that was killed, or not there at all: the same to who asks.
+        drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+        for path in [socket, folder.path().join("nothing.sock")] {
+            let error = Service::at(path.clone()).unwrap().get(&["health"], &[], Duration::ZERO).await.unwrap_err();
+            let told = error.to_string();
+            assert!(told.contains(path.to_str().unwrap()) && told.contains("systemctl status ttn-ferry"), "{told}");
+            assert_eq!(error.exit(), Exit::Unavailable, "{error:?}");
+        }
+    }
+}

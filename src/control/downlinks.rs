@@ -1,0 +1,155 @@
+//! Requests about downlinks: send one, list them, look at one or wait for its news, cancel one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
+
+use super::problem::{Kind, Problem};
+use crate::downlink::{Desk, DownlinkView, Filter};
+use crate::home::Verb;
+use crate::model::DownlinkId;
+
+/// Downlinks in one list, unless the request says otherwise, and at most.
+const USUAL: usize = 100;
+const MOST: usize = 10_000;
+/// The longest wait for news of a downlink; whoever wants to wait longer asks again.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Answers requests about downlinks. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Downlinks {
+    desk: Desk,
+}
+
+/// Which downlinks to list.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wanted {
+    /// By its name at home or its id at the network; all devices without it.
+    pub device: Option<String>,
+    pub application: Option<String>,
+    /// Only those that have not reached their end.
+    pub open: bool,
+    /// The newest so many: 100 unless given, 10,000 at most.
+    pub limit: Option<usize>,
+}
+
+/// Until when the answer about one downlink may wait.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Patience {
+    /// For news, at most so long: a minute at most. No wait without it.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    pub wait: Option<Duration>,
+    /// News is whatever comes after so many steps; without it, the end.
+    pub after_steps: Option<u32>,
+}
+
+/// A list of downlinks, newest first.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    pub downlinks: Vec<DownlinkView>,
+}
+
+impl Downlinks {
+    pub fn new(desk: Desk) -> Self {
+        Self { desk }
+    }
+
+    /// Sends one downlink: an object with `device`, `application` if it is needed to tell devices apart, and the keys
+    /// of `downlink/push`. Answers once it is stored.
+    ///
+    /// # Errors
+    /// The object is none, names no device, or asks for what cannot be sent.
+    pub async fn send(&self, request: &[u8]) -> Result<DownlinkView, Problem> {
+        let mut object: BTreeMap<String, Box<RawValue>> =
+            serde_json::from_slice(request).map_err(Problem::malformed)?;
+        let device = take(&mut object, "device")?.ok_or_else(no_device)?;
+        let application = take(&mut object, "application")?;
+        // What is left is passed on as it was written: numbers keep their digits.
+        let payload = serde_json::to_vec(&object).map_err(Problem::malformed)?;
+        let asked = self.desk.ask(&device, application.as_deref(), Verb::Push, Bytes::from(payload)).await;
+        let accepted = asked.map_err(|refusal| Problem::of(Kind::Refused, refusal))?;
+        accepted.into_iter().next().ok_or_else(|| Problem::new(Kind::Unavailable, "the downlink was not taken"))
+    }
+
+    /// # Errors
+    /// The device is not known, or the store cannot be read.
+    pub async fn list(&self, wanted: Wanted) -> Result<Listed, Problem> {
+        let Wanted { device, application, open, limit } = wanted;
+        let most = limit.unwrap_or(USUAL).min(MOST);
+        // Of all devices nothing but a store that fails can be wrong.
+        let kind = if device.is_some() { Kind::Unknown } else { Kind::Unavailable };
+        let listed = self.desk.list(&Filter { device, application, open_only: open, most }).await;
+        listed.map(|downlinks| Listed { downlinks }).map_err(|refusal| Problem::of(kind, refusal))
+    }
+
+    /// One downlink: at once, or as soon as there is news of it, the time is over or the bridge stops.
+    ///
+    /// # Errors
+    /// No downlink has this id, or the store cannot be read.
+    pub async fn show(&self, id: &str, patience: Patience, stop: &CancellationToken) -> Result<DownlinkView, Problem> {
+        let id = parse(id)?;
+        let wait = patience.wait.unwrap_or_default().min(LONGEST_WAIT);
+        let mut changes = self.desk.changes();
+        let over = tokio::time::sleep(wait);
+        tokio::pin!(over);
+        loop {
+            // Before the look, so that what changes during it makes another one.
+            changes.mark_unchanged();
+            let downlink = self.look(&id).await?;
+            let news = patience.after_steps.is_some_and(|seen| downlink.step_count > seen);
+            if news || !downlink.open || wait.is_zero() {
+                return Ok(downlink);
+            }
+            tokio::select! {
+                () = &mut over => return self.look(&id).await,
+                () = stop.cancelled() => return Ok(downlink),
+                changed = changes.changed() => if changed.is_err() { return Ok(downlink) },
+            }
+        }
+    }
+
+    /// Stops a downlink, if that is still possible; what came of it is in the answer.
+    ///
+    /// # Errors
+    /// No downlink has this id, or it has reached its end.
+    pub async fn cancel(&self, id: &str) -> Result<DownlinkView, Problem> {
+        let id = parse(id)?;
+        let found = self.look(&id).await?;
+        if !found.open {
+            let detail = format!("downlink `{id}` has reached its end: it is {}", json!(found.state));
+            return Err(Problem::new(Kind::Conflict, detail));
+        }
+        self.desk.cancel(&id).await.map_err(|refusal| Problem::of(Kind::Conflict, refusal))
+    }
+
+    async fn look(&self, id: &DownlinkId) -> Result<DownlinkView, Problem> {
+        let found = self.desk.show(id).await.map_err(|refusal| Problem::of(Kind::Unavailable, refusal))?;
+        found.ok_or_else(|| {
+            let hint = "finished downlinks are remembered for a while only: [store] history";
+            Problem::new(Kind::Unknown, format!("no downlink has the id `{id}`")).hint(hint)
+        })
+    }
+}
+
+/// A text of the object, which must not hold it any more.
+fn take(object: &mut BTreeMap<String, Box<RawValue>>, key: &str) -> Result<Option<String>, Problem> {
+    let Some(raw) = object.remove(key) else { return Ok(None) };
+    let text = serde_json::from_str(raw.get());
+    text.map_err(|_| Problem::new(Kind::Malformed, format!("`{key}` must be a string")))
+}
+
+fn no_device() -> Problem {
+    let hint = "give `device`: a name as bridge/devices lists it, or the id at the network";
+    Problem::new(Kind::Malformed, "the request names no device").hint(hint)
+}
+
+fn parse(id: &str) -> Result<DownlinkId, Problem> {
+    DownlinkId::parse(id).map_err(|invalid| Problem::new(Kind::Malformed, invalid.to_string()))
+}
