@@ -123,7 +123,7 @@ impl Broker {
 
     /// Leaves a broker that does not come. What has a receipt is sent after the next start, and states are made anew.
     fn leave(&self) {
-        let (safe, lost) = (self.outbox.waiting_safe(), self.outbox.waiting_unsafe());
+        let (safe, lost) = self.outbox.waiting_each();
         if safe > 0 {
             tracing::info!(messages = safe, "The home broker is away: these messages go after the next start.");
         }

@@ -199,20 +199,13 @@ impl Outbox {
         self.unacknowledged
     }
 
-    /// Messages that wait, each count, and are kept nowhere else: what is lost if nobody ever comes for them.
-    pub fn waiting_unsafe(&self) -> usize {
+    /// Messages that wait and each count: how many go again after the next start, and how many are lost if nobody ever
+    /// comes for them.
+    pub fn waiting_each(&self) -> (usize, usize) {
         let suspect = self.waiting_suspect().map(|suspect| &suspect.message);
-        self.kept
-            .iter()
-            .chain(suspect)
-            .filter(|message| message.kind == Kind::Each && message.receipt.is_none())
-            .count()
-    }
-
-    /// Messages that wait and are kept elsewhere until they are delivered.
-    pub fn waiting_safe(&self) -> usize {
-        let suspect = self.waiting_suspect().map(|suspect| &suspect.message);
-        self.kept.iter().chain(suspect).filter(|message| message.receipt.is_some()).count()
+        let each = || self.kept.iter().chain(suspect).filter(|message| message.kind == Kind::Each);
+        let safe = each().filter(|message| message.receipt.is_some()).count();
+        (safe, each().count() - safe)
     }
 
     fn waiting_suspect(&self) -> Option<&Suspect> {
@@ -341,7 +334,7 @@ mod tests {
         assert_eq!(gone, [0, 0, 1]);
         assert_eq!(outbox.push(message("t", &"x".repeat(1 << 20), Kind::Each)), 2);
         assert_eq!(outbox.take_next().unwrap().payload.len(), 1 << 20);
-        assert!(outbox.push(message("t", "small", Kind::Each)) == 0 && outbox.waiting_unsafe() == 1);
+        assert!(outbox.push(message("t", "small", Kind::Each)) == 0 && outbox.waiting_each() == (0, 1));
     }
 
     #[test]
@@ -351,7 +344,7 @@ mod tests {
             outbox.push(message("t", "loose", Kind::Each));
             outbox.push(Message { receipt: Some(Receipt::Uplink(seq)), ..message("t", "uplink", Kind::Each) });
         }
-        assert_eq!((outbox.len(), outbox.waiting_unsafe()), (6, 1));
+        assert_eq!(outbox.waiting_each(), (5, 1));
         outbox.take_next().unwrap();
         assert_eq!(outbox.push(message("t", "loose", Kind::Each)), 1);
         outbox.lost();

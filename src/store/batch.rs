@@ -113,3 +113,173 @@ impl Batch {
         cancelled
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{ApplicationName, DeviceId};
+
+    #[derive(Debug, Clone)]
+    enum Operation {
+        Record,
+        /// One of those recorded so far, counted from the newest.
+        Deliver(usize),
+        Put(u32, u32),
+        Remove(u32),
+        State(u8),
+        Usage(i32, u32),
+        Gap(u64),
+        Close(u64),
+        Downlink(u8, bool),
+        /// The gathered batch goes to the disk.
+        Begin,
+        /// It arrives, twice perhaps; or it does not, and is gathered again.
+        End {
+            works: bool,
+            twice: bool,
+        },
+    }
+
+    fn operation() -> impl Strategy<Value = Operation> {
+        use Operation::*;
+        prop_oneof![
+            4 => Just(Record),
+            3 => (0..6_usize).prop_map(Deliver),
+            1 => (0..4_u32, 0..9_u32).prop_map(|(first, last)| Put(first, last)),
+            1 => (0..4_u32).prop_map(Remove),
+            1 => any::<u8>().prop_map(State),
+            1 => (0..3_i32, any::<u32>()).prop_map(|(day, used)| Usage(day, used)),
+            1 => (0..3_u64).prop_map(Gap),
+            1 => (0..3_u64).prop_map(Close),
+            1 => (0..4_u8, any::<bool>()).prop_map(|(id, open)| Downlink(id, open)),
+            2 => Just(Begin),
+            2 => (any::<bool>(), any::<bool>()).prop_map(|(works, twice)| End { works, twice }),
+        ]
+    }
+
+    fn key() -> DeviceKey {
+        DeviceKey::new(&ApplicationName::parse("garden").unwrap(), DeviceId::parse("soil-1").unwrap())
+    }
+
+    fn entry(seq: u64) -> Entry {
+        let DeviceKey { application, device } = key();
+        let (topic, payload, at) = (Bytes::new(), Bytes::from(vec![0; 100]), Timestamp::UNIX_EPOCH);
+        Entry { seq, application, device, topic, payload, at, backfilled: false }
+    }
+
+    fn gather(batch: &mut Batch, operation: &Operation, newest: u64) {
+        let at = Timestamp::UNIX_EPOCH;
+        match operation.clone() {
+            Operation::Record => batch.record(entry(newest)),
+            Operation::Deliver(back) => drop(batch.deliver(newest.saturating_sub(back as u64))),
+            Operation::Put(first, last) => {
+                let session = "a".to_owned();
+                let run = Run { session, epoch: 0, first, last, first_at: at, last_at: at, received_at: at };
+                batch.note(vec![RunChange::Put(key(), run)]);
+            }
+            Operation::Remove(first) => batch.note(vec![RunChange::Remove(key(), "a".into(), 0, first)]),
+            Operation::State(n) => {
+                batch.save_states(vec![(key(), StateRow { last_seen: at, body: n.to_string() })]);
+            }
+            Operation::Usage(day, used) => {
+                batch.save_usage(vec![UsageRow { key: key(), day, airtime_ms: used, downlinks: 0 }]);
+            }
+            Operation::Gap(id) => {
+                let application = key().application;
+                batch.save_gaps(vec![GapRow { id, application, body: newest.to_string() }], vec![]);
+            }
+            Operation::Close(id) => batch.save_gaps(vec![], vec![id]),
+            Operation::Downlink(id, open) => {
+                let id = DownlinkId::parse(&id.to_string()).unwrap();
+                let body = newest.to_string();
+                batch.save_downlinks(vec![DownlinkRow { id, key: key(), open, told: false, updated: at, body }]);
+            }
+            Operation::Begin | Operation::End { .. } => {}
+        }
+    }
+
+    /// What is on the disk, in the simplest words.
+    #[derive(Debug, Default, PartialEq)]
+    struct Disk {
+        entries: BTreeMap<u64, Entry>,
+        runs: HashMap<RunKey, Run>,
+        states: HashMap<DeviceKey, StateRow>,
+        usage: HashMap<(DeviceKey, i32), UsageRow>,
+        gaps: BTreeMap<u64, GapRow>,
+        downlinks: Vec<DownlinkRow>,
+    }
+
+    impl Disk {
+        fn apply(&mut self, batch: &Batch) {
+            self.entries.extend(batch.records.clone());
+            self.entries.retain(|seq, _| !batch.delivered.contains(seq));
+            self.runs.extend(batch.runs.iter().filter_map(|(key, run)| Some((key.clone(), run.clone()?))));
+            self.runs.retain(|key, _| batch.runs.get(key) != Some(&None));
+            self.states.extend(batch.states.clone());
+            self.usage.extend(batch.usage.clone());
+            self.gaps.extend(batch.gaps.iter().filter_map(|(id, gap)| Some((*id, gap.clone()?))));
+            self.gaps.retain(|id, _| batch.gaps.get(id) != Some(&None));
+            for row in &batch.downlinks {
+                match self.downlinks.iter_mut().find(|known| known.id == row.id) {
+                    Some(known) => *known = row.clone(),
+                    None => self.downlinks.push(row.clone()),
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn batches_that_fail_and_come_twice_leave_what_single_operations_would(
+            operations in prop::collection::vec(operation(), 0..120)
+        ) {
+            let (mut one_by_one, mut grouped) = (Disk::default(), Disk::default());
+            let (mut pending, mut under_way) = (Batch::default(), None::<Batch>);
+            let mut newest = 0;
+            for operation in operations.iter().chain([&Operation::End { works: true, twice: false }]) {
+                newest += u64::from(matches!(operation, Operation::Record));
+                let mut single = Batch::default();
+                gather(&mut single, operation, newest);
+                one_by_one.apply(&single);
+                gather(&mut pending, operation, newest);
+                match operation {
+                    Operation::Begin if under_way.is_none() => under_way = Some(std::mem::take(&mut pending)),
+                    Operation::End { works, twice } => if let Some(mut batch) = under_way.take() {
+                        if *works {
+                            grouped.apply(&batch);
+                            if *twice {
+                                grouped.apply(&batch);
+                            }
+                        } else {
+                            batch.absorb(std::mem::take(&mut pending));
+                            pending = batch;
+                        }
+                    },
+                    _ => {}
+                }
+            }
+            grouped.apply(&pending);
+            prop_assert_eq!(grouped, one_by_one);
+        }
+    }
+
+    #[test]
+    fn what_is_not_written_is_read_in_its_place_and_jumps_over_nothing() {
+        let mut batch = Batch::default();
+        [3, 5, 8].into_iter().for_each(|seq| batch.record(entry(seq)));
+        let seqs = |found: &[u64], most| -> Vec<u64> {
+            let found = found.iter().map(|seq| entry(*seq)).collect();
+            batch.add_to(found, 2, most).into_iter().map(|entry| entry.seq).collect()
+        };
+        assert_eq!(seqs(&[4, 6], 10), [3, 4, 5, 6, 8]);
+        assert_eq!(seqs(&[4, 6], 2), [3, 4], "there may be a 7 that was not read");
+        assert_eq!(seqs(&[], 2), [3, 5]);
+        let long = Entry { payload: Bytes::from(vec![0; MOST_BYTES as usize]), ..entry(4) };
+        let cut: Vec<_> = batch.add_to(vec![long], 2, 10).into_iter().map(|entry| entry.seq).collect();
+        assert_eq!(cut, [3, 4]);
+    }
+}

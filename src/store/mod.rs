@@ -21,6 +21,7 @@ mod error;
 mod gather;
 #[cfg(test)]
 pub mod here;
+mod room;
 mod rows;
 mod sqlite;
 mod thread;
@@ -45,14 +46,18 @@ pub use rows::{
 pub use writer::Writer;
 
 use engine::Engine;
+use room::Room;
 use thread::Thread;
-use writer::{Query, Request, Room, Status, Wiring};
+use writer::{Query, Request, Status, Wiring};
 
 /// The name of the store's file in its folder.
 pub const FILE: &str = "ttn-ferry.db";
 
 /// Requests on their way to the writer, which is never long in taking them.
 const REQUESTS: usize = 256;
+
+/// Room that a usual entry takes at most.
+const USUAL_PERMITS: usize = 4;
 
 /// Opens the store in `file`, or makes it, and starts its thread. Blocks while it reads what is there.
 ///
@@ -98,7 +103,7 @@ impl Store {
     /// Keeps an entry, with what it changes in the runs: both or neither survive a kill. Entries are to come in the
     /// order of their seq.
     ///
-    /// Waits while 10,000 entries (or 10 MiB of them) are not written, which happens only while the disk fails. Those
+    /// Waits while 10,000 entries, or about 10 MiB of them, are not written, which happens only while the disk fails. Those
     /// that are delivered meanwhile make room, so whoever says so must not wait here.
     pub async fn record(&self, entry: Entry, changes: Vec<RunChange>) {
         if let Ok(room) = self.room.acquire_many(Room::of(&entry)).await {
@@ -106,6 +111,11 @@ impl Store {
             // The writer gives it back when the entry is written, or need not be any more.
             room.forget();
         }
+    }
+
+    /// Whether [`Self::record`] has room for so many usual entries, of up to a few KiB, without waiting.
+    pub fn has_room(&self, entries: usize) -> bool {
+        self.room.available_permits() >= entries * USUAL_PERMITS
     }
 
     /// Keeps changes of runs, with the next commit.

@@ -20,7 +20,7 @@ pub struct Done {
 
 /// What a job leaves to its giver.
 pub enum Outcome {
-    Applied(Batch, Result<()>),
+    Applied(Box<Batch>, Result<()>),
     Found {
         found: Result<Vec<Entry>>,
         seq: u64,
@@ -42,7 +42,8 @@ pub enum Thread {
     Here(Box<dyn Engine>),
 }
 
-type Job = Box<dyn FnOnce(&mut dyn Engine) + Send>;
+/// Something for the engine to do.
+pub type Job = Box<dyn FnOnce(&mut dyn Engine) + Send>;
 
 impl Thread {
     pub fn start(mut engine: Box<dyn Engine>) -> io::Result<Self> {

@@ -10,19 +10,19 @@
 //! that are delivered need not be written any more, and readings go on. What somebody waits for is refused.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::batch::Batch;
 use super::engine::Engine;
 use super::error::{EngineError, StoreError};
 use super::gather::{Gather, Waiter};
+use super::room::Room;
 use super::rows::{DownlinkRow, Entry, GapRow, RunChange, SpoolStats, StateRow, UsageRow};
-use super::thread::{Done, Outcome, Thread};
+use super::thread::{Done, Job, Outcome, Thread};
 use crate::model::DeviceKey;
 use crate::telemetry::{Notice, WeakNotices};
 
@@ -37,11 +37,6 @@ const STALL_HINT: &str = "look at the disk: it may be broken, or busy with somet
 /// How often rows are deleted that are of no use any more.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 const FIRST_PRUNE: Duration = Duration::from_secs(60);
-/// What one permit of the room for unwritten entries stands for, in bytes.
-const PERMIT: usize = 1024;
-/// Room for unwritten entries: 10,000 permits of 1 KiB. An entry takes one and one more for each whole KiB.
-const ROOM: usize = 10_000;
-
 /// What a handle wants.
 pub enum Request {
     Record(Entry, Vec<RunChange>),
@@ -57,7 +52,7 @@ pub enum Request {
 /// Something that the engine is to do once everything asked before is committed.
 pub enum Query {
     After { seq: u64, most: usize, reply: oneshot::Sender<Result<Vec<Entry>, StoreError>> },
-    Job(Box<dyn FnOnce(&mut dyn Engine) + Send>),
+    Job(Job),
 }
 
 /// What the handles can see at any time.
@@ -250,7 +245,7 @@ impl Writer {
         self.ready = self.queries.len();
         self.hand(now, move |engine| {
             let result = engine.apply(&batch);
-            Outcome::Applied(batch, result)
+            Outcome::Applied(Box::new(batch), result)
         });
     }
 
@@ -289,7 +284,7 @@ impl Writer {
         self.status.send_modify(|status| status.spool = done.spool);
         match done.outcome {
             Outcome::Applied(batch, Ok(())) => self.applied(&batch),
-            Outcome::Applied(batch, Err(error)) => self.not_applied(batch, &error),
+            Outcome::Applied(batch, Err(error)) => self.not_applied(*batch, &error),
             Outcome::Found { found, seq, most, reply } => {
                 let found = found.map_err(|error| StoreError::Unreadable(error.to_string()));
                 let unwritten = self.failing.is_some();
@@ -368,32 +363,6 @@ impl Writer {
         });
         answer(&mut self.busy).await;
         self.thread.join();
-    }
-}
-
-/// Room for entries that are not on the disk. It closes with the writer, so that nobody waits for ever.
-pub struct Room(Arc<Semaphore>);
-
-impl Room {
-    pub fn new() -> (Self, Arc<Semaphore>) {
-        let room = Arc::new(Semaphore::new(ROOM));
-        (Self(room.clone()), room)
-    }
-
-    /// How much of it an entry takes.
-    pub fn of(entry: &Entry) -> u32 {
-        let permits = 1 + (entry.topic.len() + entry.payload.len()) / PERMIT;
-        permits.min(ROOM) as u32
-    }
-
-    fn leave<'a>(&self, entries: impl IntoIterator<Item = &'a Entry>) {
-        self.0.add_permits(entries.into_iter().map(|entry| Self::of(entry) as usize).sum());
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.0.close();
     }
 }
 

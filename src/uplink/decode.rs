@@ -1,4 +1,4 @@
-//! The third step: the device's codec, else what the network's own formatter made of the payload, else nothing.
+//! The fourth step: the device's codec, else what the network's own formatter made of the payload, else nothing.
 
 use std::sync::{Arc, Mutex};
 

@@ -91,6 +91,11 @@ impl<T> Feed<T> {
         self.fed
     }
 
+    /// How many were fed and are not settled.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
     pub fn has_next(&self) -> bool {
         self.in_flight < self.most_in_flight && self.waiting.front().is_some_and(|(seq, _)| *seq <= self.committed)
     }

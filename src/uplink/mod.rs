@@ -29,6 +29,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::codecs::Crossed;
 use crate::home;
+use crate::model::{Receipt, Uplink};
 use crate::network::{Arrival, Content};
 
 pub use config::RepairConfig;
@@ -60,8 +61,20 @@ pub struct Uplinks {
     pub decode: Decode,
     pub publish: Publish,
     pub home: HomePresence,
-    /// How long the end may take to deliver what was read; the rest is delivered after the next start.
+    /// How long the end may take to deliver what was read, and half that time again for what is on its way by then; the
+    /// rest is delivered after the next start.
     pub drain: Duration,
+}
+
+/// How far the flow is with its end, and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Nothing comes any more; what is on disk leaves.
+    Emptying(Instant),
+    /// What is on its way is waited for: what was delivered must not go again after the next start.
+    Settling(Instant),
+    Over,
 }
 
 /// Whether the home broker is there, and since when it is not.
@@ -71,15 +84,15 @@ pub struct HomePresence {
 }
 
 impl Uplinks {
-    /// Runs until the network side is gone and everything it told is delivered, or safe on disk and the home away.
+    /// Runs until the network side is gone and everything it told is delivered, or safe on disk and the home away or slow.
     pub async fn run(mut self) {
-        let (mut batch, mut open, mut drained_by) = (Vec::with_capacity(BATCH), true, Instant::now());
+        let (mut batch, mut phase) = (Vec::with_capacity(BATCH), Phase::Open);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while open || !self.spool.is_idle() {
+        while !self.is_finished(phase) {
             self.spool.read_back();
-            let can_feed = self.spool.has_next() && self.decode.under_way() < MOST_IN_DECODING;
-            let end = self.home.limit(drained_by);
+            let (is_open, limit) = (phase == Phase::Open, self.home.limit(phase));
+            let can_feed = phase.feeds() && self.spool.has_next() && self.decode.under_way() < MOST_IN_DECODING;
             tokio::select! {
                 biased;
                 () = self.publish.state_due() => self.states_due(Instant::now()).await,
@@ -87,9 +100,11 @@ impl Uplinks {
                 Some(crossed) = self.crossed.recv(), if self.decode.under_way() > 0 => self.leave(crossed).await,
                 news = self.spool.news() => self.spool.take(news).await,
                 _ = tick.tick() => self.tick().await,
-                () = tokio::time::sleep_until(end), if !open => break,
-                taken = self.arrivals.recv_many(&mut batch, BATCH), if open => {
-                    (open, drained_by) = (taken > 0, Instant::now() + self.drain);
+                () = tokio::time::sleep_until(limit), if !is_open => phase = phase.next(self.drain),
+                taken = self.arrivals.recv_many(&mut batch, BATCH), if is_open && self.spool.has_room(BATCH) => {
+                    if taken == 0 {
+                        phase = phase.next(self.drain);
+                    }
                     self.enter(&mut batch).await;
                 }
                 () = ready(()), if can_feed => self.feed().await,
@@ -98,6 +113,15 @@ impl Uplinks {
         self.states_due(Instant::now() + home::HOLD).await;
         self.publish.save_states(self.spool.store()).await;
         self.spool.keep_within_limits().await;
+    }
+
+    fn is_finished(&self, phase: Phase) -> bool {
+        match phase {
+            Phase::Open => false,
+            Phase::Emptying(_) => self.spool.is_idle() || self.home.is_given_up(),
+            Phase::Settling(_) => self.spool.is_quiet() || self.home.is_given_up(),
+            Phase::Over => true,
+        }
     }
 
     async fn enter(&mut self, batch: &mut Vec<Arrival>) {
@@ -123,10 +147,15 @@ impl Uplinks {
 
     async fn feed(&mut self) {
         let Some((seq, content)) = self.spool.take_next() else { return };
-        let mut uplink = match content {
-            Content::Uplink(uplink) => uplink,
-            other => return self.receive.tell(other, seq).await,
-        };
+        match content {
+            Content::Uplink(uplink) => self.feed_uplink(uplink, seq).await,
+            Content::Join(join) => self.receive.join(join, Receipt::Uplink(seq)).await,
+            Content::Location(location) => self.receive.location(*location, Receipt::Uplink(seq)).await,
+            Content::Service(data) => self.receive.service(*data, Receipt::Uplink(seq)).await,
+        }
+    }
+
+    async fn feed_uplink(&mut self, mut uplink: Box<Uplink>, seq: u64) {
         uplink.spooled = Some(seq);
         let missing = self.record.identify(&mut uplink);
         let name = self.receive.meet(&uplink).await;
@@ -185,9 +214,31 @@ impl HomePresence {
         connected
     }
 
-    /// Until when the end waits.
-    fn limit(&self, drained_by: Instant) -> Instant {
-        let patience = self.away_since.map_or(drained_by, |since| since + AWAY);
-        drained_by.min(patience)
+    /// Whether it has been away for so long that the end does not wait for it.
+    fn is_given_up(&self) -> bool {
+        self.away_since.is_some_and(|since| since.elapsed() >= AWAY)
+    }
+
+    /// When the phase is over, or the home is given up if it stays away.
+    fn limit(&self, phase: Phase) -> Instant {
+        let patience = self.away_since.map(|since| since + AWAY);
+        match phase {
+            Phase::Open | Phase::Over => Instant::now(),
+            Phase::Emptying(until) | Phase::Settling(until) => patience.map_or(until, |patience| until.min(patience)),
+        }
+    }
+}
+
+impl Phase {
+    fn feeds(self) -> bool {
+        matches!(self, Self::Open | Self::Emptying(_))
+    }
+
+    fn next(self, drain: Duration) -> Self {
+        match self {
+            Self::Open => Self::Emptying(Instant::now() + drain),
+            Self::Emptying(_) => Self::Settling(Instant::now() + drain / 2),
+            Self::Settling(_) | Self::Over => Self::Over,
+        }
     }
 }

@@ -8,7 +8,6 @@ use tokio::sync::Notify;
 
 use crate::home::Home;
 use crate::model::{DeviceKey, Directory, HomeName, Join, Location, Receipt, RegisteredDevice, ServiceData, Uplink};
-use crate::network::Content;
 use crate::telemetry::{Notice, Notices};
 
 /// The attribute of a device, set in the network's console, that names it at home.
@@ -41,15 +40,25 @@ impl Receive {
         self.complete(device);
     }
 
-    /// Tells at home what is no uplink; its number in the spool goes along.
-    pub async fn tell(&self, content: Content, seq: u64) {
-        let receipt = Receipt::Uplink(seq);
-        match content {
-            Content::Uplink(uplink) => drop(self.meet(&uplink).await),
-            Content::Join(join) => self.join(join, receipt).await,
-            Content::Location(location) => self.location(*location, receipt).await,
-            Content::Service(data) => self.service(*data, receipt).await,
-        }
+    /// Tells of a join.
+    pub async fn join(&self, join: Join, receipt: Receipt) {
+        let name = self.introduce(&join.key, None).await;
+        let body = json!({ "at": join.at, "dev_addr": join.ids.dev_addr, "session_key_id": join.session_key_id });
+        self.home.event(&name, "join", &body, Some(receipt)).await;
+    }
+
+    /// Tells of a position that a service found.
+    pub async fn location(&self, location: Location, receipt: Receipt) {
+        let name = self.introduce(&location.key, None).await;
+        let body = json!({ "at": location.at, "service": location.service, "location": location.location });
+        self.home.event(&name, "location", &body, Some(receipt)).await;
+    }
+
+    /// Tells what a service has to say.
+    pub async fn service(&self, data: ServiceData, receipt: Receipt) {
+        let name = self.introduce(&data.key, None).await;
+        let body = json!({ "at": data.at, "service": data.service, "data": data.data });
+        self.home.event(&name, "service", &body, Some(receipt)).await;
     }
 
     /// The home name of a device that has been met.
@@ -155,24 +164,6 @@ impl Receive {
 
     fn directory(&self) -> MutexGuard<'_, Directory> {
         Directory::lock(&self.directory)
-    }
-
-    async fn join(&self, join: Join, receipt: Receipt) {
-        let name = self.introduce(&join.key, None).await;
-        let body = json!({ "at": join.at, "dev_addr": join.ids.dev_addr, "session_key_id": join.session_key_id });
-        self.home.event(&name, "join", &body, Some(receipt)).await;
-    }
-
-    async fn location(&self, location: Location, receipt: Receipt) {
-        let name = self.introduce(&location.key, None).await;
-        let body = json!({ "at": location.at, "service": location.service, "location": location.location });
-        self.home.event(&name, "location", &body, Some(receipt)).await;
-    }
-
-    async fn service(&self, data: ServiceData, receipt: Receipt) {
-        let name = self.introduce(&data.key, None).await;
-        let body = json!({ "at": data.at, "service": data.service, "data": data.data });
-        self.home.event(&name, "service", &body, Some(receipt)).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The second step: has this uplink been here before? What has not goes to the disk before anybody sees it.
+//! The first step: has this uplink been here before? What has not goes to the disk before anybody sees it.
 
 use std::collections::HashMap;
 

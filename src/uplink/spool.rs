@@ -1,4 +1,4 @@
-//! The way over the disk: what arrives is recorded, read back if memory cannot hold it, fed in order, and deleted when
+//! The second step, over the disk: what arrives is recorded, read back if memory cannot hold it, fed in order, and deleted when
 //! the home broker has acknowledged what became of it. Beyond a size and an age the oldest goes, and that is told.
 
 use std::collections::HashMap;
@@ -78,7 +78,12 @@ impl Spool {
         self.feed.next_seq()
     }
 
-    /// Records a message. While the disk fails this may wait, and it waits for room that only receipts make: so they are
+    /// Whether so many messages can be recorded without waiting: not while the disk fails and memory is full.
+    pub fn has_room(&self, messages: usize) -> bool {
+        self.parts.store.has_room(messages)
+    }
+
+    /// Records a message. If that waits, for want of room, then perhaps for room that only receipts make: so they are
     /// taken meanwhile.
     pub async fn record(&mut self, entry: Entry, changes: Vec<RunChange>, content: Content) {
         let store = self.parts.store.clone();
@@ -131,6 +136,11 @@ impl Spool {
     /// Everything recorded is settled.
     pub fn is_idle(&self) -> bool {
         self.feed.is_idle()
+    }
+
+    /// Nothing is on its way.
+    pub fn is_quiet(&self) -> bool {
+        self.feed.in_flight() == 0
     }
 
     /// Gives up the oldest of what is not on its way, if there is more than may be or it is too old. To be called every
@@ -245,5 +255,92 @@ fn content(message: NetworkMessage) -> Option<Content> {
         NetworkMessage::Location(location) => Some(Content::Location(Box::new(location))),
         NetworkMessage::Service(data) => Some(Content::Service(Box::new(data))),
         NetworkMessage::Downlink(_) | NetworkMessage::Ignored(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use bytes::Bytes;
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::model::DeviceId;
+    use crate::store::{self, StoreConfig};
+
+    /// A spool whose store holds these entries from before; what it tells; and the store's task, owned by the caller.
+    async fn spool(folder: &Path, entries: u64, most_age: Duration) -> (Spool, mpsc::Receiver<Notice>, JoinSet<()>) {
+        let (notices, told) = mpsc::channel(16);
+        let notices = Notices::new(notices);
+        let open = || store::open(&folder.join(store::FILE), &StoreConfig::default(), notices.clone()).unwrap();
+        let (store, writer, _) = open();
+        let filling = async move {
+            for seq in 1..=entries {
+                store.record(entry(seq), Vec::new()).await;
+            }
+        };
+        tokio::join!(filling, writer.run());
+        let (store, writer, restored) = open();
+        assert_eq!((restored.spool.entries, restored.next_seq), (entries, entries + 1));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(writer.run());
+        let parts = SpoolParts {
+            store,
+            next_seq: restored.next_seq,
+            receipts: mpsc::channel(1).1,
+            servers: HashMap::new(),
+            most_bytes: 1 << 20,
+            most_age,
+            counters: Counters::default(),
+            notices,
+        };
+        (Spool::new(parts), told, tasks)
+    }
+
+    fn entry(seq: u64) -> Entry {
+        Entry {
+            seq,
+            application: ApplicationName::parse("gone").unwrap(),
+            device: DeviceId::parse("node").unwrap(),
+            topic: Bytes::from_static(b"v3/gone/devices/node/up"),
+            payload: Bytes::from_static(b"{}"),
+            at: Timestamp::now(),
+            backfilled: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_nobody_can_read_any_more_is_told_and_settled() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut spool, mut told, _tasks) = spool(folder.path(), 3, Duration::from_secs(60)).await;
+        while !spool.is_idle() {
+            spool.read_back();
+            let news = spool.news().await;
+            spool.take(news).await;
+        }
+        for _ in 0..3 {
+            let notice = told.try_recv().unwrap();
+            assert!(
+                matches!(notice, Notice::Undeliverable { reason, .. } if reason.contains("configured")),
+                "{notice:?}"
+            );
+        }
+        assert_eq!(spool.store().after(0, 10).await.unwrap(), []);
+        assert_eq!(spool.parts.counters.snapshot().dropped, 3);
+    }
+
+    #[tokio::test]
+    async fn what_waited_too_long_is_given_up_and_told_by_application() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut spool, mut told, _tasks) = spool(folder.path(), 3, Duration::ZERO).await;
+        spool.keep_within_limits().await;
+        let notice = told.try_recv().unwrap();
+        assert!(
+            matches!(&notice, Notice::SpoolShed { application, count: 3, oldest, newest }
+            if application.as_str() == "gone" && oldest <= newest),
+            "{notice:?}"
+        );
+        assert_eq!((spool.is_idle(), spool.parts.counters.snapshot().dropped), (true, 3));
     }
 }

@@ -12,4 +12,5 @@ mod mosquitto;
 mod outage;
 mod secrets;
 mod shutdown;
+mod spool;
 mod uplink;

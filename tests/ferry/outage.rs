@@ -91,20 +91,6 @@ async fn a_connection_lost_in_the_middle_of_traffic_loses_and_reorders_nothing()
 }
 
 #[tokio::test]
-async fn a_spool_that_overflows_gives_up_the_oldest_and_says_how_many() {
-    let mut ferry = Ferry::with(|setup| setup.home = "spool = 100".into()).await;
-    ferry.home_goes().await;
-    publish_uplinks(&ferry, 0..100);
-    ferry.counted("the spool to overflow", |counts| counts.uplinks == 300).await;
-    ferry.home.forget();
-    ferry.home_comes().await;
-    let told = ferry.home.event("home_backlog_dropped").await;
-    assert!(told["count"].as_u64().unwrap() >= 200, "{told}");
-    ferry.home.wait_for("the newest", |heard| heard.topic == "ttn/node-3/uplink" && heard.json()["f_cnt"] == 99).await;
-    assert_eq!(ferry.home.on("ttn/node-1").await["link"]["f_cnt"], 99, "the state is the newest");
-}
-
-#[tokio::test]
 async fn the_bridge_may_start_before_the_broker() {
     let mut stage = Stage::set(|_| {}).await;
     stage.home_goes().await;

@@ -63,15 +63,18 @@ async fn a_stop_waits_for_acknowledgements() {
 }
 
 #[tokio::test]
-async fn a_stop_while_home_is_away_ends_with_the_grace_period_and_says_so() {
-    let mut stage = Stage::set(|setup| setup.grace = "1s").await;
+async fn a_stop_while_home_is_away_does_not_wait_for_it_and_what_came_goes_after_the_next_start() {
+    let mut stage = Stage::set(|setup| setup.grace = "5min").await;
     stage.home_goes().await;
     let mut ferry = Ferry::on(stage).await;
     ferry.network.subscribed().await;
     ferry.network.up("node", 1, b"x");
     ferry.counted("the uplink", |counts| counts.uplinks == 1).await;
-    let (ended, _) = ferry.stop().await;
-    assert_eq!(ended, Ended::Forced);
+    let (ended, mut stage) = ferry.stop().await;
+    assert_eq!(ended, Ended::Stopped);
+    stage.home_comes().await;
+    let mut ferry = Ferry::on(stage).await;
+    assert_eq!(ferry.home.on("ttn/node/uplink").await["f_cnt"], 1);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The API's legs: reachable, key valid, right to read, right to write, devices at this cluster.
+//! The API's legs: reachable, key valid, right to read, right to write, devices at this cluster, messages stored.
 
 use jiff::Timestamp;
 use url::Url;
@@ -11,7 +11,7 @@ use crate::network::ttn::rights::{self, READ, WRITE};
 use crate::network::ttn::{self, ApiError, Endpoints, KeyInfo};
 use crate::telemetry::with_causes;
 
-const LEGS: [&str; 5] = ["api", "key", "read right", "write right", "cluster"];
+const LEGS: [&str; 6] = ["api", "key", "read right", "write right", "cluster", "storage"];
 
 const AWAY: &str = "is the cluster (or api_url, identity_url) right, with https:// or http:// as the server has it? An \
                     authority of your own needs ca_file";
@@ -27,6 +27,8 @@ pub enum Api {
         rights: Result<Vec<String>, ApiError>,
         /// The Application Server that has the application's first device.
         device_server: Option<String>,
+        /// Whether the network stores the application's messages.
+        stored: Result<bool, ApiError>,
     },
 }
 
@@ -43,7 +45,8 @@ pub async fn ask(config: &ApplicationConfig, endpoints: &Endpoints, tls: &Tls, l
     let rights = api.rights().await;
     // Without the right to see devices there is none to tell by.
     let device_server = api.device_server().await.ok().flatten();
-    Api::Asked { key: info, rights, device_server }
+    let stored = api.stores_messages().await;
+    Api::Asked { key: info, rights, device_server, stored }
 }
 
 /// Why it is not The Things Stack that answered, if so.
@@ -66,11 +69,12 @@ impl Api {
                 legs.failed("api", why, AWAY);
                 legs.skipped(&LEGS[1..], "needs the api");
             }
-            Self::Asked { key, rights, device_server } => {
+            Self::Asked { key, rights, device_server, stored } => {
                 legs.ok("api", endpoints.identity.as_ref().map_or("", Url::as_str));
                 if tell_key(key, legs) {
                     tell_rights(config, key.as_ref().ok(), rights, legs);
                     tell_cluster(device_server.as_deref(), endpoints, legs);
+                    tell_storage(config, stored, legs);
                 } else {
                     legs.skipped(&LEGS[2..], "needs a valid key");
                 }
@@ -181,6 +185,27 @@ fn tell_cluster(device_server: Option<&str>, endpoints: &Endpoints, legs: &mut L
             legs.failed("cluster", detail, hint);
         }
         _ => legs.skipped(&["cluster"], "no device to tell by, or no right to see devices"),
+    }
+}
+
+/// Readings flow without it; what is sent while nobody listens is lost.
+fn tell_storage(config: &ApplicationConfig, stored: &Result<bool, ApiError>, legs: &mut Legs) {
+    match stored {
+        Ok(true) => legs.ok("storage", "the Storage Integration is activated"),
+        Ok(false) => legs.warning(
+            "storage",
+            "the Storage Integration is not activated: what devices send while the bridge cannot hear it is lost",
+            format!(
+                "in the console: application `{}`, Integrations, Storage Integration, Activate (a stack of the open \
+                 source edition has none)",
+                config.id
+            ),
+        ),
+        Err(ApiError::Refused(refusal)) if refusal.status == 403 => legs.skipped(
+            &["storage"],
+            "the key may not see whether the Storage Integration is activated (RIGHT_APPLICATION_SETTINGS_PACKAGES)",
+        ),
+        Err(error) => legs.skipped(&["storage"], &format!("not told: {error}")),
     }
 }
 

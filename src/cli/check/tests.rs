@@ -257,6 +257,28 @@ async fn a_missing_right_is_named_with_the_place_to_add_it() {
 }
 
 #[tokio::test]
+async fn a_storage_that_is_not_activated_is_a_warning_with_the_way_to_it() {
+    const RIGHTS: (&str, u16, &str) =
+        ("/api/v3/applications/my-app/rights", 200, r#"{"rights":["RIGHT_APPLICATION_ALL"]}"#);
+    const PACKAGES: &str = "/api/v3/as/applications/my-app/packages/associations";
+    const OFF: &[(&str, u16, &str)] = &[MINE, RIGHTS, (PACKAGES, 200, "{}")];
+    const ON: &[(&str, u16, &str)] =
+        &[MINE, RIGHTS, (PACKAGES, 200, r#"{"defaults":[{"package_name":"storage-integration"}]}"#)];
+    const UNSEEN: &[(&str, u16, &str)] =
+        &[MINE, RIGHTS, (PACKAGES, 403, r#"{"code":7,"message":"error:pkg/auth/rights:no_application_rights"}"#)];
+    let mqtt = Server::answering(&ACCEPTED).await;
+    for (answers, status, told) in [
+        (OFF, Status::Warning, "Storage Integration, Activate"),
+        (ON, Status::Ok, "activated"),
+        (UNSEEN, Status::Skipped, "RIGHT_APPLICATION_SETTINGS_PACKAGES"),
+    ] {
+        let findings = application(&mqtt, Some(&api(answers).await)).await;
+        let (found, text) = leg(&findings, "storage");
+        assert!(found == status && text.contains(told), "{found:?} {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_refused_login_with_a_good_key_is_the_cluster_or_the_tenant() {
     let rights = ("/api/v3/applications/my-app/rights", 200, r#"{"rights":["RIGHT_APPLICATION_ALL"]}"#);
     let rights: &[_] = Vec::leak(vec![MINE, rights]);

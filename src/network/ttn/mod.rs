@@ -35,4 +35,6 @@ mod lookalike_tests;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
+mod stream_tests;
+#[cfg(test)]
 mod wire_tests;

@@ -231,7 +231,3 @@ impl From<ConnectError> for Ended {
         Self { longest_wait, ..Self::because(with_causes(&error), error.hint()) }
     }
 }
-
-#[cfg(test)]
-#[path = "stream_tests.rs"]
-mod tests;

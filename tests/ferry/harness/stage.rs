@@ -35,6 +35,8 @@ pub struct Setup {
     pub codec_time: &'static str,
     /// How long a stop may take.
     pub grace: &'static str,
+    /// How often the bridge tells how it is.
+    pub health_interval: &'static str,
     pub log: &'static str,
     /// Further tables.
     pub more: String,
@@ -67,6 +69,7 @@ impl Default for Setup {
             codecs: Vec::new(),
             codec_time: "5s",
             grace: "15s",
+            health_interval: "60s",
             log: "info,ttn_ferry=debug",
             more: String::new(),
         }
@@ -156,10 +159,14 @@ fn write_configuration(folder: &Path, setup: &Setup, stack: &Stack, home: Socket
     for (name, script) in &setup.codecs {
         fs::write(folder.join("codecs").join(format!("{name}.js")), script).unwrap();
     }
-    let Setup { codec_time, grace, log, more, .. } = setup;
+    let Setup { codec_time, grace, health_interval, log, more, .. } = setup;
     write!(toml, "[store]\npath = \"store\"\n{}\n", setup.store).unwrap();
     write!(toml, "[codecs]\nfolder = \"codecs\"\ntime_limit = \"{codec_time}\"\n").unwrap();
-    write!(toml, "[service]\ngrace = \"{grace}\"\n[log]\nlevel = \"{log}\"\n{more}").unwrap();
+    write!(
+        toml,
+        "[service]\ngrace = \"{grace}\"\nhealth_interval = \"{health_interval}\"\n[log]\nlevel = \"{log}\"\n{more}"
+    )
+    .unwrap();
     fs::write(folder.join("ttn-ferry.toml"), &toml).unwrap();
     toml
 }

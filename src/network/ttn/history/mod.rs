@@ -30,8 +30,8 @@ use crate::telemetry::with_causes;
 
 /// An uplink on its way to the application, with the whole message.
 const FORWARDED_UPLINK: &str = "as.up.data.forward";
-/// A downlink that the Network Server took into its queue, with the downlink itself.
-const FORWARDED_DOWNLINK: &str = "as.down.data.forward";
+/// A downlink that was pushed, and one that the Network Server took into its queue, with the downlink itself.
+const PUSHED: [&str; 2] = ["as.down.data.receive", "as.down.data.forward"];
 /// All that happens to downlinks, at the Application Server.
 const DOWNLINKS: &str = "as.down.data.";
 /// An entity's history that is surely not full, and a time that it surely covers then: a little less than the defaults
@@ -144,7 +144,7 @@ impl History {
     /// The event's message in the form in which it would have come by MQTT.
     fn about_downlink(&self, device: &DeviceId, event: Event) -> Option<RawMessage> {
         let payload = match event.name.as_str() {
-            FORWARDED_DOWNLINK => queued(&event.data)?,
+            name if PUSHED.contains(&name) => queued(&event.data)?,
             _ => event.data,
         };
         let told = serde_json::from_slice::<Head<'_>>(&payload).is_ok_and(|head| head.end_device_ids.is_some());
@@ -192,7 +192,8 @@ struct Ids<'a> {
     device_id: Option<Cow<'a, str>>,
 }
 
-/// The report that a downlink of ours is in the network's queue, made of the downlink.
+/// The report that a downlink of ours is in the network's queue, made of the downlink. One that was pushed and then
+/// refused has the report of its failure behind this one.
 fn queued(downlink: &[u8]) -> Option<Bytes> {
     #[derive(Deserialize)]
     struct Downlink {

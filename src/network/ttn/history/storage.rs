@@ -13,6 +13,7 @@ use super::results::Results;
 use super::{Delivery, Stop};
 use crate::model::DeviceId;
 use crate::network::Span;
+use crate::telemetry::with_causes;
 
 /// Messages asked for at once. A server that gives fewer says with a token that there are more.
 const PAGE: &str = "1000";
@@ -51,25 +52,30 @@ impl<'a> Storage<'a> {
     /// asked for again from where it broke: then some come twice.
     pub async fn fetch(&self, span: Span, delivery: &Delivery<'_>) -> Result<u64, Stop> {
         let mut reached = Reached { at: span.after, found: 0 };
-        let mut failed = 0;
+        let (mut failed, mut limit) = (0, Some(PAGE));
         loop {
             let from = reached.at;
             let after = if reached.found > 0 { from - STEP_BACK } else { span.after };
-            let error = match self.pages(Span { after, ..span }, &mut reached, delivery).await {
+            let first = self.first_page(Span { after, ..span }, limit);
+            let error = match self.pages(first, &mut reached, delivery).await {
                 Ok(()) => return Ok(reached.found),
                 Err(Stop::Api(error)) => error,
                 Err(stop) => return Err(stop),
             };
             failed = if reached.at > from { 1 } else { failed + 1 };
-            match wait(&error, failed) {
+            let token_refused = is_bad_request(&error) && reached.at > from;
+            match wait(&error, failed).or(token_refused.then_some(FIRST_WAIT)) {
                 Some(wait) if failed < TRIES => tokio::time::sleep(wait).await,
+                // Nobody knows the largest limit; without one the server chooses.
+                None if is_bad_request(&error) && limit.take().is_some() => {}
+                _ if reached.found > 0 => return Err(ApiError::Broken(with_causes(&error)).into()),
                 _ => return Err(error.into()),
             }
         }
     }
 
-    async fn pages(&self, span: Span, reached: &mut Reached, delivery: &Delivery<'_>) -> Result<(), Stop> {
-        let mut url = self.first_page(span);
+    async fn pages(&self, first: Url, reached: &mut Reached, delivery: &Delivery<'_>) -> Result<(), Stop> {
+        let mut url = first;
         for _ in 0..PAGES {
             let mut page = Results::new(self.api.open(url).await?, self.api.patience());
             let token = page.header("x-continuation-token").map(str::to_owned).filter(|token| !token.is_empty());
@@ -87,13 +93,13 @@ impl<'a> Storage<'a> {
         Err(ApiError::Broken(format!("there are more than {PAGES} pages")).into())
     }
 
-    fn first_page(&self, span: Span) -> Url {
+    fn first_page(&self, span: Span, limit: Option<&str>) -> Url {
         let mut url = self.url.clone();
         url.query_pairs_mut()
             .append_pair("after", &span.after.to_string())
             .append_pair("before", &span.before.to_string())
             .append_pair("order", "received_at")
-            .append_pair("limit", PAGE);
+            .extend_pairs(limit.map(|limit| ("limit", limit)));
         url
     }
 
@@ -103,6 +109,10 @@ impl<'a> Storage<'a> {
         url.query_pairs_mut().append_pair("continuation_token", token);
         url
     }
+}
+
+fn is_bad_request(error: &ApiError) -> bool {
+    matches!(error, ApiError::Refused(refusal) if refusal.status == 400)
 }
 
 /// How long to wait before the next try, if trying again can help.
