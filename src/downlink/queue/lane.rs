@@ -119,6 +119,12 @@ impl Lane {
         }
     }
 
+    /// Nobody waits any longer for the report that what was taken back was sent before.
+    pub fn stop(&mut self, now: Timestamp, out: &mut Vec<Action>) {
+        let withdrawn = self.items.iter_mut().filter(|item| matches!(item.place(), Place::Withdrawn(_)));
+        withdrawn.for_each(|item| item.end(State::Cancelled, Why::default(), now, out));
+    }
+
     /// What the store has to keep, and then forgets what ended.
     pub fn take_changes(&mut self, now: Timestamp, into: &mut Vec<Item>) {
         into.extend(self.items.iter_mut().filter_map(|item| item.take_change(now)));

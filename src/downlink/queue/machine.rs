@@ -223,7 +223,11 @@ impl Machine {
                 }
             }
             Event::Tick => {}
-            Event::Stop => self.stopping = true,
+            Event::Stop => {
+                self.stopping = true;
+                let lanes = self.applications.values_mut().flat_map(|application| application.lanes.values_mut());
+                lanes.for_each(|lane| lane.stop(now, out));
+            }
         }
     }
 

@@ -72,7 +72,7 @@ pub enum Event {
     Told(DownlinkId, u32),
     /// The time of [`Machine::next_deadline`] came.
     Tick,
-    /// The process ends: no more requests.
+    /// The process ends: no more requests. What is open stays in the store.
     Stop,
 }
 

@@ -7,7 +7,7 @@ use simulator::stack::{ApiKey, Fault};
 use ttn_ferry::shutdown::Ended;
 
 use super::{STATE, Scene};
-use crate::harness::Heard;
+use crate::harness::{Ferry, Heard};
 
 #[tokio::test]
 async fn a_confirmed_downlink_ends_acknowledged() {
@@ -154,13 +154,17 @@ async fn a_device_the_network_does_not_know_is_refused_in_its_words() {
 }
 
 #[tokio::test]
-async fn what_was_not_handed_over_is_given_back_when_the_bridge_stops() {
+async fn what_was_not_handed_over_waits_in_the_store_for_the_next_start() {
     let mut scene = Scene::unjoined_with(|_| {}).await;
     scene.push(json!({"id": "mine", "f_port": 1, "payload_hex": "01"})).await;
     scene.state("mine", "held").await;
     let (ended, mut stage) = scene.ferry.stop().await;
     assert_eq!(ended, Ended::Stopped);
-    let last = stage.home.all_on(STATE).pop().unwrap();
-    assert_eq!(last["state"], "failed");
-    assert!(last["reason"].as_str().unwrap().contains("the bridge stopped"), "{last}");
+    assert_eq!(stage.home.all_on(STATE).pop().unwrap()["state"], "held");
+    scene.ferry = Ferry::on(stage).await;
+    scene.node.join(&scene.ferry.network.handle).await.unwrap();
+    scene.state("mine", "queued").await;
+    assert_eq!(scene.report().await.unwrap().payload, [1]);
+    scene.state("mine", "sent").await;
+    assert_eq!(scene.heard(), [(1, vec![1])]);
 }
