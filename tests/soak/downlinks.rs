@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use simulator::nodes::{Behaviour, Node, Report};
 use simulator::proxy::Cut;
-use simulator::stack::{Device, FaultPlan, HttpFault, StackHandle};
+use simulator::stack::{Device, EventHistory, FaultPlan, HttpFault, StackHandle};
 use tokio::task::JoinSet;
 
 use super::scene::Scene;
@@ -20,6 +20,8 @@ const NODES: u32 = 40;
 const REPORTS_EVERY: Duration = Duration::from_millis(25);
 /// A node joins again after so many reports.
 const JOINS_EVERY: u32 = 150;
+/// These nodes send in seconds what others send in hours: so much more is to be remembered of them.
+const HISTORY: EventHistory = EventHistory { per_entity: 5_000, age: Duration::from_secs(600) };
 /// Longer than any wait between two tries.
 const QUIET: Duration = Duration::from_secs(120);
 
@@ -45,7 +47,7 @@ impl Behaviour for Noting {
 }
 
 pub async fn play(size: Size) -> Outcome {
-    let mut scene = Scene::set(true, |_| {}).await;
+    let mut scene = Scene::set(true, |stack| stack.events = Some(HISTORY)).await;
     let heard = Heard::default();
     let mut nodes = JoinSet::new();
     for number in 0..NODES {
