@@ -31,6 +31,14 @@ demo *arguments:
 bench:
     cargo bench --locked --bench bridge
 
+# What the store writes for each uplink, and how fast
+bench-store:
+    cargo bench --locked --bench store
+
+# Nothing lost, nothing doubled, at length: 20,000 uplinks and 2,000 downlinks through every trouble; 20 minutes
+soak *arguments:
+    scripts/soak {{arguments}}
+
 # How fast codecs are
 bench-codecs:
     cargo bench --locked -p payload-codecs

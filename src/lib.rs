@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   network/                        uplink/                         home/
-//! ┌──────────┐   receive → record → decode → publish         ┌──────────────┐
+//! ┌──────────┐   record → receive → decode → publish         ┌──────────────┐
 //! │   ttn    │ ────────────────────────────────────────────▶ │ home broker  │
 //! │          │ ◀──────────────────────────────────────────── │              │
 //! └──────────┘   dispatch ← queue ← encode ← accept          └──────────────┘
@@ -10,8 +10,9 @@
 //! ```
 //!
 //! Sides talk protocols, flows make decisions, codecs translate. Imports go downwards only:
-//! `cli → app → web → control → uplink, downlink → network, home, codecs → mqtt, telemetry → model`. The two sides never see
-//! each other, nor a flow; the flows see [`network::NetworkServer`], never [`network::ttn`].
+//! `cli → app → web → control → uplink, downlink → network, home, codecs, store → mqtt, telemetry → model`. The two sides
+//! never see each other, nor a flow; the flows see [`network::NetworkServer`], never [`network::ttn`]. What must survive a
+//! restart is in the [`store`].
 //!
 //! | to learn about | open |
 //! |---|---|
@@ -20,7 +21,7 @@
 //! | the life of a downlink | [`downlink`], its decisions in [`downlink::queue`] |
 //! | what The Things Stack says and hears | [`network::ttn`] |
 //! | the topics at home | [`home::Topics`] |
-//! | why a message cannot get lost on the way to the broker | [`mqtt::Outbox`] |
+//! | why a message cannot get lost on the way to the broker | [`uplink`], [`store`], [`mqtt::Outbox`] |
 //! | which codec a device gets, and how strangers' code is held in check | [`codecs`] |
 //! | what a running bridge can be asked | [`control`], over HTTP by [`web`] |
 //! | what the user writes | [`config`] |
