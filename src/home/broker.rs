@@ -20,7 +20,8 @@ use crate::mqtt::{Backoff, Connection, Endpoint, Event, Inbound, Kind, Limits, L
 use crate::telemetry::{Count, Counters, Notice, WeakNotices, with_causes};
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Short: the broker is the home's own, and each second of it back is a second of readings late.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const GOOD_CONNECTION: Duration = Duration::from_secs(30);
 
 /// Messages taken from the flows at once, so that they leave together.

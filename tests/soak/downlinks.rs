@@ -56,12 +56,14 @@ pub async fn play(size: Size) -> Outcome {
         nodes.spawn(live(Node::new(&device, Noting { node: number, heard: heard.clone() }), scene.stack.clone()));
     }
     scene.start_bridge().await;
-    scene.stack.set_fault_plan(faults());
+    scene.stack.set_fault_plan(faults(size.silences));
     trouble(&mut scene, size).await;
+    let all = size.downlinks;
+    let ends = |tally: &Tally| (0..all).filter(|number| ended(tally, *number).is_some()).count() as u32;
+    scene.sink.until(QUIET, |tally| ends(tally) >= all * 9 / 10).await;
     let struck = scene.stack.faults_struck();
     scene.stack.clear_faults();
-    let all = size.downlinks;
-    scene.sink.until(QUIET, |tally| (0..all).all(|number| ended(tally, number).is_some())).await;
+    scene.sink.until(QUIET, |tally| ends(tally) == all).await;
     nodes.shutdown().await;
     let mut outcome = judge(&scene.sink.tally(), &heard.lock().unwrap(), all);
     outcome.figures += &format!("; faults {struck:?}");
@@ -72,7 +74,8 @@ pub async fn play(size: Size) -> Outcome {
 /// Sends the commands, and makes all kinds of trouble meanwhile.
 async fn trouble(scene: &mut Scene, size: Size) {
     let mut commander = Commander::at(scene.mosquitto.address).await;
-    let (kills, handful) = (5, (size.downlinks / 100).max(1));
+    let handful = (size.downlinks / 100).max(1);
+    let killed_at: Vec<_> = (1..=size.kills).map(|kill| 100 / (size.kills + 1) * kill).collect();
     for number in 0..size.downlinks {
         commander.publish(&format!("ttn/{}/downlink/push", device(number % NODES).device_id), command(number)).await;
         if number % handful != 0 {
@@ -82,23 +85,23 @@ async fn trouble(scene: &mut Scene, size: Size) {
             2 => scene.api.cut(Cut::Reset),
             4 => scene.network.cut(Cut::Reset),
             6 => scene.home.cut(Cut::Close),
-            8 if number / handful % (100 / kills) == 18 => {
-                scene.kill_bridge().await;
-                scene.start_bridge().await;
-            }
             _ => {}
+        }
+        if killed_at.contains(&(number / handful)) {
+            scene.kill_bridge().await;
+            scene.start_bridge().await;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
 /// A silence costs the time limit of a request: few of them.
-fn faults() -> FaultPlan {
+fn faults(silences: u16) -> FaultPlan {
     use HttpFault::{
         QueueFull, RateLimited, SilentAfterActing, SilentBeforeActing, StatusAfterActing, StatusBeforeActing,
     };
     let often = [(StatusBeforeActing, 40), (StatusAfterActing, 40), (RateLimited, 20), (QueueFull, 10)];
-    let seldom = [(SilentBeforeActing, 3), (SilentAfterActing, 3)];
+    let seldom = [(SilentBeforeActing, silences), (SilentAfterActing, silences)];
     often.into_iter().chain(seldom).fold(FaultPlan::seeded(7), |plan, (fault, per_mille)| plan.with(fault, per_mille))
 }
 

@@ -32,14 +32,27 @@ pub struct Size {
     /// Uplinks a second.
     pub rate: u32,
     pub downlinks: u32,
+    /// Kills of the bridge while downlinks are under way.
+    pub kills: u32,
+    /// Requests of a thousand that get no answer: each costs the time limit of a request.
+    pub silences: u16,
     /// TCP connections cut.
     pub cuts: u32,
     /// How long the network is silent.
     pub silence: Duration,
 }
 
-const FULL: Size = Size { uplinks: 20_000, rate: 500, downlinks: 2_000, cuts: 200, silence: Duration::from_secs(60) };
-const SMALL: Size = Size { uplinks: 600, rate: 500, downlinks: 60, cuts: 6, silence: Duration::from_secs(1) };
+const FULL: Size = Size {
+    uplinks: 20_000,
+    rate: 500,
+    downlinks: 2_000,
+    kills: 5,
+    silences: 3,
+    cuts: 200,
+    silence: Duration::from_secs(60),
+};
+const SMALL: Size =
+    Size { uplinks: 600, rate: 500, downlinks: 60, kills: 0, silences: 0, cuts: 6, silence: Duration::from_secs(1) };
 
 /// What a scenario came to: one line, and what was wrong.
 pub struct Outcome {

@@ -200,8 +200,9 @@ fn judge(scene: &Scene, trouble: Trouble, size: Size) -> Outcome {
     if copies > 0 && !may_repeat {
         wrong.push(format!("{copies} uplinks came twice although no acknowledgement was lost"));
     }
+    let cut = scene.network.traffic().borrow().cut + scene.home.traffic().borrow().cut;
     let figures = format!(
-        "{arrived} of {} arrived, {copies} repeated by QoS 1, {} backfilled; gaps found {}, repaired {}, lost {}",
+        "{arrived} of {} arrived, {copies} repeated by QoS 1, {} backfilled; {cut} connections cut; gaps found {}, repaired {}, lost {}",
         size.uplinks,
         tally.backfilled(),
         told("gap_found"),
