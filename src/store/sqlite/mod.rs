@@ -23,7 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::batch::Batch;
-use super::config::StoreConfig;
+use super::config::{StoreConfig, Sync};
 use super::engine::{Engine, Result};
 use super::error::{EngineError, OpenError};
 use super::rows::{DownlinkFilter, DownlinkRow, Entry, Restored, Shed, SpoolStats};
@@ -38,6 +38,7 @@ const RUNS_KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
 pub struct Sqlite {
     connection: Connection,
     spool: SpoolStats,
+    sync: Sync,
     history: Duration,
 }
 
@@ -46,12 +47,10 @@ impl Sqlite {
     pub fn open(file: &Path, config: &StoreConfig) -> std::result::Result<(Self, Restored), OpenError> {
         let connection = opening::open(file, config.sync)?;
         let restored = restore::restore(&connection).map_err(|error| OpenError::unusable(file, error))?;
-        Ok((Self { connection, spool: restored.spool, history: config.history }, restored))
+        Ok((Self { connection, spool: restored.spool, sync: config.sync, history: config.history }, restored))
     }
-}
 
-impl Engine for Sqlite {
-    fn apply(&mut self, batch: &Batch) -> Result<()> {
+    fn write(&mut self, batch: &Batch) -> Result<()> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if batch.is_empty() {
             migrations::rewrite_version(&transaction)?;
@@ -64,6 +63,21 @@ impl Engine for Sqlite {
         transaction.commit()?;
         self.spool = spool;
         Ok(())
+    }
+}
+
+impl Engine for Sqlite {
+    /// Commands are few and must not be carried out twice: a power failure must not take one back, whatever `sync` says.
+    fn apply(&mut self, batch: &Batch) -> Result<()> {
+        let precious = self.sync == Sync::Normal && !batch.downlinks.is_empty();
+        if precious {
+            self.connection.pragma_update(None, "synchronous", "FULL")?;
+        }
+        let result = self.write(batch);
+        if precious {
+            self.connection.pragma_update(None, "synchronous", "NORMAL")?;
+        }
+        result
     }
 
     fn spool(&self) -> SpoolStats {

@@ -26,6 +26,8 @@ const ID_AT: usize = 68;
 const PAGE_SIZE: u32 = 1024;
 /// The write-ahead log goes over into the file when it has grown to this.
 const LOG_BYTES: u32 = 4 << 20;
+/// Free pages that are left in the file for the next outage: 64 MiB.
+const MOST_FREE_PAGES: u32 = 64 << 10;
 /// What SQLite may keep of the file in memory.
 const CACHE_KIB: i32 = 1024;
 /// A predecessor that is just being stopped is waited for.
@@ -46,7 +48,21 @@ pub fn open(file: &Path, sync: Sync) -> Result<Connection, OpenError> {
     check_whole(file, &connection)?;
     configure(&connection, sync).map_err(refused)?;
     migrations::migrate(&mut connection, migrations::ALL).map_err(refused)?;
+    if let Err(error) = give_back(&connection) {
+        tracing::warn!(file = %file.display(), %error, "The store keeps room it no longer needs.");
+    }
     Ok(connection)
+}
+
+/// Shrinks a file that an outage made large and that is nearly empty again. What is copied is small then.
+fn give_back(connection: &Connection) -> rusqlite::Result<()> {
+    let count = |what| connection.query_row(&format!("PRAGMA {what}"), [], |row| row.get::<_, u32>(0));
+    let (free, all) = (count("freelist_count")?, count("page_count")?);
+    if free > MOST_FREE_PAGES && free > all / 4 * 3 {
+        connection.execute_batch("VACUUM")?;
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    }
+    Ok(())
 }
 
 fn make_folder(file: &Path) -> Result<(), OpenError> {

@@ -240,6 +240,20 @@ fn a_full_disk_takes_all_of_a_batch_or_nothing_and_goes_on_when_there_is_room() 
 }
 
 #[test]
+fn a_file_that_an_outage_made_large_shrinks_at_the_next_start() {
+    let place = Place::new();
+    let (mut store, _) = place.open();
+    store.apply(&batch(|batch| (1..=80).for_each(|seq| drop(batch.record(entry(seq, 1 << 20)))))).unwrap();
+    store.apply(&batch(|batch| (1..80).for_each(|seq| drop(batch.deliver(seq))))).unwrap();
+    store.close().unwrap();
+    drop(store);
+    assert!(place.file.metadata().unwrap().len() > 80 << 20);
+    let (mut store, restored) = place.open();
+    assert_eq!((restored.spool.entries, store.after(0, 9).unwrap()), (1, vec![entry(80, 1 << 20)]));
+    assert!(place.file.metadata().unwrap().len() < 2 << 20);
+}
+
+#[test]
 fn an_empty_batch_writes_something() {
     let place = Place::new();
     let (mut store, _) = place.open();
