@@ -16,6 +16,8 @@ mod spool;
 mod tables;
 mod value;
 
+pub use opening::look;
+
 use std::path::Path;
 use std::time::Duration;
 
