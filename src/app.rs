@@ -79,11 +79,9 @@ pub enum BuildError {
         #[from]
         source: NoStateFolder,
     },
-    #[error("{source}\n  hint: {}", source.hint())]
-    Store {
-        #[from]
-        source: OpenError,
-    },
+    // It tells its causes itself, before the hint.
+    #[error("{error}\n  hint: {}", error.hint())]
+    Store { error: OpenError },
     #[error(transparent)]
     Socket(#[from] SocketError),
     #[error("no thread could be started for codecs")]
@@ -91,9 +89,19 @@ pub enum BuildError {
 }
 
 impl BuildError {
-    /// Whether the configuration must be changed: trying again does not help.
+    /// Whether the configuration must be changed, or the store: trying again does not help.
     pub fn is_configuration(&self) -> bool {
-        !matches!(self, Self::Threads(_) | Self::Socket(_) | Self::Store { .. })
+        match self {
+            Self::Threads(_) | Self::Socket(_) => false,
+            Self::Store { error } => error.is_permanent(),
+            _ => true,
+        }
+    }
+}
+
+impl From<OpenError> for BuildError {
+    fn from(error: OpenError) -> Self {
+        Self::Store { error }
     }
 }
 

@@ -99,9 +99,8 @@ impl Broker {
                 None => return self.leave(),
             };
             self.wiring.connected.send_replace(false);
-            if let Some(message) = self.outbox.lost() {
-                self.give_up(&message, "the connection ended each time it was sent");
-            }
+            self.outbox.lost();
+            self.give_up_if_found();
             if started.elapsed() >= GOOD_CONNECTION {
                 backoff.reset();
                 last_reason.clear();
@@ -233,6 +232,7 @@ impl Broker {
                     self.progress = Instant::now();
                     self.wiring.counters.count(Count::Delivered);
                     self.settle(message.receipt);
+                    self.give_up_if_found();
                 }
             }
             Event::Message(message) => self.take_command(message, stop.is_cancelled()),
@@ -300,6 +300,13 @@ impl Broker {
             Some(Receipt::Uplink(seq)) => drop(self.wiring.uplink_receipts.try_send(seq)),
             Some(Receipt::Step(id, step)) => drop(self.wiring.step_receipts.try_send((id, step))),
             None => {}
+        }
+    }
+
+    /// A message may be why connections end.
+    fn give_up_if_found(&mut self) {
+        if let Some(message) = self.outbox.take_given_up() {
+            self.give_up(&message, "the connection ended each time it was sent");
         }
     }
 

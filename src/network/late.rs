@@ -13,13 +13,18 @@ use crate::model::ApplicationName;
 const LATE: SignedDuration = SignedDuration::from_secs(10);
 /// Lags are remembered for one to two times this.
 const WINDOW: SignedDuration = SignedDuration::from_mins(1);
+/// The least time between two notes: each makes others look after their messages too, and late ones come in crowds. What
+/// is fetched around a gap makes up for its end being told so much too early.
+const BETWEEN_NOTES: SignedDuration = SignedDuration::from_secs(1);
 
-/// Watches one application's messages and notes an outage for each that is late.
+/// Watches one application's messages and notes an outage while they are late.
 #[derive(Debug)]
 pub struct Late {
     application: ApplicationName,
     outages: Outages,
     lags: Lags,
+    /// When the last outage was noted, and since when it was.
+    noted: Option<(Timestamp, Timestamp)>,
 }
 
 /// The shortest lags of this window and of the one before.
@@ -32,16 +37,20 @@ struct Lags {
 
 impl Late {
     pub fn new(application: ApplicationName, outages: Outages) -> Self {
-        Self { application, outages, lags: Lags::default() }
+        Self { application, outages, lags: Lags::default(), noted: None }
     }
 
     /// Looks at a message that left our socket at `at`, by our clock, and that the network had at `received_at`, by its
     /// clock.
     pub(super) fn look(&mut self, at: Timestamp, received_at: Timestamp) {
         let late = self.lags.beyond_shortest(at, at.duration_since(received_at));
-        if late > LATE {
+        let from = at - late.max(SignedDuration::ZERO);
+        let covers =
+            |(noted, since): (Timestamp, Timestamp)| since <= from && at.duration_since(noted).abs() < BETWEEN_NOTES;
+        if late > LATE && !self.noted.is_some_and(covers) {
+            self.noted = Some((at, from));
             let application = self.application.clone();
-            self.outages.note(Outage { application, from: at - late, to: at, why: "messages came late" });
+            self.outages.note(Outage { application, from, to: at, why: "messages came late" });
         }
     }
 }
@@ -83,6 +92,21 @@ mod tests {
     #[test]
     fn what_piled_up_is_noted_from_when_the_network_had_it() {
         assert_eq!(noted(&[(100, 100), (130, 105), (130, 118), (131, 125), (132, 132)]), [(105, 130)]);
+    }
+
+    #[test]
+    fn a_crowd_of_late_messages_is_noted_once_a_second() {
+        let outages = Outages::default();
+        let mut late = Late::new(ApplicationName::parse("my-app").unwrap(), outages.clone());
+        let time = |millis: i64| Timestamp::from_millisecond(1_800_000_000_000 + millis).unwrap();
+        late.look(time(0), time(0));
+        let mut notes = Vec::new();
+        for n in 0..2000 {
+            late.look(time(30_000 + n), time(10_000 + 5 * n));
+            notes.extend(outages.next().now_or_never().unwrap_or_default());
+        }
+        assert_eq!(notes.len(), 2);
+        assert_eq!((notes[0].from, notes[0].to), (time(10_000), time(30_000)));
     }
 
     #[test]

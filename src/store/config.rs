@@ -18,7 +18,8 @@ pub struct StoreConfig {
     pub commit_interval: Duration,
     /// What may be lost when the power fails.
     pub sync: Sync,
-    /// Bytes of messages kept while the home broker is away; then the oldest go. 1 MiB or more.
+    /// Bytes of messages kept while the home broker is away; then the oldest go. 1 MiB or more. The file takes about a
+    /// third more.
     #[serde(deserialize_with = "size")]
     pub spool_size: u64,
     /// How long such a message is kept. 1min to 366d.

@@ -41,6 +41,15 @@ impl OpenError {
         }
     }
 
+    /// Whether it stays so until somebody does something about the file: a disk may have room again, or be there at last.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Foreign { .. } | Self::Orphaned { .. } | Self::Newer { .. } => true,
+            Self::Unusable { source, .. } => matches!(source, EngineError::Torn(_)),
+            Self::Folder { .. } | Self::File { .. } | Self::Locked { .. } | Self::Thread(_) => false,
+        }
+    }
+
     pub(super) fn unusable(file: &Path, source: impl Into<EngineError>) -> Self {
         Self::Unusable { file: file.to_owned(), source: source.into() }
     }

@@ -71,6 +71,15 @@ pub fn open(file: &Path, config: &StoreConfig, notices: Notices) -> Result<(Stor
     Ok((store, writer, restored))
 }
 
+/// Looks at `file` without opening the store, which another process may be at work on: whether it is there. Nothing on
+/// the disk is changed.
+///
+/// # Errors
+/// It could not be opened or made.
+pub fn look(file: &Path) -> Result<bool, OpenError> {
+    sqlite::look(file)
+}
+
 fn assemble(
     thread: Thread,
     commit_interval: Duration,

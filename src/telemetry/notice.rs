@@ -208,6 +208,9 @@ impl Notice {
             Self::GapFound { application, from, to, why, .. } => {
                 tracing::warn!(%application, %from, %to, why, "Messages may have been missed; asking for them.");
             }
+            Self::GapRepaired { application, from, to, source: "none", .. } => {
+                tracing::info!(%application, %from, %to, "Nothing is known to be missing; the network keeps nothing to ask for.");
+            }
             Self::GapRepaired { application, from, to, repaired, source, .. } => {
                 tracing::info!(%application, %from, %to, repaired, source, "Gap repaired.");
             }

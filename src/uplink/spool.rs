@@ -148,11 +148,15 @@ impl Spool {
     pub async fn keep_within_limits(&mut self) {
         let spool = self.parts.store.spool();
         self.parts.counters.set_spooled(spool.entries, spool.bytes);
+        // Nothing can be deleted then, and a disk that does not answer must not hold up what comes in.
+        if self.parts.store.is_failing().is_some() {
+            return;
+        }
         let older_than = self.clock.before(self.parts.most_age);
         if spool.bytes <= self.parts.most_bytes && spool.oldest.is_none_or(|oldest| oldest >= older_than) {
             return;
         }
-        // The store itself tells when it cannot write.
+        // It is tried again, and the store itself tells when it cannot write.
         if let Ok(shed) = self.parts.store.shed(self.feed.fed(), self.parts.most_bytes, older_than).await {
             self.shed(shed);
         }
@@ -220,8 +224,8 @@ impl Spool {
     }
 }
 
-/// The wall clock, without the jumps it makes when somebody sets it: a machine that learns the time late must not throw
-/// away what it received before.
+/// The wall clock, without the jumps forward it makes when somebody sets it: a machine that learns the time late must not
+/// throw away what it received before. One that was ahead must not do so either, so a jump back counts.
 struct Clock {
     started: Instant,
     at: Timestamp,
@@ -236,7 +240,8 @@ impl Clock {
     fn before(&self, age: Duration) -> Timestamp {
         let passed = SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX);
         let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
-        self.at.checked_add(passed).and_then(|now| now.checked_sub(age)).unwrap_or(Timestamp::MIN)
+        let now = self.at.checked_add(passed).map_or(Timestamp::MAX, |steady| steady.min(Timestamp::now()));
+        now.checked_sub(age).unwrap_or(Timestamp::MIN)
     }
 }
 
@@ -328,6 +333,15 @@ mod tests {
         }
         assert_eq!(spool.store().after(0, 10).await.unwrap(), []);
         assert_eq!(spool.parts.counters.snapshot().dropped, 3);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_makes_nothing_look_old() {
+        let ahead = Clock { started: Instant::now(), at: Timestamp::now() + SignedDuration::from_hours(24 * 30) };
+        let day = Duration::from_secs(24 * 3600);
+        assert!(ahead.before(day) < Timestamp::now() - SignedDuration::from_hours(23));
+        let behind = Clock { started: Instant::now(), at: Timestamp::UNIX_EPOCH };
+        assert!(behind.before(day) < Timestamp::UNIX_EPOCH);
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ mod finding;
 mod home;
 mod login;
 mod reach;
+mod store;
 
 use std::path::Path;
 use std::time::Duration;
@@ -62,6 +63,7 @@ impl Check {
         };
         let mut all = accepted(path, &config);
         all.extend(codecs::check_codecs(&config));
+        all.extend(store::check_store(&config, environment));
         let wrong = any_failed(&all);
         self.print(&all, terminal)?;
         if self.connect {

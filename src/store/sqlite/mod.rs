@@ -16,6 +16,8 @@ mod spool;
 mod tables;
 mod value;
 
+pub use opening::look;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,9 +31,9 @@ use super::error::{EngineError, OpenError};
 use super::rows::{DownlinkFilter, DownlinkRow, Entry, Restored, Shed, SpoolStats};
 use crate::model::DownlinkId;
 
-/// A run of frame counters that old tells no duplicate any more, unless it is its device's newest: the network keeps
-/// nothing to send again for so long.
-const RUNS_KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
+/// A run of frame counters that old tells no duplicate any more, unless it is its device's newest: no network keeps
+/// anything to send again for so long. A little more than `[repair] retention` may be.
+const RUNS_KEPT: SignedDuration = SignedDuration::from_hours(367 * 24);
 
 /// A store in a file of SQLite.
 #[derive(Debug)]

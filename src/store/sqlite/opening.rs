@@ -39,6 +39,9 @@ const READ_THROUGH: u64 = 16 << 20;
 pub fn open(file: &Path, sync: Sync) -> Result<Connection, OpenError> {
     make_folder(file)?;
     let is_new = check_by_looking(file)?;
+    if is_new {
+        create(file).map_err(|source| OpenError::File { file: file.to_owned(), source })?;
+    }
     let refused = |error| refused(file, error);
     let mut connection = connect(file).map_err(refused)?;
     if is_new {
@@ -65,6 +68,21 @@ fn give_back(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Whether `file` is there and could be opened, or could be made, as far as can be told while another process may have it
+/// open. Leaves nothing behind.
+pub fn look(file: &Path) -> Result<bool, OpenError> {
+    let failed = |source| OpenError::File { file: file.to_owned(), source };
+    let is_new = check_by_looking(file)?;
+    if is_new {
+        let folder = file.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new(""));
+        let probe = folder.join(".ttn-ferry-check");
+        File::create(&probe).and_then(|_| fs::remove_file(&probe)).map_err(failed)?;
+    } else {
+        OpenOptions::new().write(true).open(file).map_err(failed)?;
+    }
+    Ok(!is_new)
+}
+
 fn make_folder(file: &Path) -> Result<(), OpenError> {
     let folder = file.parent().unwrap_or(Path::new(""));
     if folder.as_os_str().is_empty() || folder.is_dir() {
@@ -88,7 +106,7 @@ fn check_by_looking(file: &Path) -> Result<bool, OpenError> {
     let wal = log_beside(file);
     match head.get(ID_AT..ID_AT + 4) {
         None if head.is_empty() && size(&wal) > 0 => Err(OpenError::Orphaned { file: file.to_owned(), wal }),
-        None if head.is_empty() => create(file).map_err(failed).map(|()| true),
+        None if head.is_empty() => Ok(true),
         _ if !head.starts_with(MAGIC) => foreign("no database of SQLite"),
         Some(id) if id == APPLICATION_ID.to_be_bytes() => Ok(false),
         Some(_) => foreign("a database of another application"),

@@ -209,9 +209,10 @@ fn what_is_finished_and_old_is_pruned_and_nothing_else() {
             DownlinkRow { updated: at(-day(29)), ..downlink("young", "soil-1", false, true) },
         ]);
         batch.save_usage([0, 1, 2].map(usage).into());
-        let runs = [(1, -day(20)), (5, -day(9)), (9, -day(7))].map(|(first, received)| run(first, first, received));
+        let runs = [(1, -day(400)), (5, -day(368)), (9, -day(366)), (13, -day(1))]
+            .map(|(first, received)| run(first, first, received));
         batch.note(runs.map(|run| RunChange::Put(key("soil-1"), run)).into());
-        batch.note(vec![RunChange::Put(key("soil-2"), run(1, 1, -day(20)))]);
+        batch.note(vec![RunChange::Put(key("soil-2"), run(1, 1, -day(400)))]);
     });
     store.apply(&all).unwrap();
     store.prune(at(0)).unwrap();
@@ -222,7 +223,7 @@ fn what_is_finished_and_old_is_pruned_and_nothing_else() {
     assert_eq!(ids, ["young", "untold", "open"]);
     assert_eq!(restored.usage, [usage(1), usage(0)]);
     let runs: Vec<_> = restored.runs.iter().map(|(key, run)| (key.device.as_str(), run.first)).collect();
-    assert_eq!(runs, [("soil-1", 9), ("soil-2", 1)]);
+    assert_eq!(runs, [("soil-1", 9), ("soil-1", 13), ("soil-2", 1)]);
 }
 
 #[test]

@@ -182,8 +182,10 @@ impl World {
             _ => book.answers += 1,
         }
         if !matches!(result, Err(HistoryError::Unavailable(_))) {
+            // Where a silence ended is a matter of opinion once the clock was set back.
+            let until = |it: &Silence| if self.clock_moved { it.from } else { it.to };
             let asked = |it: &&mut Silence| {
-                it.application == *application && fetch.ask.after <= it.from && it.to <= fetch.ask.before
+                it.application == *application && fetch.ask.after <= it.from && until(it) <= fetch.ask.before
             };
             self.outages.iter_mut().filter(asked).for_each(|outage| outage.settled = true);
         }

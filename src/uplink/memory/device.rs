@@ -15,6 +15,10 @@ const MOST_RUNS: usize = 64;
 const MOST_EARLY: SignedDuration = SignedDuration::from_secs(30);
 /// How much younger than the frame after it. Short: a device that began again looks just like that.
 const MOST_LATE: SignedDuration = SignedDuration::from_secs(2);
+/// Two frames of one counter and session within this time are one: a device must listen for a second or more before it
+/// may send again (LoRaWAN 1.0.3, 3.3). A copy from the network's storage may have lost the gateways' times, or digits of
+/// them.
+const SAME_TRANSMISSION: SignedDuration = SignedDuration::from_millis(900);
 /// Stands for "no session": simulated traffic.
 const NO_SESSION: &str = "";
 
@@ -148,7 +152,12 @@ impl Device {
 
     fn holds(&self, index: usize, frame: &Frame<'_>) -> bool {
         let run = &self.runs[index];
-        frame.counter <= run.last && (run.first_at..=run.last_at).contains(&frame.at)
+        let may = |is_edge: bool| {
+            if is_edge && frame.session != NO_SESSION { SAME_TRANSMISSION } else { SignedDuration::ZERO }
+        };
+        let early = run.first_at.duration_since(frame.at) <= may(frame.counter == run.first);
+        let late = frame.at.duration_since(run.last_at) <= may(frame.counter == run.last);
+        frame.counter <= run.last && early && late
     }
 
     /// How far in time the frames before and after it are, if it fits between them. Simulated traffic has no order.

@@ -225,6 +225,24 @@ fn simulated_uplinks_are_told_apart_by_counter_and_time() {
 }
 
 #[test]
+fn a_copy_whose_time_is_told_otherwise_is_one_all_the_same() {
+    let mut memory = Memory::default();
+    let shifted = |f_cnt, second, by: i64| {
+        let uplink = frame("s", f_cnt, second);
+        Uplink { at: uplink.at + SignedDuration::from_millis(by), ..uplink }
+    };
+    for (f_cnt, second) in [(1, 100), (2, 200), (3, 300), (9, 400)] {
+        assert!(is_new(memory.note(&frame("s", f_cnt, second)).what));
+    }
+    for (f_cnt, second) in [(1, 100), (2, 200), (3, 300), (9, 400)] {
+        for by in [-300, 300] {
+            assert_eq!(memory.note(&shifted(f_cnt, second, by)).what, What::Duplicate, "{f_cnt} {by}");
+        }
+    }
+    assert!(is_new(memory.note(&shifted(1, 401, 0)).what), "it began again");
+}
+
+#[test]
 fn a_gateways_clock_that_is_a_little_off_opens_no_epoch() {
     let mut memory = Memory::default();
     for (f_cnt, second) in [(5, 100), (6, 90), (8, 150), (7, 151)] {

@@ -26,7 +26,6 @@ type Answer = (Vec<&'static str>, Option<Result<Source, HistoryError>>);
 struct Scripted {
     name: ApplicationName,
     connected: AtomicBool,
-    heard: AtomicBool,
     script: Mutex<VecDeque<Answer>>,
     asked: Mutex<Vec<(Span, Instant)>>,
 }
@@ -75,8 +74,7 @@ impl NetworkServer for Scripted {
 
     fn health(&self) -> NetworkHealth {
         let connected = self.connected.load(Ordering::Relaxed);
-        let last_message = self.heard.load(Ordering::Relaxed).then_some(at(0));
-        NetworkHealth { connected, last_message, dropped: 0, degraded: Vec::new() }
+        NetworkHealth { connected, last_message: None, dropped: 0, degraded: Vec::new() }
     }
 }
 
@@ -119,14 +117,19 @@ fn server(name: &str) -> Arc<Scripted> {
     Arc::new(Scripted {
         name: ApplicationName::parse(name).unwrap(),
         connected: AtomicBool::new(true),
-        heard: AtomicBool::new(true),
         script: Mutex::default(),
         asked: Mutex::default(),
     })
 }
 
-fn start(folder: &TempDir, heard_until: Option<i64>) -> Flow {
-    start_with(folder, heard_until, |_| {})
+/// A bridge that has connected to both applications.
+async fn start(folder: &TempDir, heard_until: Option<i64>) -> Flow {
+    let mut flow = start_with(folder, heard_until, |_| {});
+    for application in ["app", "other"].iter().skip(usize::from(heard_until.is_some())) {
+        flow.outages.note(Outage { why: "not connected", ..outage(application, -40, -40) });
+        assert!(flow.tracked.recv().await.is_some());
+    }
+    flow
 }
 
 #[allow(clippy::disallowed_methods, reason = "the tasks are owned by the Flow")]
@@ -209,7 +212,7 @@ fn missing(first: u32, last: u32) -> MissingFrames {
 #[tokio::test(start_paused = true)]
 async fn what_was_missed_arrives_and_the_downlinks_hear_of_it_at_once() {
     let folder = TempDir::new().unwrap();
-    let mut flow = start(&folder, None);
+    let mut flow = start(&folder, None).await;
     // More than the flow and the fetch hold between them: the fetch waits, and nothing is left out.
     let texts: Vec<&'static str> = (0..200).map(|n: u32| &*n.to_string().leak()).collect();
     flow.script(texts, Ok(Source::Storage));
@@ -228,7 +231,7 @@ async fn what_was_missed_arrives_and_the_downlinks_hear_of_it_at_once() {
 #[tokio::test(start_paused = true)]
 async fn what_is_lost_is_told_by_the_devices_names_at_home() {
     let folder = TempDir::new().unwrap();
-    let mut flow = start(&folder, None);
+    let mut flow = start(&folder, None).await;
     flow.script(vec!["1", "no counter", "2"], Ok(Source::Events));
     flow.outages.note(outage("app", -30, 0));
     assert_eq!(flow.take(2, vec![missing(3, 9)]).await, [1, 2]);
@@ -253,19 +256,23 @@ async fn after_a_restart_it_waits_for_the_connection_and_asks_from_what_was_last
 }
 
 #[tokio::test(start_paused = true)]
-async fn before_the_first_message_ever_there_is_nothing_to_miss() {
+async fn before_the_first_connection_ever_there_is_nothing_to_miss_and_after_it_there_is() {
     let folder = TempDir::new().unwrap();
-    let mut flow = start_with(&folder, None, |server| server.heard.store(false, Ordering::Relaxed));
+    let mut flow = start_with(&folder, None, |_| {});
     flow.outages.note(outage("app", -30, 0));
     assert!(flow.tracked.recv().await.is_some());
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert!(flow.server.asked.lock().unwrap().is_empty() && flow.notices.try_recv().is_err());
+    // Nothing was received meanwhile: the first message of all may be what is missing now.
+    flow.outages.note(outage("app", 600, 630));
+    assert!(flow.take(0, Vec::new()).await.is_empty());
+    assert_eq!(flow.server.asked.lock().unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_a_fetch_at_once_and_the_next_start_begins_it_again() {
     let folder = TempDir::new().unwrap();
-    let mut flow = start(&folder, None);
+    let mut flow = start(&folder, None).await;
     flow.server.script.lock().unwrap().push_back((vec!["1", "2"], None));
     flow.outages.note(outage("app", -30, 0));
     assert!(matches!(flow.arrivals.recv().await, Some(Arrival::Message(..))));
@@ -273,7 +280,7 @@ async fn a_stop_ends_a_fetch_at_once_and_the_next_start_begins_it_again() {
     flow.outages.note(outage("other", -30, 0));
     flow.stop().await;
 
-    let mut flow = start(&folder, None);
+    let mut flow = start(&folder, None).await;
     flow.script(vec!["1", "2"], Ok(Source::Storage));
     assert_eq!(flow.take(2, Vec::new()).await, [1, 2]);
     flow.take(0, Vec::new()).await;
@@ -283,7 +290,7 @@ async fn a_stop_ends_a_fetch_at_once_and_the_next_start_begins_it_again() {
 #[tokio::test(start_paused = true)]
 async fn one_application_that_answers_slowly_holds_up_no_other() {
     let folder = TempDir::new().unwrap();
-    let mut flow = start(&folder, None);
+    let mut flow = start(&folder, None).await;
     flow.server.script.lock().unwrap().push_back((Vec::new(), None));
     flow.outages.note(outage("app", -30, 0));
     flow.outages.note(outage("other", -30, 0));
@@ -300,7 +307,7 @@ async fn one_application_that_answers_slowly_holds_up_no_other() {
 #[tokio::test(start_paused = true)]
 async fn counters_that_jump_cause_one_quiet_look() {
     let folder = TempDir::new().unwrap();
-    let mut flow = start(&folder, None);
+    let mut flow = start(&folder, None).await;
     for second in [-3, -20, -10] {
         flow.handle.frame_gap(app(), at(second));
     }
@@ -316,7 +323,7 @@ async fn counters_that_jump_cause_one_quiet_look() {
 #[tokio::test(start_paused = true)]
 async fn a_backfill_by_hand_answers_after_its_first_fetch() {
     let folder = TempDir::new().unwrap();
-    let mut flow = start(&folder, None);
+    let mut flow = start(&folder, None).await;
     flow.script(vec!["7"], Ok(Source::Storage));
     let handle = flow.handle.clone();
     let (outcome, counters) = tokio::join!(handle.backfill(app(), at(-100), None), flow.take(1, vec![missing(8, 8)]));

@@ -46,8 +46,8 @@ type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Repairs the gaps of all applications.
 pub struct Repair {
     gaps: Gaps,
-    /// Applications of which uplinks were received before the start.
-    heard: HashSet<ApplicationName>,
+    /// Applications that were listened to before: uplinks were received before the start, or it connected since.
+    listened: HashSet<ApplicationName>,
     /// What is to be saved, noted and forgotten at the start.
     beginning: Beginning,
     link: Arc<Link>,
@@ -100,7 +100,7 @@ impl Repair {
         let (directory, counters, notices) = (parts.directory, parts.counters, parts.notices);
         let repair = Self {
             gaps,
-            heard: heard_until.keys().cloned().collect(),
+            listened: heard_until.keys().cloned().collect(),
             beginning: Beginning { heard_until, useless },
             link: Arc::new(Link { servers, arrivals, directory, counters, notices }),
             outages,
@@ -163,18 +163,13 @@ impl Repair {
     async fn noted(&mut self, outages: Vec<Outage>) {
         for outage in outages {
             let blind = Tracked::Blind { application: outage.application.clone(), since: outage.from.min(outage.to) };
-            if self.was_heard(&outage.application) {
+            // The first outage ends with the first connection. A bridge that was just set up had nothing to miss by then.
+            if !self.listened.insert(outage.application.clone()) {
                 self.happened(Event::Outage(outage)).await;
             }
             // Fails only when that flow is gone: the process is past its drain.
             self.tracked.send(blind).await.ok();
         }
-    }
-
-    /// Before its first message there is nothing to miss: the bridge was just set up.
-    fn was_heard(&self, application: &ApplicationName) -> bool {
-        let server = self.link.servers.get(application);
-        server.is_some_and(|server| self.heard.contains(application) || server.health().last_message.is_some())
     }
 
     async fn serve(&mut self, request: Request) {

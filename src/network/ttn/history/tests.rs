@@ -114,6 +114,16 @@ async fn pages_are_followed_by_their_tokens_to_the_end() {
 }
 
 #[tokio::test]
+async fn an_end_in_the_future_is_not_asked_for() {
+    let server = server(vec![page([1], None)]).await;
+    let (out, _fetched) = mpsc::channel(10);
+    let until_later = Span { before: Timestamp::now() + SignedDuration::from_hours(2), ..span() };
+    history(&server).missed(until_later, None, out).await.unwrap();
+    let line = server.script.seen.lock().unwrap()[0].line.clone();
+    assert!(line.contains("after=") && !line.contains("before="), "{line}");
+}
+
+#[tokio::test]
 async fn a_token_behind_the_last_page_ends_with_an_empty_page() {
     let (end, counters, lines) = fetch(vec![page(0..3, Some("a")), page([], Some("a"))]).await;
     assert_eq!((end, counters, lines.len()), (Ok(Source::Storage), vec![0, 1, 2], 2));

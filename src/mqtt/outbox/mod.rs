@@ -8,7 +8,9 @@
 //! ```
 //!
 //! A message may itself be why a connection ends: one the broker does not want, or may not see. So after a loss the
-//! first unacknowledged message goes alone; if the connection ends each time it is under way, it is given up.
+//! first unacknowledged message goes alone. If the connection ends each time it is under way, the others go without it:
+//! once the broker acknowledges one of them, it was the message's fault, and it is given up. If that connection ends
+//! too, the broker may be to blame, and the message has its turn again: so a broker in trouble costs no message.
 //!
 //! Pure: no clock, no socket. The connection's task moves messages through it.
 
@@ -39,8 +41,11 @@ pub enum Kind {
     Latest,
 }
 
-/// Connections that a message may take down while it is under way alone, before it is given up.
-const MOST_LOSSES: u8 = 5;
+/// Connections that a message may take down while it is under way alone, before the others go without it.
+const MOST_LOSSES: u16 = 5;
+/// Connections that it may take down if nothing else gets through either: two messages that no broker takes, one after
+/// the other, must not block the way for ever. With the waits in between that is half an hour or more.
+const MOST_LOSSES_AT_ALL: u16 = 60;
 /// Every so many messages a waiting `Latest` goes before a waiting `Each`, so that states move under load too.
 const FAIR_SHARE: u32 = 5;
 
@@ -63,6 +68,9 @@ pub struct Outbox {
     unacknowledged: usize,
     /// The message that may have ended the last connection.
     suspect: Option<Suspect>,
+    /// One that has ended several of them. It waits for what becomes of the others.
+    accused: Option<Suspect>,
+    given_up: Option<Message>,
     limits: Limits,
     /// Turns of `take_next` since a `Latest` went first.
     turn: u32,
@@ -88,7 +96,7 @@ struct Sent {
 struct Suspect {
     message: Message,
     /// Connections that ended while it was under way alone.
-    losses: u8,
+    losses: u16,
     under_way: bool,
 }
 
@@ -104,6 +112,8 @@ impl Outbox {
             written: 0,
             unacknowledged: 0,
             suspect: None,
+            accused: None,
+            given_up: None,
             limits,
             turn: 0,
         }
@@ -162,30 +172,38 @@ impl Outbox {
         if self.suspect.as_ref().is_some_and(|suspect| suspect.under_way) {
             self.suspect = None;
         }
+        if let Some(accused) = self.accused.take() {
+            self.given_up = Some(accused.message);
+        }
         message
     }
 
-    /// The connection ended: what was under way waits again, before what waited already. Returns a message that took
-    /// down one connection too many, and is given up.
-    pub fn lost(&mut self) -> Option<Message> {
+    /// The message that was found to be why connections end, after [`Self::acked`] or [`Self::lost`]. It is given up.
+    pub fn take_given_up(&mut self) -> Option<Message> {
+        self.given_up.take()
+    }
+
+    /// The connection ended: what was under way waits again, before what waited already.
+    pub fn lost(&mut self) {
         let mut lost: VecDeque<_> =
             std::mem::take(&mut self.sent).into_iter().filter_map(|sent| sent.message).collect();
         (self.written, self.unacknowledged) = (0, 0);
-        match self.suspect.take() {
+        match (self.suspect.take(), self.accused.take()) {
             // It was alone.
-            Some(suspect) if suspect.under_way => return self.suspect_again(suspect),
-            Some(suspect) => self.suspect = Some(suspect),
-            None => {
+            (Some(suspect), _) if suspect.under_way => return self.suspect_again(suspect),
+            (Some(suspect), _) => self.suspect = Some(suspect),
+            // This connection ended without it.
+            (None, Some(accused)) => self.suspect(accused.message, accused.losses),
+            (None, None) => {
                 if let Some(first) = lost.pop_front() {
                     self.suspect(first, 0);
                 }
             }
         }
         lost.into_iter().rev().for_each(|message| self.put_back(message));
-        None
     }
 
-    /// Messages that wait or are under way.
+    /// Messages that wait or are under way; not the one that waits for what becomes of them.
     pub fn len(&self) -> usize {
         self.kept.len() + self.order.len() + self.unacknowledged + usize::from(self.waiting_suspect().is_some())
     }
@@ -202,7 +220,7 @@ impl Outbox {
     /// Messages that wait and each count: how many go again after the next start, and how many are lost if nobody ever
     /// comes for them.
     pub fn waiting_each(&self) -> (usize, usize) {
-        let suspect = self.waiting_suspect().map(|suspect| &suspect.message);
+        let suspect = self.waiting_suspect().or(self.accused.as_ref()).map(|suspect| &suspect.message);
         let each = || self.kept.iter().chain(suspect).filter(|message| message.kind == Kind::Each);
         let safe = each().filter(|message| message.receipt.is_some()).count();
         (safe, each().count() - safe)
@@ -212,17 +230,19 @@ impl Outbox {
         self.suspect.as_ref().filter(|suspect| !suspect.under_way)
     }
 
-    fn suspect_again(&mut self, suspect: Suspect) -> Option<Message> {
-        let losses = suspect.losses + 1;
-        if losses >= MOST_LOSSES {
-            return Some(suspect.message);
+    fn suspect_again(&mut self, Suspect { message, losses, .. }: Suspect) {
+        let losses = losses + 1;
+        if losses >= MOST_LOSSES_AT_ALL {
+            self.given_up = Some(message);
+        } else if losses.is_multiple_of(MOST_LOSSES) {
+            self.accused = Some(Suspect { message, losses, under_way: false });
+        } else {
+            self.suspect(message, losses);
         }
-        self.suspect(suspect.message, losses);
-        None
     }
 
     /// A state gives way to a newer one here too, which inherits the suspicion.
-    fn suspect(&mut self, message: Message, losses: u8) {
+    fn suspect(&mut self, message: Message, losses: u16) {
         let newer = match message.kind {
             Kind::Latest => self.latest.remove(&message.topic),
             Kind::Each => None,
@@ -300,197 +320,4 @@ fn is_loose(message: &Message) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn message(topic: &str, payload: &str, kind: Kind) -> Message {
-        Message {
-            topic: topic.into(),
-            payload: Bytes::from(payload.to_owned()),
-            retain: kind == Kind::Latest,
-            kind,
-            receipt: None,
-        }
-    }
-
-    fn outbox(messages: usize, window: usize) -> Outbox {
-        Outbox::new(Limits { messages, bytes: 1 << 20, window })
-    }
-
-    #[test]
-    fn a_newer_state_takes_the_place_of_one_still_waiting() {
-        let mut outbox = outbox(10, 10);
-        outbox.push(message("state", "1", Kind::Latest));
-        outbox.push(message("state", "2", Kind::Latest));
-        assert_eq!(outbox.take_next().unwrap().payload, "2");
-        assert_eq!(outbox.take_next(), None);
-    }
-
-    #[test]
-    fn beyond_either_limit_the_oldest_messages_go() {
-        let mut outbox = outbox(2, 10);
-        let gone: Vec<_> = ["1", "2", "3"].map(|text| outbox.push(message("t", text, Kind::Each))).into();
-        assert_eq!(gone, [0, 0, 1]);
-        assert_eq!(outbox.push(message("t", &"x".repeat(1 << 20), Kind::Each)), 2);
-        assert_eq!(outbox.take_next().unwrap().payload.len(), 1 << 20);
-        assert!(outbox.push(message("t", "small", Kind::Each)) == 0 && outbox.waiting_each() == (0, 1));
-    }
-
-    #[test]
-    fn what_settles_an_uplink_is_never_shed() {
-        let mut outbox = outbox(1, 10);
-        for seq in 0..5 {
-            outbox.push(message("t", "loose", Kind::Each));
-            outbox.push(Message { receipt: Some(Receipt::Uplink(seq)), ..message("t", "uplink", Kind::Each) });
-        }
-        assert_eq!(outbox.waiting_each(), (5, 1));
-        outbox.take_next().unwrap();
-        assert_eq!(outbox.push(message("t", "loose", Kind::Each)), 1);
-        outbox.lost();
-        let taken: Vec<_> = std::iter::from_fn(|| {
-            let message = outbox.take_next()?;
-            outbox.written(1);
-            outbox.acked(1);
-            Some(message.payload)
-        })
-        .collect();
-        assert_eq!(taken, ["uplink", "uplink", "uplink", "uplink", "uplink", "loose"]);
-        assert_eq!((outbox.loose, outbox.loose_bytes), (0, 0));
-    }
-
-    #[test]
-    fn a_message_that_takes_down_every_connection_is_given_up_and_the_others_go_on() {
-        let mut outbox = outbox(10, 10);
-        for text in ["good", "poison", "better"] {
-            outbox.push(message("t", text, Kind::Each));
-        }
-        let (mut delivered, mut given_up) = (Vec::new(), Vec::new());
-        for packet in 0..100 {
-            match outbox.take_next() {
-                Some(message) if message.payload == "poison" => given_up.extend(outbox.lost()),
-                Some(_) => {
-                    outbox.written(packet);
-                    delivered.extend(outbox.acked(packet));
-                }
-                None => break,
-            }
-        }
-        assert_eq!(delivered.iter().map(|message| message.payload.clone()).collect::<Vec<_>>(), ["good", "better"]);
-        assert_eq!(given_up.len(), 1);
-        assert!(outbox.is_empty());
-    }
-
-    #[test]
-    fn a_newer_state_inherits_the_suspicion_of_the_older() {
-        let mut outbox = outbox(10, 10);
-        for n in 0..20 {
-            outbox.push(message("state", &n.to_string(), Kind::Latest));
-            outbox.take_next().unwrap();
-            if outbox.lost().is_some() {
-                return;
-            }
-        }
-        panic!("never given up");
-    }
-
-    #[test]
-    fn an_old_state_under_way_gives_way_to_a_newer_one_after_a_lost_connection() {
-        let mut outbox = outbox(10, 10);
-        outbox.push(message("state", "old", Kind::Latest));
-        outbox.take_next().unwrap();
-        outbox.push(message("state", "new", Kind::Latest));
-        outbox.lost();
-        assert_eq!(outbox.take_next().unwrap().payload, "new");
-        assert!(outbox.take_next().is_none());
-    }
-
-    #[test]
-    fn states_get_their_share_while_messages_wait() {
-        let mut outbox = outbox(100, 100);
-        for n in 0..50 {
-            outbox.push(message("t", &n.to_string(), Kind::Each));
-        }
-        outbox.push(message("state", "s", Kind::Latest));
-        let place = (0..50).position(|_| outbox.take_next().unwrap().kind == Kind::Latest).unwrap();
-        assert!(place < FAIR_SHARE as usize, "{place}");
-    }
-
-    #[derive(Debug, Clone)]
-    enum Move {
-        Push(Kind),
-        Hand,
-        Write,
-        Ack(usize),
-        Lose,
-    }
-
-    fn moves() -> impl Strategy<Value = Vec<Move>> {
-        let one = prop_oneof![
-            4 => prop_oneof![3 => Just(Kind::Each), 1 => Just(Kind::Latest)].prop_map(Move::Push),
-            4 => Just(Move::Hand),
-            3 => Just(Move::Write),
-            3 => (0usize..4).prop_map(Move::Ack),
-            1 => Just(Move::Lose),
-        ];
-        proptest::collection::vec(one, 0..200)
-    }
-
-    proptest! {
-        /// Whatever happens on the connection, each message is acknowledged at least once and, while the connection
-        /// holds, first handed over in the order it came.
-        #[test]
-        fn nothing_is_lost_and_order_holds(moves in moves()) {
-            let mut outbox = outbox(1000, 8);
-            let (mut pushed, mut acked, mut open, mut written) = (0u32, Vec::new(), VecDeque::new(), Vec::new());
-            let mut packet = 0u16;
-            let mut last_handed: Option<u32> = None;
-            let mut step = |outbox: &mut Outbox, one: Move| {
-                match one {
-                    Move::Push(kind) => {
-                        outbox.push(message("t", &pushed.to_string(), kind));
-                        pushed += 1;
-                    }
-                    Move::Hand => if let Some(message) = outbox.take_next() {
-                        if message.kind == Kind::Each {
-                            let n: u32 = std::str::from_utf8(&message.payload).unwrap().parse().unwrap();
-                            assert!(last_handed.is_none_or(|last| last < n), "{n} after {last_handed:?}");
-                            last_handed = Some(n);
-                        }
-                        open.push_back(message);
-                    },
-                    Move::Write => if let Some(message) = open.pop_front() {
-                        packet += 1;
-                        outbox.written(packet);
-                        written.push((packet, message));
-                    },
-                    Move::Ack(at) => if !written.is_empty() {
-                        let (packet, message) = written.remove(at % written.len());
-                        assert_eq!(outbox.acked(packet).as_ref(), Some(&message));
-                        acked.push(message);
-                    },
-                    Move::Lose => {
-                        acked.extend(outbox.lost());
-                        open.clear();
-                        written.clear();
-                        last_handed = None;
-                    }
-                }
-            };
-            let each = moves.iter().filter(|one| matches!(one, Move::Push(Kind::Each))).count();
-            for one in moves {
-                step(&mut outbox, one);
-            }
-            for _ in 0..3 * 200 {
-                step(&mut outbox, Move::Hand);
-                step(&mut outbox, Move::Write);
-                step(&mut outbox, Move::Ack(0));
-            }
-            prop_assert!(outbox.is_empty());
-            let mut delivered: Vec<_> = acked.iter().filter(|m| m.kind == Kind::Each).map(|m| m.payload.clone()).collect();
-            delivered.sort();
-            delivered.dedup();
-            prop_assert_eq!(delivered.len(), each);
-        }
-    }
-}
+mod tests;

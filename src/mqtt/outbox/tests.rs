@@ -1,0 +1,242 @@
+//! What goes through an outbox: order, limits, and messages that end connections.
+
+use super::*;
+use proptest::prelude::*;
+
+fn message(topic: &str, payload: &str, kind: Kind) -> Message {
+    Message {
+        topic: topic.into(),
+        payload: Bytes::from(payload.to_owned()),
+        retain: kind == Kind::Latest,
+        kind,
+        receipt: None,
+    }
+}
+
+fn outbox(messages: usize, window: usize) -> Outbox {
+    Outbox::new(Limits { messages, bytes: 1 << 20, window })
+}
+
+#[test]
+fn a_newer_state_takes_the_place_of_one_still_waiting() {
+    let mut outbox = outbox(10, 10);
+    outbox.push(message("state", "1", Kind::Latest));
+    outbox.push(message("state", "2", Kind::Latest));
+    assert_eq!(outbox.take_next().unwrap().payload, "2");
+    assert_eq!(outbox.take_next(), None);
+}
+
+#[test]
+fn beyond_either_limit_the_oldest_messages_go() {
+    let mut outbox = outbox(2, 10);
+    let gone: Vec<_> = ["1", "2", "3"].map(|text| outbox.push(message("t", text, Kind::Each))).into();
+    assert_eq!(gone, [0, 0, 1]);
+    assert_eq!(outbox.push(message("t", &"x".repeat(1 << 20), Kind::Each)), 2);
+    assert_eq!(outbox.take_next().unwrap().payload.len(), 1 << 20);
+    assert!(outbox.push(message("t", "small", Kind::Each)) == 0 && outbox.waiting_each() == (0, 1));
+}
+
+#[test]
+fn what_settles_an_uplink_is_never_shed() {
+    let mut outbox = outbox(1, 10);
+    for seq in 0..5 {
+        outbox.push(message("t", "loose", Kind::Each));
+        outbox.push(Message { receipt: Some(Receipt::Uplink(seq)), ..message("t", "uplink", Kind::Each) });
+    }
+    assert_eq!(outbox.waiting_each(), (5, 1));
+    outbox.take_next().unwrap();
+    assert_eq!(outbox.push(message("t", "loose", Kind::Each)), 1);
+    outbox.lost();
+    let taken: Vec<_> = std::iter::from_fn(|| {
+        let message = outbox.take_next()?;
+        outbox.written(1);
+        outbox.acked(1);
+        Some(message.payload)
+    })
+    .collect();
+    assert_eq!(taken, ["uplink", "uplink", "uplink", "uplink", "uplink", "loose"]);
+    assert_eq!((outbox.loose, outbox.loose_bytes), (0, 0));
+}
+
+#[test]
+fn a_message_that_takes_down_every_connection_is_given_up_and_the_others_go_on() {
+    let mut outbox = outbox(10, 10);
+    for text in ["good", "poison", "better"] {
+        outbox.push(message("t", text, Kind::Each));
+    }
+    let (mut delivered, mut given_up) = (Vec::new(), Vec::new());
+    for packet in 0..100 {
+        match outbox.take_next() {
+            Some(message) if message.payload == "poison" => outbox.lost(),
+            Some(_) => {
+                outbox.written(packet);
+                delivered.extend(outbox.acked(packet));
+            }
+            None => break,
+        }
+        given_up.extend(outbox.take_given_up());
+    }
+    assert_eq!(delivered.iter().map(|message| message.payload.clone()).collect::<Vec<_>>(), ["good", "better"]);
+    assert_eq!(given_up.len(), 1);
+    assert!(outbox.is_empty());
+}
+
+#[test]
+fn a_broker_that_acknowledges_nothing_for_a_while_costs_no_message() {
+    let mut outbox = outbox(10, 10);
+    for text in ["1", "2", "3"] {
+        outbox.push(message("t", text, Kind::Each));
+    }
+    for _ in 0..40 {
+        while outbox.take_next().is_some() {}
+        outbox.lost();
+        assert_eq!(outbox.take_given_up(), None);
+        assert_eq!(outbox.waiting_each(), (0, 3));
+    }
+    let mut delivered = Vec::new();
+    for packet in 0..3 {
+        delivered.extend(outbox.take_next().map(|message| message.payload));
+        outbox.written(packet);
+        outbox.acked(packet).unwrap();
+    }
+    assert_eq!(delivered, ["1", "2", "3"]);
+}
+
+#[test]
+fn two_messages_that_no_broker_takes_do_not_block_the_way_for_ever() {
+    let mut outbox = outbox(10, 10);
+    for text in ["poison", "poison", "good"] {
+        outbox.push(message("t", text, Kind::Each));
+    }
+    let mut given_up = 0;
+    for packet in 0..500 {
+        match outbox.take_next() {
+            Some(message) if message.payload == "poison" => outbox.lost(),
+            Some(_) => {
+                outbox.written(packet);
+                outbox.acked(packet);
+            }
+            None => break,
+        }
+        given_up += usize::from(outbox.take_given_up().is_some());
+    }
+    assert_eq!((given_up, outbox.waiting_each()), (2, (0, 0)));
+}
+
+#[test]
+fn a_newer_state_inherits_the_suspicion_of_the_older() {
+    let mut outbox = outbox(10, 10);
+    for n in 0..100 {
+        outbox.push(message("state", &n.to_string(), Kind::Latest));
+        outbox.take_next().unwrap();
+        outbox.lost();
+        if outbox.take_given_up().is_some() {
+            return;
+        }
+    }
+    panic!("never given up");
+}
+
+#[test]
+fn an_old_state_under_way_gives_way_to_a_newer_one_after_a_lost_connection() {
+    let mut outbox = outbox(10, 10);
+    outbox.push(message("state", "old", Kind::Latest));
+    outbox.take_next().unwrap();
+    outbox.push(message("state", "new", Kind::Latest));
+    outbox.lost();
+    assert_eq!(outbox.take_next().unwrap().payload, "new");
+    assert!(outbox.take_next().is_none());
+}
+
+#[test]
+fn states_get_their_share_while_messages_wait() {
+    let mut outbox = outbox(100, 100);
+    for n in 0..50 {
+        outbox.push(message("t", &n.to_string(), Kind::Each));
+    }
+    outbox.push(message("state", "s", Kind::Latest));
+    let place = (0..50).position(|_| outbox.take_next().unwrap().kind == Kind::Latest).unwrap();
+    assert!(place < FAIR_SHARE as usize, "{place}");
+}
+
+#[derive(Debug, Clone)]
+enum Move {
+    Push(Kind),
+    Hand,
+    Write,
+    Ack(usize),
+    Lose,
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let one = prop_oneof![
+        4 => prop_oneof![3 => Just(Kind::Each), 1 => Just(Kind::Latest)].prop_map(Move::Push),
+        4 => Just(Move::Hand),
+        3 => Just(Move::Write),
+        3 => (0usize..4).prop_map(Move::Ack),
+        1 => Just(Move::Lose),
+    ];
+    proptest::collection::vec(one, 0..200)
+}
+
+proptest! {
+    /// Whatever happens on the connection, each message is acknowledged at least once and, while the connection
+    /// holds, first handed over in the order it came.
+    #[test]
+    fn nothing_is_lost_and_order_holds(moves in moves()) {
+        let mut outbox = outbox(1000, 8);
+        let (mut pushed, mut acked, mut open, mut written) = (0u32, Vec::new(), VecDeque::new(), Vec::new());
+        let mut packet = 0u16;
+        let mut last_handed: Option<u32> = None;
+        let mut step = |outbox: &mut Outbox, one: Move| {
+            match one {
+                Move::Push(kind) => {
+                    outbox.push(message("t", &pushed.to_string(), kind));
+                    pushed += 1;
+                }
+                Move::Hand => if let Some(message) = outbox.take_next() {
+                    if message.kind == Kind::Each {
+                        let n: u32 = std::str::from_utf8(&message.payload).unwrap().parse().unwrap();
+                        assert!(last_handed.is_none_or(|last| last < n), "{n} after {last_handed:?}");
+                        last_handed = Some(n);
+                    }
+                    open.push_back(message);
+                },
+                Move::Write => if let Some(message) = open.pop_front() {
+                    packet += 1;
+                    outbox.written(packet);
+                    written.push((packet, message));
+                },
+                Move::Ack(at) => if !written.is_empty() {
+                    let (packet, message) = written.remove(at % written.len());
+                    assert_eq!(outbox.acked(packet).as_ref(), Some(&message));
+                    acked.push(message);
+                    acked.extend(outbox.take_given_up());
+                },
+                Move::Lose => {
+                    outbox.lost();
+                    acked.extend(outbox.take_given_up());
+                    open.clear();
+                    written.clear();
+                    last_handed = None;
+                }
+            }
+        };
+        let each = moves.iter().filter(|one| matches!(one, Move::Push(Kind::Each))).count();
+        for one in moves {
+            step(&mut outbox, one);
+        }
+        // Whatever is accused of ending connections waits for another one.
+        step(&mut outbox, Move::Push(Kind::Each));
+        for _ in 0..3 * 200 {
+            step(&mut outbox, Move::Hand);
+            step(&mut outbox, Move::Write);
+            step(&mut outbox, Move::Ack(0));
+        }
+        prop_assert!(outbox.is_empty());
+        let mut delivered: Vec<_> = acked.iter().filter(|m| m.kind == Kind::Each).map(|m| m.payload.clone()).collect();
+        delivered.sort();
+        delivered.dedup();
+        prop_assert_eq!(delivered.len(), each + 1);
+    }
+}
