@@ -67,7 +67,11 @@ impl Lane {
         now: Timestamp,
         out: &mut Vec<Action>,
     ) -> Option<Hold> {
-        self.setbacks = if unclear(&result) { self.setbacks + 1 } else { 0 };
+        self.setbacks = match &result {
+            Err(PushError::Unknown(_)) => self.setbacks + 1,
+            Ok(sighting) if sighting.history_silent => self.setbacks,
+            _ => 0,
+        };
         let due = std::mem::take(&mut self.looking_when_due);
         match result {
             Ok(sighting) => self.compare(&sighting, asked, due, now, out),
@@ -86,7 +90,7 @@ impl Lane {
                 if self.items.iter().any(Item::queued_at_network) {
                     (if due { &mut self.check } else { &mut self.soon }).get_or_insert(look);
                 }
-                self.doubtful().for_each(|item| item.doubt(look, &why, now, out));
+                self.doubtful().for_each(|item| item.still_in_doubt(look, &why, now, out));
             }
             Err(error) => {
                 let hold = self.held_by(&error, false, now);

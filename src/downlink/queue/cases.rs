@@ -121,9 +121,22 @@ impl Bench {
         let sighting = |names: &[&str]| Sighting {
             waiting: names.iter().map(|name| id(name)).collect(),
             history,
+            history_silent: false,
             connected: true,
         };
         self.event(Event::Answered(Answer::Looked(lookup.key, result.map(sighting))));
+    }
+
+    /// The request under way ends well.
+    fn answer_any(&mut self) -> Request {
+        let request = self.asked.take().expect("a request is under way");
+        let key = request.key().clone();
+        self.event(Event::Answered(match &request {
+            Request::Push(downlink) => Answer::Pushed(key, downlink.id.clone(), Ok(Budget::default())),
+            Request::Look(_) => Answer::Looked(key, Ok(Sighting::default())),
+            Request::Withdraw(_, ids) => Answer::Withdrawn(key, ids.clone(), Ok(ids.clone())),
+        }));
+        request
     }
 
     fn withdrawn(&mut self, result: Result<&[&str], PushError>) {
@@ -318,7 +331,7 @@ fn what_the_network_dropped_unheard_is_not_taken_for_sent() {
     let happening = DownlinkHappening::Dropped(failure("no_device_session"));
     let event = DownlinkEvent { key: lamp(), id: Some(id("one")), happening, at: bench.now };
     let history = DownlinkHistory { events: vec![event], complete: true };
-    let sighting = Sighting { waiting: Vec::new(), history, connected: true };
+    let sighting = Sighting { history, connected: true, ..Sighting::default() };
     bench.event(Event::Answered(Answer::Looked(lookup.key, Ok(sighting))));
     assert_eq!(bench.last("one"), Some(State::Held));
     for _ in 0..2 {
@@ -431,6 +444,22 @@ fn a_day_that_is_used_up_holds_what_is_not_urgent_until_midnight() {
     bench.pass(60);
     bench.pushed(Ok(()));
     assert_eq!(bench.last("one"), Some(State::Queued));
+}
+
+#[test]
+fn many_look_ups_do_not_keep_a_new_command_waiting() {
+    let mut bench = Bench::new();
+    let of = |device: usize| DeviceKey { device: DeviceId::parse(&format!("node-{device}")).unwrap(), ..lamp() };
+    for device in 0..20 {
+        bench.event(Event::Accept(QueuedDownlink { key: of(device), ..downlink(&format!("d{device}"), false) }));
+        bench.answer_any();
+    }
+    bench.pass(120);
+    bench.event(Event::Blind(lamp().application));
+    bench.event(Event::Accept(downlink("new", false)));
+    assert!(matches!(bench.answer_any(), Request::Look(_)), "one is under way");
+    assert!(matches!(bench.answer_any(), Request::Push(_)), "then it is its turn");
+    assert!(matches!(bench.answer_any(), Request::Look(_)), "and theirs again");
 }
 
 #[test]

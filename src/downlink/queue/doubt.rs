@@ -65,6 +65,18 @@ impl Item {
     /// Nobody knows where it is.
     pub(super) fn doubt(&mut self, look: Wait, why: &str, now: Timestamp, out: &mut Vec<Action>) {
         self.moves(Place::Unsure(Doubt { look, absent: false, asked: false }));
+        self.show_doubt(why, now, out);
+    }
+
+    /// The look-up told nothing; what an earlier one told still counts.
+    pub(super) fn still_in_doubt(&mut self, look: Wait, why: &str, now: Timestamp, out: &mut Vec<Action>) {
+        if let Place::Unsure(doubt) = self.place() {
+            self.moves(Place::Unsure(Doubt { look, asked: false, ..doubt }));
+            self.show_doubt(why, now, out);
+        }
+    }
+
+    fn show_doubt(&mut self, why: &str, now: Timestamp, out: &mut Vec<Action>) {
         self.change().withdrawing = false;
         if !self.pushed.is_some_and(|pushed| pushed.alarmed) {
             let reason = format!("no clear answer from the network ({why}): looked up before another try");

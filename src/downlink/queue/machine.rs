@@ -78,6 +78,8 @@ struct Application {
     pace: Option<(Wait, Option<Why>)>,
     /// When the request under way was made.
     asked: Option<Timestamp>,
+    /// The last request was a push. Pushes and questions take turns, so that neither has to wait for all of the others.
+    pushed_last: bool,
 }
 
 impl Machine {
@@ -131,9 +133,9 @@ impl Machine {
 
     /// The downlinks that are different from what was taken before, and forgets those that ended.
     pub fn take_changes(&mut self, now: Timestamp) -> Vec<Item> {
-        let mut changes = Vec::new();
+        let (mut changes, last) = (Vec::new(), self.stopping);
         for application in self.applications.values_mut() {
-            application.lanes.values_mut().for_each(|lane| lane.take_changes(now, &mut changes));
+            application.lanes.values_mut().for_each(|lane| lane.take_changes(now, last, &mut changes));
             application.lanes.retain(|_, lane| !lane.items.is_empty());
         }
         changes
@@ -341,7 +343,10 @@ impl Application {
             let used_up = fair_use.holds(&lane.key, now);
             lane.next(now, in_network, Held { all: paced.as_ref(), unhurried: used_up.as_ref() })
         });
-        let (_, request) = wishes.min_by_key(|(rank, _)| *rank)?;
+        let questions_turn = self.pushed_last;
+        let waits_its_turn = |request: &Request| matches!(request, Request::Push(_)) == questions_turn;
+        let (_, request) = wishes.min_by_key(|(rank, request)| (waits_its_turn(request), *rank))?;
+        self.pushed_last = matches!(request, Request::Push(_));
         let lane = self.lanes.get_mut(&request.key().device).expect("the lane that wished for it is there");
         lane.asking(&request, now);
         self.asked = Some(now);

@@ -103,6 +103,8 @@ pub struct Lookup {
     pub ids: Vec<DownlinkId>,
     /// How far back the history is asked for those that do not wait there.
     pub since: Option<Timestamp>,
+    /// It was tried often enough: what the queue tells counts, even if the history does not answer.
+    pub without_history: bool,
 }
 
 /// What a look-up brought.
@@ -111,6 +113,8 @@ pub struct Sighting {
     pub waiting: Vec<DownlinkId>,
     /// Read after the queue: what left it in between is in here.
     pub history: DownlinkHistory,
+    /// The history did not answer, and was not insisted on.
+    pub history_silent: bool,
     /// The stream of reports was up, so far as is known.
     pub connected: bool,
 }

@@ -88,7 +88,8 @@ impl World {
             events.drain(..events.len().saturating_sub(history.unwrap_or(0).into()));
         }
         let connected = self.streams[&key.application] != Stream::Down;
-        let sighting = Sighting { waiting, history: DownlinkHistory { events, complete }, connected };
+        let history = DownlinkHistory { events, complete };
+        let sighting = Sighting { waiting, history, history_silent: false, connected };
         Answer::Looked(key, outcome(how).map(|_| sighting))
     }
 
