@@ -146,6 +146,18 @@ impl Default for Limits {
     }
 }
 
+impl Event {
+    /// The one device it is about, if time and the other devices' requests have no part in it.
+    fn device(&self) -> Option<&DeviceKey> {
+        match self {
+            Self::Accept(downlink) => Some(&downlink.key),
+            Self::Replace(key, _) | Self::Cancel(key, _) | Self::Clear(key) => Some(key),
+            Self::Heard { key, .. } | Self::Transmitted { key, .. } | Self::Alive(key, _) => Some(key),
+            Self::Answered(_) | Self::Blind(_) | Self::Told(..) | Self::Tick | Self::Stop => None,
+        }
+    }
+}
+
 impl Request {
     pub fn key(&self) -> &DeviceKey {
         match self {
