@@ -83,10 +83,8 @@ impl Downlinks {
     pub async fn list(&self, wanted: Wanted) -> Result<Listed, Problem> {
         let Wanted { device, application, open, limit } = wanted;
         let most = limit.unwrap_or(USUAL).min(MOST);
-        // Of all devices nothing but a store that fails can be wrong.
-        let kind = if device.is_some() { Kind::Unknown } else { Kind::Unavailable };
         let listed = self.desk.list(&Filter { device, application, open_only: open, most }).await;
-        listed.map(|downlinks| Listed { downlinks }).map_err(|refusal| Problem::of(kind, refusal))
+        listed.map(|downlinks| Listed { downlinks }).map_err(|refusal| Problem::of(Kind::Unknown, refusal))
     }
 
     /// One downlink: at once, or as soon as there is news of it, the time is over or the bridge stops.

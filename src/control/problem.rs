@@ -42,7 +42,8 @@ impl Problem {
         Self::new(Kind::Malformed, format!("the request cannot be read: {error}"))
     }
 
-    pub fn of(kind: Kind, Refusal { reason, hint }: Refusal) -> Self {
-        Self { kind, detail: reason, hint }
+    /// `kind`: what it is unless the same may be taken later.
+    pub fn of(kind: Kind, Refusal { reason, hint, passes }: Refusal) -> Self {
+        Self { kind: if passes { Kind::Unavailable } else { kind }, detail: reason, hint }
     }
 }

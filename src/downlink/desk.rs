@@ -108,7 +108,7 @@ impl Desk {
     ) -> Result<Vec<DownlinkView>, Refusal> {
         let (reply, answer) = oneshot::channel();
         let (device, application) = (device.to_owned(), application.map(str::to_owned));
-        let stopping = || Refusal::new("the bridge is stopping").hint("send it again once it runs");
+        let stopping = || Refusal::new("the bridge is stopping").hint("send it again once it runs").passes();
         let asked = Asked { device, application, verb, payload, reply };
         self.asking.send(asked).await.map_err(|_| stopping())?;
         let items = answer.await.unwrap_or_else(|_| Err(stopping()))?;
@@ -206,5 +206,5 @@ impl Desk {
 }
 
 fn unreadable(error: StoreError) -> Refusal {
-    Refusal::new(error.to_string()).hint("the log tells what is wrong with the disk")
+    Refusal::new(error.to_string()).hint("the log tells what is wrong with the disk").passes()
 }

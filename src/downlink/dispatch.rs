@@ -73,16 +73,19 @@ async fn look(server: &dyn NetworkServer, lookup: &Lookup) -> Result<Sighting, P
     let waiting = server.waiting(device).await?;
     let all_there = lookup.ids.iter().all(|id| waiting.contains(id));
     let history = match lookup.since.filter(|_| !all_there) {
-        Some(since) => server.downlink_history(device, since).await.or_else(without_history)?,
-        None => DownlinkHistory::default(),
+        Some(since) => server.downlink_history(device, since).await,
+        None => Ok(DownlinkHistory::default()),
     };
-    Ok(Sighting { waiting, history, connected: server.health().connected })
+    let history_silent = lookup.without_history && matches!(history, Err(PushError::Unknown(_)));
+    let history = history.or_else(|error| without_history(error, history_silent))?;
+    Ok(Sighting { waiting, history, history_silent, connected: server.health().connected })
 }
 
-/// A network that never tells its history must not keep a look-up from ending; one that does not at the moment may.
-fn without_history(error: PushError) -> Result<DownlinkHistory, PushError> {
+/// A network that never tells its history must not keep a look-up from ending; one that does not at the moment may,
+/// while it is insisted on.
+fn without_history(error: PushError, silent: bool) -> Result<DownlinkHistory, PushError> {
     match error {
-        PushError::RateLimited { .. } | PushError::Unknown(_) => Err(error),
+        PushError::RateLimited { .. } | PushError::Unknown(_) if !silent => Err(error),
         _ => Ok(DownlinkHistory::default()),
     }
 }

@@ -85,5 +85,6 @@ fn unencodable(error: EncodeError) -> Refusal {
     if let Some(cause) = error.source().map(ToString::to_string).filter(|cause| !reason.contains(cause)) {
         reason = format!("{reason}: {cause}");
     }
-    Refusal { reason, hint: hint.map(str::to_owned) }
+    let passes = matches!(error, EncodeError::Unavailable { .. });
+    Refusal { reason, hint: hint.map(str::to_owned), passes }
 }

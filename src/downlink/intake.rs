@@ -1,7 +1,6 @@
 //! Takes commands one after the other through the first two steps, so that those of one device keep their order.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
@@ -230,13 +229,14 @@ fn with_stem(stem: &str) -> DownlinkId {
 
 /// The same each time the home broker sends a command, and hardly ever the same for two.
 fn stem(packet: u16, command: &HomeCommand) -> String {
-    let mut hasher = DefaultHasher::new();
-    (packet, &command.payload).hash(&mut hasher);
-    for candidate in &command.candidates {
-        (&candidate.device, format!("{:?}", candidate.verb)).hash(&mut hasher);
-    }
-    format!("{:08x}", hasher.finish() as u32)
+    let meant = format!("{packet} {:?} ", command.candidates);
+    let bytes = meant.bytes().chain(command.payload.iter().copied());
+    format!("{:08x}", bytes.fold(FNV_OFFSET, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(FNV_PRIME)))
 }
+
+/// FNV-1a of 32 bits: the same in every release, for the broker may send a command again to a newer one.
+const FNV_OFFSET: u32 = 0x811c_9dc5;
+const FNV_PRIME: u32 = 0x0100_0193;
 
 /// The events of one command for the queue.
 pub fn events(prepared: Prepared) -> Result<Vec<Event>, Refused> {

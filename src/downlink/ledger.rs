@@ -55,7 +55,8 @@ impl Ledger {
             return Ok(());
         };
         let refusal = Refusal::new(format!("it cannot be stored: {error}"))
-            .hint("make room on the disk, or see why it cannot be written; then send it again");
+            .hint("make room on the disk, or see why it cannot be written; then send it again")
+            .passes();
         if error == Unwritten::Late {
             // Perhaps it is written after all: then this is what becomes of it.
             let fresh = changes.iter().filter(|item| item.created_at == item.updated_at);

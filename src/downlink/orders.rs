@@ -100,7 +100,7 @@ impl Downlinks {
                 false => match self.ledger.finished(&downlink.id).await {
                     Ok(Some(item)) => used(&item),
                     Ok(None) => continue,
-                    Err(error) => Refusal::new(format!("it cannot be stored: {error}")),
+                    Err(error) => Refusal::new(format!("it cannot be stored: {error}")).passes(),
                 },
             };
             return Err(Refused { addressee: Addressee::Device(downlink.key.clone()), id: None, refusal });
@@ -128,7 +128,8 @@ impl Downlinks {
         let replacing = matches!(prepared, Prepared::Replace(..));
         let Some(why) = self.queue.lock().no_room(&first.key, adds.len(), replacing) else { return Ok(prepared) };
         let id = (adds.len() == 1).then(|| first.id.clone());
-        let refusal = Refusal { reason: why.reason.unwrap_or_default(), hint: why.hint.map(str::to_owned) };
+        let (reason, hint) = (why.reason.unwrap_or_default(), why.hint.map(str::to_owned));
+        let refusal = Refusal { reason, hint, passes: false };
         Err(Refused { addressee: Addressee::Device(first.key.clone()), id, refusal })
     }
 

@@ -13,15 +13,23 @@ pub struct Refusal {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Nothing is wrong with the command: the same may be taken later.
+    #[serde(skip)]
+    pub passes: bool,
 }
 
 impl Refusal {
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), hint: None }
+        Self { reason: reason.into(), hint: None, passes: false }
     }
 
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Nothing is wrong with the command: the same may be taken later.
+    pub fn passes(self) -> Self {
+        Self { passes: true, ..self }
     }
 
     /// What concerns one item of a list.

@@ -247,6 +247,20 @@ impl Ack {
     }
 }
 
+#[cfg(test)]
+impl Ack {
+    /// The duty for a message with this packet id, on a connection that is over.
+    pub fn on_lost_connection(packet: u16, again: bool) -> Self {
+        let mut options = MqttOptions::new("test", ("localhost", 1883));
+        options.set_ack_mode(AckMode::Manual);
+        let (client, _) = AsyncClient::builder(options).build();
+        let mut publish = Publish::new("topic", QoS::AtLeastOnce, "");
+        publish.pkid = packet;
+        let answer = client.prepare_ack(&publish).expect("QoS 1 is acknowledged");
+        Self(Some(Duty { client, answer, packet, again }))
+    }
+}
+
 impl fmt::Debug for Ack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Ack").field(&self.packet()).finish()

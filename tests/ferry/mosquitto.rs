@@ -1,6 +1,6 @@
 //! The home side against a real Mosquitto, and the real binary against both.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Ferry, Mosquitto, Process, Stage};
 
@@ -94,4 +94,43 @@ async fn check_names_the_rights_that_a_home_user_lacks() {
     let (status, said) = Process::ferry_that(&["check", "--connect"], &stage.configuration()).ended().await;
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains("acknowledged, and dropped") && said.contains("ttn/#"), "{said}");
+}
+
+/// More than Mosquitto sends without an acknowledgement (20).
+const COMMANDS: usize = 60;
+
+#[tokio::test]
+async fn commands_that_come_around_the_death_of_the_bridge_are_each_taken_once() {
+    let mosquitto = Mosquitto::start().await;
+    let mut stage = Stage::set(|setup| setup.home_at = Some(mosquitto.address)).await;
+    let mut bridge = Process::ferry(&stage.configuration());
+    assert_eq!(stage.home.on("ttn/bridge/state").await["state"], "online");
+    for number in 0..COMMANDS {
+        if number % 20 == 10 {
+            // In the middle of some, and away for the rest.
+            bridge.signal("KILL").await;
+        }
+        let command =
+            json!({"f_port": 1, "payload_hex": format!("{number:02x}"), "not_before": "2100-01-01T00:00:00Z"});
+        stage.home.publish("ttn/lamp/downlink/push", command.to_string()).await;
+        if number % 20 == 19 {
+            bridge.ended().await;
+            bridge = Process::ferry(&stage.configuration());
+            stage.home.forget();
+            stage.home.on("ttn/bridge/state").await;
+        }
+    }
+    let last =
+        |heard: &crate::harness::Heard| heard.topic == "ttn/lamp/downlink/state" && heard.json()["state"] == "held";
+    stage.home.wait_for("the last of them", last).await;
+    let list = ["downlink", "list", "--json", "--limit", "1000"];
+    let mut taken = Vec::new();
+    while taken.len() < COMMANDS {
+        let (_, said) = Process::ferry_that(&list, &stage.configuration()).ended().await;
+        let downlinks = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        taken = downlinks.map(|downlink| downlink["payload_hex"].as_str().unwrap().to_owned()).collect();
+    }
+    taken.sort();
+    let each: Vec<_> = (0..COMMANDS).map(|number| format!("{number:02X}")).collect();
+    assert_eq!(taken, each);
 }

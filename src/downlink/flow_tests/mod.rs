@@ -194,12 +194,14 @@ async fn an_unclear_outcome_is_pushed_again_once_it_is_surely_not_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_history_that_reaches_back_far_enough_needs_no_second_look() {
+async fn a_history_that_reaches_back_far_enough_tells_as_soon_as_it_can_hold_every_report() {
     let mut flow = start([PushError::Unknown("timeout".into())]);
     flow.server.history.lock().unwrap().complete = true;
     flow.push("one", "").await;
+    let began = tokio::time::Instant::now();
     flow.expect("one", &["accepted", "held", "queued"]).await;
-    assert_eq!((flow.pushes(), *flow.server.looks.lock().unwrap()), (vec!["one".to_owned(); 2], 1));
+    assert_eq!(began.elapsed().as_secs(), 30);
+    assert_eq!((flow.pushes(), *flow.server.looks.lock().unwrap()), (vec!["one".to_owned(); 2], 2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ use crate::downlink::queue::Policy;
 use crate::downlink::{DownlinkConfig, Filter};
 use crate::home::Verb;
 use crate::model::{DownlinkEvent, DownlinkHappening, State};
+use crate::mqtt::Ack;
 use crate::network::{PushError, Tracked};
 use crate::telemetry::Notice;
 
@@ -159,6 +160,8 @@ async fn on_a_full_disk_nothing_is_accepted_nothing_is_pushed_and_the_rest_goes_
         let (_, state, reason) = flow.step().await;
         assert!(state == "failed" && reason.contains("the disk is full"), "{state}: {reason}");
     }
+    let body = Bytes::from_static(br#"{"f_port":1,"payload_hex":"01"}"#);
+    assert!(flow.desk.ask("lamp", None, Verb::Push, body).await.unwrap_err().passes, "nothing is wrong with it");
     flow.report(Some(id("one")), sent()).await;
     flow.expect("one", &["sent"]).await;
     assert_eq!(flow.queue.count(), 1, "what would have been replaced is still there");
@@ -247,4 +250,69 @@ async fn a_day_that_is_used_up_is_told_once_and_remembered_over_a_restart() {
     assert!(flow.notices.try_recv().is_err());
     tokio::time::sleep(Duration::from_secs(12 * 3600)).await;
     flow.expect("one", &["queued"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_the_broker_sends_again_is_taken_once() {
+    let (topic, on) = ("ttn/lamp/set", r#"{"led":true}"#);
+    let mut flow = start([]);
+    flow.send_with(topic, on, Ack::on_lost_connection(7, false)).await;
+    let (first, ..) = flow.step().await;
+    flow.expect(&first, &["queued"]).await;
+
+    let mut flow = flow.kill_and_restart().await;
+    flow.expect(&first, &["queued"]).await;
+    // Stored before the process died, and not acknowledged.
+    flow.send_with(topic, on, Ack::on_lost_connection(7, true)).await;
+    // Sent before, and never stored: another packet, another payload.
+    flow.send_with(topic, on, Ack::on_lost_connection(8, true)).await;
+    let (second, state, _) = flow.step().await;
+    assert_eq!(state, "accepted");
+    flow.expect(&second, &["queued"]).await;
+    flow.send_with(topic, r#"{"led":false}"#, Ack::on_lost_connection(7, true)).await;
+    let (third, state, _) = flow.step().await;
+    assert_eq!(state, "accepted");
+
+    // One that reached its end since is known as well.
+    flow.report(Some(id(&second)), DownlinkHappening::Acked).await;
+    flow.expect(&second, &["acked"]).await;
+    flow.expect(&third, &["queued"]).await;
+    flow.send_with(topic, on, Ack::on_lost_connection(8, true)).await;
+    flow.report(Some(id(&first)), DownlinkHappening::Acked).await;
+    flow.expect(&first, &["acked"]).await;
+    assert_eq!(flow.pushes(), [first, second, third]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wanted_restart_tells_no_step_that_the_home_has() {
+    let mut flow = start([]);
+    flow.push("one", "").await;
+    flow.expect("one", &["accepted", "queued"]).await;
+    flow.acknowledge().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    flow.stop.cancel();
+    // Whoever tells of reports ends before the flow does.
+    flow.tracked = tokio::sync::mpsc::channel(1).0;
+    (&mut flow.task).await.unwrap();
+    let mut flow = flow.kill_and_restart().await;
+    flow.push("two", "").await;
+    flow.expect("two", &["accepted", "queued"]).await;
+}
+
+/// An endpoint for the history that never answers, as behind a proxy that holds event streams back.
+#[tokio::test(start_paused = true)]
+async fn a_history_that_never_answers_does_not_keep_a_downlink_open_for_ever() {
+    let mut flow = start([PushError::Unknown("timeout".into())]);
+    flow.server.history_hangs.store(true, std::sync::atomic::Ordering::Relaxed);
+    flow.push("one", "").await;
+    let all = async {
+        loop {
+            let (_, state, reason) = flow.step().await;
+            if state == "queued" {
+                return;
+            }
+            assert!(["accepted", "held"].contains(&state.as_str()), "{state}: {reason}");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(3600), all).await.expect("it ends within the hour");
 }

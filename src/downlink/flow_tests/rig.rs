@@ -1,6 +1,7 @@
 //! What the flow's tests run against: a scripted network, an encoder of one field, and a clock that follows tokio's.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -37,6 +38,7 @@ pub struct Scripted {
     pub pushed: Mutex<Vec<QueuedDownlink>>,
     pub waiting: Mutex<Vec<DownlinkId>>,
     pub history: Mutex<DownlinkHistory>,
+    pub history_hangs: AtomicBool,
     pub looks: Mutex<usize>,
     /// A push is answered once it gets a permit.
     pub gate: Semaphore,
@@ -74,7 +76,12 @@ impl NetworkServer for Scripted {
         _: &'a DeviceId,
         _: Timestamp,
     ) -> BoxFuture<'a, Result<DownlinkHistory, PushError>> {
-        Box::pin(async { Ok(self.history.lock().unwrap().clone()) })
+        Box::pin(async {
+            match self.history_hangs.load(Ordering::Relaxed) {
+                true => Err(PushError::Unknown("timeout".into())),
+                false => Ok(self.history.lock().unwrap().clone()),
+            }
+        })
     }
 
     fn withdraw<'a>(
@@ -166,6 +173,7 @@ pub fn start_with(script: impl IntoIterator<Item = PushError>, config: DownlinkC
         pushed: Mutex::default(),
         waiting: Mutex::default(),
         history: Mutex::default(),
+        history_hangs: AtomicBool::default(),
         looks: Mutex::default(),
         gate: Semaphore::new(1),
     });
@@ -237,9 +245,14 @@ impl Flow {
     }
 
     pub async fn send(&self, topic: &str, payload: &str) {
+        self.send_with(topic, payload, Ack::default()).await;
+    }
+
+    /// With the broker's wish to know when it is stored.
+    pub async fn send_with(&self, topic: &str, payload: &str, ack: Ack) {
         let Some(Route::Command(candidates)) = Topics::new("ttn", 1).route(topic) else { panic!("{topic}") };
         let payload = Bytes::copy_from_slice(payload.as_bytes());
-        self.commands.send(HomeCommand { candidates, payload, ack: Ack::default() }).await.unwrap();
+        self.commands.send(HomeCommand { candidates, payload, ack }).await.unwrap();
     }
 
     pub async fn push(&self, id: &str, more: &str) {

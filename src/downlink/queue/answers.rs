@@ -9,7 +9,7 @@ use super::item::{Item, Place, Why};
 use super::lane::{Hold, Lane};
 use super::wait::Wait;
 use super::{Action, Sighting};
-use crate::model::{DownlinkId, Failure, State};
+use crate::model::{DownlinkEvent, DownlinkHappening, DownlinkId, Failure, State};
 use crate::network::PushError;
 
 const LOOK_AT_MOST: Duration = Duration::from_secs(300);
@@ -67,7 +67,11 @@ impl Lane {
         now: Timestamp,
         out: &mut Vec<Action>,
     ) -> Option<Hold> {
-        self.setbacks = if unclear(&result) { self.setbacks + 1 } else { 0 };
+        self.setbacks = match &result {
+            Err(PushError::Unknown(_)) => self.setbacks + 1,
+            Ok(sighting) if sighting.history_silent => self.setbacks,
+            _ => 0,
+        };
         let due = std::mem::take(&mut self.looking_when_due);
         match result {
             Ok(sighting) => self.compare(&sighting, asked, due, now, out),
@@ -86,7 +90,7 @@ impl Lane {
                 if self.items.iter().any(Item::queued_at_network) {
                     (if due { &mut self.check } else { &mut self.soon }).get_or_insert(look);
                 }
-                self.doubtful().for_each(|item| item.doubt(look, &why, now, out));
+                self.doubtful().for_each(|item| item.still_in_doubt(look, &why, now, out));
             }
             Err(error) => {
                 let hold = self.held_by(&error, false, now);
@@ -154,7 +158,7 @@ impl Lane {
     fn compare(&mut self, sighting: &Sighting, asked: Timestamp, due: bool, now: Timestamp, out: &mut Vec<Action>) {
         sighting.history.events.iter().for_each(|event| self.remembered(event, now, out));
         let evidence = Evidence { complete: sighting.history.complete, connected: sighting.connected };
-        let mut soon = None;
+        let (mut soon, look) = (None, self.look_again(now));
         for item in &mut self.items {
             let there = sighting.waiting.contains(item.id());
             match item.place() {
@@ -164,6 +168,9 @@ impl Lane {
                 }
                 Place::Unsure(_) if item.look_is_for_it() => item.absent(evidence, now, out),
                 Place::Network { .. } if there => item.seen(),
+                Place::Network { .. } if item.dropped(&sighting.history.events) => {
+                    item.doubt(look, "it fell out of the network's queue", now, out);
+                }
                 Place::Network { news, sent, .. } if due || !sent => {
                     let report = Wait::new(news, REPORT_WITHIN);
                     match report.over(asked) {
@@ -219,9 +226,19 @@ impl Item {
         }
     }
 
+    /// Whether the network's history tells that it dropped it since the last report that was followed.
+    fn dropped(&self, history: &[DownlinkEvent]) -> bool {
+        let fell_out = |event: &DownlinkEvent| {
+            matches!(event.happening, DownlinkHappening::Dropped(_) | DownlinkHappening::Invalidated)
+        };
+        let of_it = |event: &&DownlinkEvent| event.id.as_ref() == Some(self.id());
+        history.iter().filter(of_it).max_by_key(|event| event.at).is_some_and(fell_out)
+    }
+
     /// It left the network's queue, and the report of that did not reach us.
     fn miss(&mut self, now: Timestamp, out: &mut Vec<Action>) {
-        let unreported = Why::reason("it left the network's queue; no report of its transmission came");
+        let unreported =
+            Why::reason("it left the network's queue; no report of its transmission came").hint(UNREPORTED_HINT);
         let Place::Network { news, sent, missed } = self.place() else { return };
         let missed = missed.saturating_add(1);
         if !self.downlink.confirmed {
@@ -241,6 +258,7 @@ impl Item {
 
 /// The network's name for a device that was deleted there.
 const NO_DEVICE: &str = "device_not_found";
+const UNREPORTED_HINT: &str = "it may have been taken out of the queue by others; a confirmed one tells for sure";
 const NO_SESSION_HINT: &str = "it goes out after the device's next join or uplink";
 const FORBIDDEN_HINT: &str =
     "give the API key the rights to read and write downlink traffic; it is tried again every 5 minutes";

@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Action, Allowance, Answer, Event, Item, Limits, Machine, Policy, Request, Sighting};
 use crate::model::{
-    ApplicationName, DeviceId, DeviceKey, DownlinkHappening, DownlinkId, FPort, Failure, Priority, QueuedDownlink,
-    State,
+    ApplicationName, DeviceId, DeviceKey, DownlinkEvent, DownlinkHappening, DownlinkId, FPort, Failure, Priority,
+    QueuedDownlink, State,
 };
 use crate::network::{Budget, DownlinkHistory, PushError};
 
@@ -121,9 +121,22 @@ impl Bench {
         let sighting = |names: &[&str]| Sighting {
             waiting: names.iter().map(|name| id(name)).collect(),
             history,
+            history_silent: false,
             connected: true,
         };
         self.event(Event::Answered(Answer::Looked(lookup.key, result.map(sighting))));
+    }
+
+    /// The request under way ends well.
+    fn answer_any(&mut self) -> Request {
+        let request = self.asked.take().expect("a request is under way");
+        let key = request.key().clone();
+        self.event(Event::Answered(match &request {
+            Request::Push(downlink) => Answer::Pushed(key, downlink.id.clone(), Ok(Budget::default())),
+            Request::Look(_) => Answer::Looked(key, Ok(Sighting::default())),
+            Request::Withdraw(_, ids) => Answer::Withdrawn(key, ids.clone(), Ok(ids.clone())),
+        }));
+        request
     }
 
     fn withdrawn(&mut self, result: Result<&[&str], PushError>) {
@@ -210,6 +223,8 @@ fn looks_for_another_downlink_do_not_give_up_one_whose_device_sleeps() {
         bench.pushed(Err(timeout()));
         bench.pass(400);
         bench.looked_with(Ok(&[]), true);
+        bench.pass(20);
+        bench.looked_with(Ok(&[]), true);
     }
     assert_eq!(bench.last("set"), Some(State::Sent));
     bench.pushed(Ok(()));
@@ -268,6 +283,8 @@ fn a_push_that_was_under_way_when_the_process_died_is_looked_up_before_anything_
     assert_eq!(gone.asked, None, "the network may still be about to act on it");
     gone.pass(25);
     gone.looked(Ok(&[]));
+    gone.pass(20);
+    gone.looked(Ok(&[]));
     assert_eq!(gone.last("one"), Some(State::Failed));
     assert!(gone.reason.contains("may or may not be sent"), "{}", gone.reason);
 }
@@ -279,6 +296,48 @@ fn a_complete_history_tells_that_a_push_never_arrived() {
     bench.pass(60);
     bench.restart();
     bench.looked_with(Ok(&[]), true);
+    bench.pass(20);
+    bench.looked_with(Ok(&[]), true);
+    bench.pushed(Ok(()));
+    assert_eq!(bench.last("one"), Some(State::Queued));
+}
+
+/// What a gateway is about to send is in no queue any more, and in no history yet.
+#[test]
+fn what_is_on_its_way_to_a_gateway_while_it_is_looked_up_is_not_pushed_again() {
+    for restarts in [false, true] {
+        let mut bench = Bench::new();
+        bench.event(Event::Accept(downlink("one", false)));
+        match restarts {
+            false => bench.pushed(Err(timeout())),
+            true => bench.restart(),
+        }
+        bench.pass(25);
+        bench.event(Event::Alive(lamp(), std::time::Duration::ZERO));
+        bench.looked_with(Ok(&[]), true);
+        assert_eq!(bench.asked, None, "a second transmission");
+        bench.pass(16);
+        bench.heard("one", DownlinkHappening::Sent { f_cnt: None });
+        assert_eq!((bench.last("one"), bench.machine.depth()), (Some(State::Sent), 0));
+    }
+}
+
+#[test]
+fn what_the_network_dropped_unheard_is_not_taken_for_sent() {
+    let mut bench = Bench::with_queued("one", false);
+    bench.pass(120);
+    bench.event(Event::Blind(lamp().application));
+    let Some(Request::Look(lookup)) = bench.asked.take() else { panic!("no look was asked for") };
+    let happening = DownlinkHappening::Dropped(failure("no_device_session"));
+    let event = DownlinkEvent { key: lamp(), id: Some(id("one")), happening, at: bench.now };
+    let history = DownlinkHistory { events: vec![event], complete: true };
+    let sighting = Sighting { history, connected: true, ..Sighting::default() };
+    bench.event(Event::Answered(Answer::Looked(lookup.key, Ok(sighting))));
+    assert_eq!(bench.last("one"), Some(State::Held));
+    for _ in 0..2 {
+        bench.pass(20);
+        bench.looked_with(Ok(&[]), true);
+    }
     bench.pushed(Ok(()));
     assert_eq!(bench.last("one"), Some(State::Queued));
 }
@@ -385,6 +444,22 @@ fn a_day_that_is_used_up_holds_what_is_not_urgent_until_midnight() {
     bench.pass(60);
     bench.pushed(Ok(()));
     assert_eq!(bench.last("one"), Some(State::Queued));
+}
+
+#[test]
+fn many_look_ups_do_not_keep_a_new_command_waiting() {
+    let mut bench = Bench::new();
+    let of = |device: usize| DeviceKey { device: DeviceId::parse(&format!("node-{device}")).unwrap(), ..lamp() };
+    for device in 0..20 {
+        bench.event(Event::Accept(QueuedDownlink { key: of(device), ..downlink(&format!("d{device}"), false) }));
+        bench.answer_any();
+    }
+    bench.pass(120);
+    bench.event(Event::Blind(lamp().application));
+    bench.event(Event::Accept(downlink("new", false)));
+    assert!(matches!(bench.answer_any(), Request::Look(_)), "one is under way");
+    assert!(matches!(bench.answer_any(), Request::Push(_)), "then it is its turn");
+    assert!(matches!(bench.answer_any(), Request::Look(_)), "and theirs again");
 }
 
 #[test]

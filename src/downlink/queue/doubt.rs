@@ -8,13 +8,14 @@
 //! | in the queue | | `Network` |
 //! | in the history | | wherever the history says; never pushed again |
 //! | in neither | a gateway had taken it before | failed: pushing it again would be a second transmission |
-//! | in neither | the history surely reaches back to the push | `Waiting`: pushed again |
-//! | in neither | reports may have been missed since the push | failed: it may or may not be sent |
-//! | in neither | nothing was missed, so far as is known | looked up again after [`CONFIRM_AFTER`] |
+//! | in neither | it is the first time | looked up again: after [`TOLD_AFTER`], or [`CONFIRM_AFTER`] if only the stream can tell |
+//! | in neither again | the history surely reaches back to the push | `Waiting`: pushed again |
+//! | in neither again | reports may have been missed since the push | failed: it may or may not be sent |
 //! | in neither again | the stream held all the time | `Waiting`: pushed again |
 //!
-//! The second look is there because a stream that died shows it late: until its sign of life is missed it seems to hold,
-//! while the reports it should have brought are gone.
+//! One look is never enough: what is on its way to a gateway is in the queue no more, and reported only once the gateway
+//! has sent it. And a stream that died shows it late: until its sign of life is missed it seems to hold, while the reports
+//! it should have brought are gone.
 
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ pub const LOOK_AFTER: Duration = Duration::from_secs(10);
 /// The network acts on a push within this time after it was sent, or never: the limit of its answer (15 s), and
 /// [`LOOK_AFTER`].
 const ACTED_WITHIN: Duration = Duration::from_secs(25);
+/// What left the network's queue is reported within this time: a class A device is answered at most 16 s after its uplink
+/// (RX1 after 15 s, RX2 a second later; LoRaWAN 1.0.3, 5.7), and the gateway tells when it is out.
+const TOLD_AFTER: Duration = Duration::from_secs(20);
 /// A connection to the network that died is known to be dead within this time: twice its keep-alive of 30 s, and some.
 const CONFIRM_AFTER: Duration = Duration::from_secs(75);
 /// How long a push may go without an answer or a report before that is told.
@@ -61,6 +65,18 @@ impl Item {
     /// Nobody knows where it is.
     pub(super) fn doubt(&mut self, look: Wait, why: &str, now: Timestamp, out: &mut Vec<Action>) {
         self.moves(Place::Unsure(Doubt { look, absent: false, asked: false }));
+        self.show_doubt(why, now, out);
+    }
+
+    /// The look-up told nothing; what an earlier one told still counts.
+    pub(super) fn still_in_doubt(&mut self, look: Wait, why: &str, now: Timestamp, out: &mut Vec<Action>) {
+        if let Place::Unsure(doubt) = self.place() {
+            self.moves(Place::Unsure(Doubt { look, asked: false, ..doubt }));
+            self.show_doubt(why, now, out);
+        }
+    }
+
+    fn show_doubt(&mut self, why: &str, now: Timestamp, out: &mut Vec<Action>) {
         self.change().withdrawing = false;
         if !self.pushed.is_some_and(|pushed| pushed.alarmed) {
             let reason = format!("no clear answer from the network ({why}): looked up before another try");
@@ -92,17 +108,16 @@ impl Item {
     pub(super) fn absent(&mut self, evidence: Evidence, now: Timestamp, out: &mut Vec<Action>) {
         let Place::Unsure(doubt) = self.place() else { return };
         let blind = self.pushed.is_some_and(|pushed| pushed.blind);
+        let clear = evidence.complete || blind;
         if self.transmitted {
             self.end(State::Failed, Why::reason(GIVEN_UP), now, out);
-        } else if evidence.complete {
-            self.not_there();
-        } else if blind {
-            self.end(State::Failed, Why::reason(MAY_BE_SENT).hint(MAY_BE_SENT_HINT), now, out);
-        } else if doubt.absent && evidence.connected {
-            self.not_there();
-        } else {
-            let look = Wait::new(now, CONFIRM_AFTER);
+        } else if !doubt.absent || !(clear || evidence.connected && doubt.look.lasted(CONFIRM_AFTER, now)) {
+            let look = Wait::new(now, if clear { TOLD_AFTER } else { CONFIRM_AFTER });
             self.moves(Place::Unsure(Doubt { look, absent: true, asked: false }));
+        } else if blind && !evidence.complete {
+            self.end(State::Failed, Why::reason(MAY_BE_SENT).hint(MAY_BE_SENT_HINT), now, out);
+        } else {
+            self.not_there();
         }
     }
 

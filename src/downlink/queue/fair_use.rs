@@ -137,10 +137,10 @@ impl FairUse {
     /// Why downlinks of this device wait for the next day, those that are not urgent.
     pub fn holds(&self, key: &DeviceKey, now: Timestamp) -> Option<Why> {
         let Allowance { policy, downlinks, airtime } = self.allowance;
-        let usage = self.devices.get(key)?.usage;
-        if policy != Policy::Hold || usage.day != day(now) {
+        if policy != Policy::Hold {
             return None;
         }
+        let usage = self.devices.get(key).map(|today| today.usage).filter(|usage| usage.day == day(now))?;
         let reason = if usage.downlinks >= downlinks {
             format!("fair use: the device's {downlinks} downlinks of today are used up")
         } else if usage.airtime > airtime {

@@ -41,6 +41,9 @@ pub struct Item {
     /// Something is different from what the store has.
     #[serde(skip)]
     changed: bool,
+    /// Only that the home has a step is.
+    #[serde(skip)]
+    told_since: bool,
 }
 
 /// Where a downlink is: the machine's states. [`State`] is what the home is shown of them.
@@ -114,6 +117,7 @@ impl Item {
             created_at: now,
             updated_at: now,
             changed: true,
+            told_since: false,
         };
         item.publish(State::Accepted, Why::default(), now, out);
         item
@@ -141,9 +145,14 @@ impl Item {
     /// What the store has to keep, if that is new.
     pub fn take_change(&mut self, now: Timestamp) -> Option<Self> {
         std::mem::take(&mut self.changed).then(|| {
-            self.updated_at = now;
+            (self.updated_at, self.told_since) = (now, false);
             self.clone()
         })
+    }
+
+    /// What the store does not know of the home: not worth a write of its own until nothing else will be written.
+    pub fn take_told(&mut self) -> Option<Self> {
+        std::mem::take(&mut self.told_since).then(|| self.clone())
     }
 
     /// Shows a step, unless it is the one shown last: the network tells things twice.
@@ -182,8 +191,9 @@ impl Item {
         refused
     }
 
-    /// The home has this step. Not worth a write of its own: a step told twice does no harm.
+    /// The home has this step.
     pub fn told(&mut self, number: u32) {
+        self.told_since |= number > self.told;
         self.told = self.told.max(number);
     }
 

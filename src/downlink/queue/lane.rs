@@ -14,6 +14,9 @@ use crate::model::{DeviceKey, DownlinkId, Priority, QueuedDownlink, State};
 /// How far apart our clock and the network's may be.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(60);
 
+/// So many look-ups without an answer, and the next one does not insist on the history.
+const HISTORY_TRIES: u32 = 3;
+
 /// The open downlinks of one device.
 #[derive(Debug, Clone)]
 pub struct Lane {
@@ -51,8 +54,8 @@ pub struct Held<'a> {
     pub unhurried: Option<&'a Why>,
 }
 
-/// What goes first among the devices of one application: what blocks a device, then pushes and reconciling, the urgent
-/// before the old.
+/// What goes first among the devices of one application, pushes and questions each: what blocks a device before
+/// reconciling, the urgent before the old.
 pub type Rank = (u8, Reverse<Priority>, u64);
 
 impl Lane {
@@ -125,9 +128,10 @@ impl Lane {
         withdrawn.for_each(|item| item.end(State::Cancelled, Why::default(), now, out));
     }
 
-    /// What the store has to keep, and then forgets what ended.
-    pub fn take_changes(&mut self, now: Timestamp, into: &mut Vec<Item>) {
-        into.extend(self.items.iter_mut().filter_map(|item| item.take_change(now)));
+    /// What the store has to keep, and then forgets what ended. `last`: also what is only worth keeping at a stop.
+    pub fn take_changes(&mut self, now: Timestamp, last: bool, into: &mut Vec<Item>) {
+        let change = |item: &mut Item| item.take_change(now).or_else(|| if last { item.take_told() } else { None });
+        into.extend(self.items.iter_mut().filter_map(change));
         self.items.retain(|item| !item.ended());
     }
 
@@ -168,6 +172,7 @@ impl Lane {
             key: self.key.clone(),
             ids: there().map(|item| item.id().clone()).collect(),
             since: since.map(|since| since.checked_sub(CLOCKS_APART).unwrap_or(Timestamp::MIN)),
+            without_history: self.setbacks >= HISTORY_TRIES,
         })
     }
 

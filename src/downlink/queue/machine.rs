@@ -42,6 +42,7 @@
 //!   otherwise the home is told that it cannot be.
 
 use std::collections::BTreeMap;
+use std::ops::Bound::{Included, Unbounded};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -67,6 +68,9 @@ pub struct Machine {
     fair_use: FairUse,
     arrivals: u64,
     stopping: bool,
+    /// From the first moment to before the second, time alone changes nothing: what happens to one device meanwhile needs
+    /// no look at all the others.
+    calm: Option<(Timestamp, Timestamp)>,
 }
 
 /// What the devices of one application share: the network's patience, and one request at a time.
@@ -78,12 +82,14 @@ struct Application {
     pace: Option<(Wait, Option<Why>)>,
     /// When the request under way was made.
     asked: Option<Timestamp>,
+    /// The last request was a push. Pushes and questions take turns, so that neither has to wait for all of the others.
+    pushed_last: bool,
 }
 
 impl Machine {
     pub fn new(limits: Limits, allowance: Allowance) -> Self {
         let fair_use = FairUse::new(allowance);
-        Self { limits, applications: BTreeMap::new(), fair_use, arrivals: 0, stopping: false }
+        Self { limits, applications: BTreeMap::new(), fair_use, arrivals: 0, stopping: false, calm: None }
     }
 
     /// Goes on from what the store kept. What had ended is not taken back.
@@ -104,16 +110,13 @@ impl Machine {
     /// Takes one event. The actions are to be carried out in their order, after [`Machine::take_changes`] is stored.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Action> {
         let mut out = Vec::new();
-        let idle = match &event {
-            Event::Alive(key, _) | Event::Transmitted { key, .. } => self.lane(key).is_none(),
-            Event::Told(..) => true,
-            _ => false,
-        };
+        let told = matches!(event, Event::Told(..));
+        let only = event.device().cloned();
         self.take(event, now, &mut out);
-        // Most uplinks are of devices for which nothing is open.
-        if !idle {
-            let fair_use = &self.fair_use;
-            self.applications.values_mut().for_each(|application| application.settle(now, fair_use, &mut out));
+        match (only, self.calm) {
+            _ if told => {}
+            (Some(key), Some((from, to))) if from <= now && now < to => self.settle_one(&key, now, &mut out),
+            _ => self.settle_all(now, &mut out),
         }
         out
     }
@@ -126,14 +129,17 @@ impl Machine {
         }
         let (fair_use, in_network) = (&self.fair_use, self.limits.in_network);
         let applications = self.applications.values_mut();
-        applications.filter_map(|application| application.ask(now, in_network, fair_use)).map(Action::Ask).collect()
+        let asked = applications.filter_map(|application| application.ask(now, in_network, fair_use));
+        let requests: Vec<_> = asked.collect();
+        requests.iter().for_each(|request| self.mind(request.key(), now));
+        requests.into_iter().map(Action::Ask).collect()
     }
 
     /// The downlinks that are different from what was taken before, and forgets those that ended.
     pub fn take_changes(&mut self, now: Timestamp) -> Vec<Item> {
-        let mut changes = Vec::new();
+        let (mut changes, last) = (Vec::new(), self.stopping);
         for application in self.applications.values_mut() {
-            application.lanes.values_mut().for_each(|lane| lane.take_changes(now, &mut changes));
+            application.lanes.values_mut().for_each(|lane| lane.take_changes(now, last, &mut changes));
             application.lanes.retain(|_, lane| !lane.items.is_empty());
         }
         changes
@@ -151,6 +157,7 @@ impl Machine {
 
     /// Undoes whatever was done for one device since the snapshot. Nothing may have been asked of the network since.
     pub fn put_back(&mut self, key: &DeviceKey, snapshot: Option<Lane>) {
+        self.calm = None;
         let Some(application) = self.applications.get_mut(&key.application) else { return };
         match snapshot {
             Some(lane) => application.lanes.insert(key.device.clone(), lane),
@@ -160,6 +167,13 @@ impl Machine {
 
     /// When [`Event::Tick`] is due, if time alone would change anything.
     pub fn next_deadline(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.calm {
+            Some((from, to)) if from <= now && now < to => Some(to).filter(|to| *to < Timestamp::MAX),
+            _ => self.first_deadline(now),
+        }
+    }
+
+    fn first_deadline(&self, now: Timestamp) -> Option<Timestamp> {
         let all = self.applications.values().flat_map(Application::deadlines);
         let next_day = (!self.applications.is_empty()).then(|| self.fair_use.next_day(now)).flatten();
         // What is due already waits for something else: an answer, or a report.
@@ -190,6 +204,27 @@ impl Machine {
     /// Every open downlink.
     pub fn items(&self) -> impl Iterator<Item = &Item> {
         self.applications.values().flat_map(|application| application.lanes.values()).flat_map(Lane::open)
+    }
+
+    fn settle_all(&mut self, now: Timestamp, out: &mut Vec<Action>) {
+        let fair_use = &self.fair_use;
+        self.applications.values_mut().for_each(|application| application.settle(None, now, fair_use, out));
+        self.calm = Some((now, self.first_deadline(now).unwrap_or(Timestamp::MAX)));
+    }
+
+    fn settle_one(&mut self, key: &DeviceKey, now: Timestamp, out: &mut Vec<Action>) {
+        if let Some(application) = self.applications.get_mut(&key.application) {
+            application.settle(Some(&key.device), now, &self.fair_use, out);
+            self.mind(key, now);
+        }
+    }
+
+    /// What happened to this device may bring the next deadline nearer.
+    fn mind(&mut self, key: &DeviceKey, now: Timestamp) {
+        let first = self.lane(key).and_then(|lane| lane.deadlines().filter(|at| *at > now).min());
+        if let (Some((_, to)), Some(first)) = (&mut self.calm, first) {
+            *to = first.min(*to);
+        }
     }
 
     fn take(&mut self, event: Event, now: Timestamp, out: &mut Vec<Action>) {
@@ -321,12 +356,14 @@ impl Machine {
 }
 
 impl Application {
-    fn settle(&mut self, now: Timestamp, fair_use: &FairUse, out: &mut Vec<Action>) {
+    /// All devices, or only one.
+    fn settle(&mut self, only: Option<&DeviceId>, now: Timestamp, fair_use: &FairUse, out: &mut Vec<Action>) {
         self.hold = self.hold.take().filter(|hold| !hold.over(now));
         self.pace = self.pace.take().filter(|(wait, _)| !wait.over(now));
         let told = self.pace.as_ref().and_then(|(_, why)| why.as_ref());
         let all = self.hold.as_ref().map(|hold| &hold.why).or(told);
-        for lane in self.lanes.values_mut() {
+        let these = only.map_or((Unbounded, Unbounded), |device| (Included(device), Included(device)));
+        for (_, lane) in self.lanes.range_mut::<DeviceId, _>(these) {
             let used_up = fair_use.holds(&lane.key, now);
             lane.settle(now, Held { all, unhurried: used_up.as_ref() }, out);
         }
@@ -341,7 +378,10 @@ impl Application {
             let used_up = fair_use.holds(&lane.key, now);
             lane.next(now, in_network, Held { all: paced.as_ref(), unhurried: used_up.as_ref() })
         });
-        let (_, request) = wishes.min_by_key(|(rank, _)| *rank)?;
+        let questions_turn = self.pushed_last;
+        let waits_its_turn = |request: &Request| matches!(request, Request::Push(_)) == questions_turn;
+        let (_, request) = wishes.min_by_key(|(rank, request)| (waits_its_turn(request), *rank))?;
+        self.pushed_last = matches!(request, Request::Push(_));
         let lane = self.lanes.get_mut(&request.key().device).expect("the lane that wished for it is there");
         lane.asking(&request, now);
         self.asked = Some(now);

@@ -103,6 +103,8 @@ pub struct Lookup {
     pub ids: Vec<DownlinkId>,
     /// How far back the history is asked for those that do not wait there.
     pub since: Option<Timestamp>,
+    /// It was tried often enough: what the queue tells counts, even if the history does not answer.
+    pub without_history: bool,
 }
 
 /// What a look-up brought.
@@ -111,6 +113,8 @@ pub struct Sighting {
     pub waiting: Vec<DownlinkId>,
     /// Read after the queue: what left it in between is in here.
     pub history: DownlinkHistory,
+    /// The history did not answer, and was not insisted on.
+    pub history_silent: bool,
     /// The stream of reports was up, so far as is known.
     pub connected: bool,
 }
@@ -139,6 +143,18 @@ pub struct OpenDownlink {
 impl Default for Limits {
     fn default() -> Self {
         Self { in_network: 2, per_device: 100, total: 10_000 }
+    }
+}
+
+impl Event {
+    /// The one device it is about, if time and the other devices' requests have no part in it.
+    fn device(&self) -> Option<&DeviceKey> {
+        match self {
+            Self::Accept(downlink) => Some(&downlink.key),
+            Self::Replace(key, _) | Self::Cancel(key, _) | Self::Clear(key) => Some(key),
+            Self::Heard { key, .. } | Self::Transmitted { key, .. } | Self::Alive(key, _) => Some(key),
+            Self::Answered(_) | Self::Blind(_) | Self::Told(..) | Self::Tick | Self::Stop => None,
+        }
     }
 }
 

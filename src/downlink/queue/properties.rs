@@ -184,7 +184,7 @@ fn a_look_through_a_stream_that_died_unnoticed_is_not_believed() {
     }
     world.answer(0, How::Unclear(Acts::Now), None);
     world.turn(&uplink);
-    world.turn(&Turn::Pass(10));
+    world.turn(&Turn::Pass(20));
     // What follows panics if it is pushed again.
     world.answer(0, How::Well, None);
     world.settle();

@@ -24,6 +24,11 @@ impl Wait {
         now >= self.until || now < self.since
     }
 
+    /// Whether so much time has surely passed since it began.
+    pub fn lasted(&self, span: Duration, now: Timestamp) -> bool {
+        now >= Self::new(self.since, span).until
+    }
+
     /// The same wait from the beginning, if the clock was set back since: for what must not be too early.
     pub fn restarted(self, now: Timestamp) -> Self {
         match now < self.since {

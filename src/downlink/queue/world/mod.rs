@@ -9,12 +9,15 @@ use jiff::{SignedDuration, Timestamp};
 use super::properties::Turn;
 use super::{Action, Allowance, Answer, Event, Item, Limits, Machine, Request};
 use crate::model::{
-    ApplicationName, DeviceId, DeviceKey, DownlinkEvent, DownlinkId, FPort, Priority, QueuedDownlink, State, Step,
+    ApplicationName, DeviceId, DeviceKey, DownlinkEvent, DownlinkHappening, DownlinkId, FPort, Priority,
+    QueuedDownlink, State, Step,
 };
 
 const IN_NETWORK: usize = 2;
 /// A report on a stream that holds comes within this time, in seconds.
 const REPORTED_WITHIN: i64 = 60;
+/// From when the network hands a downlink to a gateway until that says it was sent, in seconds.
+const ON_AIR_FOR: i64 = 16;
 /// A stream that died is known to be dead within this time, in seconds.
 const NOTICED_WITHIN: i64 = 60;
 
@@ -91,6 +94,8 @@ pub struct World {
     queues: BTreeMap<DeviceKey, Vec<DownlinkId>>,
     /// Pushes the network has not acted on yet, and when it will.
     late: Vec<(i64, QueuedDownlink)>,
+    /// Handed to a gateway, and not reported before then.
+    on_air: Vec<(i64, DeviceKey, DownlinkId, DownlinkHappening)>,
     /// Transmitted and not yet acknowledged or not, with their attempts.
     awaiting: HashMap<DownlinkId, u32>,
     attempts: HashMap<DownlinkId, u32>,
@@ -125,6 +130,7 @@ impl World {
             book: BTreeMap::new(),
             queues: BTreeMap::new(),
             late: Vec::new(),
+            on_air: Vec::new(),
             awaiting: HashMap::new(),
             attempts: HashMap::new(),
             streams: [0, 1].map(|index| (application(index), Stream::Up)).into(),
@@ -373,6 +379,7 @@ impl World {
         for (due, downlink) in std::mem::take(&mut self.late) {
             self.acts_at(due, downlink);
         }
+        self.transmitted();
         for stream in self.streams.values_mut() {
             if matches!(*stream, Stream::Deaf(since) if self.elapsed - since >= NOTICED_WITHIN) {
                 *stream = Stream::Down;

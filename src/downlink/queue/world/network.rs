@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Acts, How, IN_NETWORK, Report, Stream, World, application};
+use super::{Acts, How, IN_NETWORK, ON_AIR_FOR, Report, Stream, World, application};
 use crate::downlink::queue::{Answer, Event, Request, Sighting};
 use crate::model::{
     ApplicationName, DeviceKey, DownlinkEvent, DownlinkHappening, DownlinkId, Failure, QueuedDownlink, State,
@@ -88,7 +88,8 @@ impl World {
             events.drain(..events.len().saturating_sub(history.unwrap_or(0).into()));
         }
         let connected = self.streams[&key.application] != Stream::Down;
-        let sighting = Sighting { waiting, history: DownlinkHistory { events, complete }, connected };
+        let history = DownlinkHistory { events, complete };
+        let sighting = Sighting { waiting, history, history_silent: false, connected };
         Answer::Looked(key, outcome(how).map(|_| sighting))
     }
 
@@ -99,6 +100,9 @@ impl World {
     }
 
     pub(super) fn uplink(&mut self, key: &DeviceKey, acknowledges: bool) {
+        // No device sends before its receive windows are over.
+        self.on_air.iter_mut().filter(|(_, of, ..)| of == key).for_each(|(due, ..)| *due = self.elapsed);
+        self.transmitted();
         let sent: Vec<_> = self.awaiting.keys().filter(|id| self.book[*id].downlink.key == *key).cloned().collect();
         for id in sent {
             let attempt = self.awaiting.remove(&id).unwrap();
@@ -129,7 +133,17 @@ impl World {
             self.awaiting.insert(id.clone(), attempt);
         }
         let sent = DownlinkHappening::Sent { f_cnt: None };
-        self.tell(key, &id, if refused_by_gateway { failed("transmission") } else { sent });
+        let happening = if refused_by_gateway { failed("transmission") } else { sent };
+        self.on_air.push((self.elapsed + ON_AIR_FOR, key.clone(), id, happening));
+    }
+
+    /// Tells of what the gateways sent meanwhile; it left the queues before.
+    pub(super) fn transmitted(&mut self) {
+        let elapsed = self.elapsed;
+        let (done, still) = std::mem::take(&mut self.on_air).into_iter().partition(|(due, ..)| *due <= elapsed);
+        self.on_air = still;
+        let done: Vec<(i64, DeviceKey, DownlinkId, DownlinkHappening)> = done;
+        done.into_iter().for_each(|(_, key, id, happening)| self.tell(&key, &id, happening));
     }
 
     pub(super) fn lose_session(&mut self, key: &DeviceKey) {
