@@ -244,7 +244,7 @@ fn a_full_disk_takes_all_of_a_batch_or_nothing_and_goes_on_when_there_is_room() 
 fn a_file_that_an_outage_made_large_shrinks_at_the_next_start() {
     let place = Place::new();
     let (mut store, _) = place.open();
-    store.apply(&batch(|batch| (1..=80).for_each(|seq| drop(batch.record(entry(seq, 1 << 20)))))).unwrap();
+    store.apply(&batch(|batch| (1..=80).for_each(|seq| batch.record(entry(seq, 1 << 20))))).unwrap();
     store.apply(&batch(|batch| (1..80).for_each(|seq| drop(batch.deliver(seq))))).unwrap();
     store.close().unwrap();
     drop(store);
