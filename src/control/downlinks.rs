@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
@@ -121,7 +120,7 @@ impl Downlinks {
         let id = parse(id)?;
         let found = self.look(&id).await?;
         if !found.open {
-            let detail = format!("downlink `{id}` has reached its end: it is {}", json!(found.state));
+            let detail = format!("downlink `{id}` has reached its end: it is {}", found.state.as_str());
             return Err(Problem::new(Kind::Conflict, detail));
         }
         self.desk.cancel(&id).await.map_err(|refusal| Problem::of(Kind::Conflict, refusal))

@@ -65,10 +65,11 @@ pub fn find(
         }
     }
     // It may never have sent anything yet.
-    let application = only.filter(|only| application.is_none_or(|name| only.as_str() == name));
-    let possible = application.and_then(|application| Some(DeviceKey::new(application, DeviceId::parse(device).ok()?)));
+    let theirs = only.filter(|only| application.is_none_or(|name| only.as_str() == name));
+    let possible = theirs.and_then(|application| Some(DeviceKey::new(application, DeviceId::parse(device).ok()?)));
     possible.ok_or_else(|| {
-        let reason = format!("no device is called `{}`", clip(device));
+        let of = application.map_or_else(|| "no device".into(), |name| format!("no device of `{}`", clip(name)));
+        let reason = format!("{of} is called `{}`", clip(device));
         Refusal::new(reason).hint("the bridge's list of devices has the names; a device is known once it has sent")
     })
 }

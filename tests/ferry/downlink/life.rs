@@ -63,7 +63,9 @@ async fn whatever_becomes_of_the_request_the_node_gets_it_exactly_once() {
         scene.push(json!({"id": "mine", "f_port": 1, "payload_hex": "01"})).await;
         let held = scene.state("mine", "held").await;
         assert!(held["reason"].as_str().unwrap().contains("no clear answer"), "{fault:?}: {held}");
-        scene.state("mine", "queued").await;
+        // Looked for twice, 20 s apart, before it is pushed again.
+        let queued = |heard: &Heard| heard.topic == STATE && heard.json()["state"] == "queued";
+        scene.ferry.home.wait_within(Duration::from_secs(90), 1, "mine queued", queued).await;
         for _ in 0..3 {
             scene.report().await;
         }

@@ -1,6 +1,7 @@
 //! The home side as tests see it: everything that went over the home broker, in its order.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -95,7 +96,18 @@ impl Home {
 
     /// The first so many messages that are wanted.
     pub async fn wait_for_many(&mut self, count: usize, what: &str, wanted: impl Fn(&Heard) -> bool) -> Vec<Heard> {
-        let limit = tokio::time::Instant::now() + PATIENCE;
+        self.wait_within(PATIENCE, count, what, wanted).await
+    }
+
+    /// For what the bridge itself is in no hurry to do.
+    pub async fn wait_within(
+        &mut self,
+        patience: Duration,
+        count: usize,
+        what: &str,
+        wanted: impl Fn(&Heard) -> bool,
+    ) -> Vec<Heard> {
+        let limit = tokio::time::Instant::now() + patience;
         loop {
             let found: Vec<_> = self.heard().iter().filter(|heard| wanted(heard)).take(count).cloned().collect();
             if found.len() == count {
