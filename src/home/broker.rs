@@ -54,6 +54,8 @@ pub struct Broker {
     dropped: u64,
     /// When the broker last acknowledged something, or was last asked to after it had acknowledged everything.
     progress: Instant,
+    /// The broker acknowledged something on this connection.
+    took_something: bool,
 }
 
 /// What the broker's task is connected to inside the bridge.
@@ -78,7 +80,17 @@ impl Broker {
     pub fn new(endpoint: Endpoint, topics: Arc<Topics>, wiring: Wiring) -> Self {
         let window = usize::from(endpoint.window);
         let outbox = Outbox::new(Limits { messages: MOST_WAITING, bytes: MOST_WAITING_BYTES, window });
-        Self { endpoint, topics, outbox, wiring, open: true, last_try: None, dropped: 0, progress: Instant::now() }
+        Self {
+            endpoint,
+            topics,
+            outbox,
+            wiring,
+            open: true,
+            last_try: None,
+            dropped: 0,
+            progress: Instant::now(),
+            took_something: false,
+        }
     }
 
     /// Runs until everything published is delivered after the last publisher is gone; then says `offline` and
@@ -101,6 +113,9 @@ impl Broker {
             self.wiring.connected.send_replace(false);
             self.outbox.lost();
             self.give_up_if_found();
+            if std::mem::take(&mut self.took_something) {
+                backoff.reset();
+            }
             if started.elapsed() >= GOOD_CONNECTION {
                 backoff.reset();
                 last_reason.clear();
@@ -229,7 +244,7 @@ impl Broker {
             Event::Written(packet) => self.outbox.written(packet),
             Event::Acked(packet) => {
                 if let Some(message) = self.outbox.acked(packet) {
-                    self.progress = Instant::now();
+                    (self.progress, self.took_something) = (Instant::now(), true);
                     self.wiring.counters.count(Count::Delivered);
                     self.settle(message.receipt);
                     self.give_up_if_found();

@@ -38,6 +38,8 @@ pub const SCENARIOS: &[(&str, Trouble)] = &[
     ("uplinks-clock-set-back", Trouble::ClockSetBack),
 ];
 
+/// Longer than any wait for another connection.
+const LOAD_IS_OVER: Duration = Duration::from_secs(20);
 /// Longer than the second look into the network's storage is away.
 const QUIET: Duration = Duration::from_secs(150);
 
@@ -64,6 +66,10 @@ fn for_trouble(trouble: Trouble, size: Size) -> Size {
     let around = (size.silence + Duration::from_secs(10)).as_secs() as u32 * size.rate;
     match trouble {
         Trouble::NetworkSilent if size.uplinks >= 10_000 => Size { uplinks: size.uplinks.max(around), ..size },
+        // Time for as many connections.
+        Trouble::NetworkCut | Trouble::HomeCut if size.uplinks >= 10_000 => {
+            Size { rate: size.uplinks / (size.cuts * 3 / 2), ..size }
+        }
         _ => size,
     }
 }
@@ -143,8 +149,15 @@ async fn make(trouble: Trouble, scene: &mut Scene, size: Size, mut sent: watch::
         }
         Trouble::NetworkCut | Trouble::HomeCut => {
             let proxy = if trouble == Trouble::NetworkCut { &scene.network } else { &scene.home };
+            let mut traffic = proxy.traffic();
             for cut in 1..=size.cuts {
                 reach(&mut sent, (u64::from(size.uplinks) * u64::from(cut) / u64::from(size.cuts + 1)) as u32).await;
+                // Only an open connection that carries something can be cut.
+                let before = traffic.borrow().down;
+                let again = traffic.wait_for(|traffic| traffic.open > 0 && traffic.down > before + 200);
+                if tokio::time::timeout(LOAD_IS_OVER, again).await.is_err() {
+                    break;
+                }
                 proxy.cut(if cut % 2 == 0 { Cut::Reset } else { Cut::Close });
             }
         }

@@ -26,6 +26,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// While no server is reached at all there is none to protect, and every second costs uplinks.
 const LONGEST_WAIT_UNREACHED: Duration = Duration::from_secs(15);
+/// After a connection that brought messages.
+const LONGEST_WAIT_AFTER_MESSAGES: Duration = Duration::from_secs(2);
 /// A connection that held this long was a good one: the next waits are short again.
 const GOOD_CONNECTION: Duration = Duration::from_secs(60);
 /// How long the server may take to answer the subscription.
@@ -88,9 +90,7 @@ impl Stream {
         self.health.set_connected(true);
         self.health.restore("mqtt");
         self.notices.tell(Notice::NetworkConnected { application: self.application.clone() });
-        let ended = self.read(&mut connection, heard).await;
-        // The server is there and takes us: what cut the connection does not call for long waits.
-        Ended { longest_wait: LONGEST_WAIT_UNREACHED, ..ended }
+        self.read(&mut connection, heard).await
     }
 
     async fn read_until_subscribed(&self, connection: &mut Connection) -> Result<(), Ended> {
@@ -112,11 +112,14 @@ impl Stream {
 
     async fn read(&self, connection: &mut Connection, heard: &mut Moment) -> Ended {
         let (mut dropped, mut pulse) = (None, Pulse::start());
+        // The server is there and takes us: what cuts the connection does not call for long waits.
+        let mut longest_wait = LONGEST_WAIT_UNREACHED;
         let ended = loop {
             match self.next(connection, &mut pulse, *heard, &mut dropped).await {
                 Ok(event) => {
                     *heard = Moment::now();
                     if let Event::Message(message) = event {
+                        longest_wait = LONGEST_WAIT_AFTER_MESSAGES;
                         self.hand_on(message, &mut dropped);
                     }
                 }
@@ -124,7 +127,7 @@ impl Stream {
             }
         };
         self.tell_dropped(&mut dropped);
-        ended
+        Ended { longest_wait, ..ended }
     }
 
     /// Waits for what the connection brings, and looks at the pulse meanwhile.
