@@ -152,9 +152,9 @@ async fn make(trouble: Trouble, scene: &mut Scene, size: Size, mut sent: watch::
             let mut traffic = proxy.traffic();
             for cut in 1..=size.cuts {
                 reach(&mut sent, (u64::from(size.uplinks) * u64::from(cut) / u64::from(size.cuts + 1)) as u32).await;
-                // Only an open connection that carries something can be cut.
+                // Only an open connection can be cut, and one that has brought some messages.
                 let before = traffic.borrow().down;
-                let again = traffic.wait_for(|traffic| traffic.open > 0 && traffic.down > before + 200);
+                let again = traffic.wait_for(|traffic| traffic.open > 0 && traffic.down > before + 5_000);
                 if tokio::time::timeout(LOAD_IS_OVER, again).await.is_err() {
                     break;
                 }
