@@ -14,7 +14,7 @@
 //! what it holds and closes the next one, and the home broker's task, when nobody can publish any more, delivers the
 //! rest, says `offline` and disconnects.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -138,6 +138,7 @@ impl App {
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
         let codecs = Codecs::start(finder(config)?, &config.codecs, crossed).map_err(BuildError::Threads)?;
 
+        let (listed, known) = watch::channel(BTreeSet::new());
         let (downlinks, desk) = Downlinks::new(downlink::Parts {
             config: config.downlink,
             commands: asked.commands,
@@ -147,6 +148,7 @@ impl App {
             directory: shared.directory.clone(),
             encoder: Arc::new(codecs.clone()),
             servers: by_name(&servers),
+            listed: known,
             notices: shared.notices.clone(),
             store: disk.store.clone(),
             restored: std::mem::take(&mut disk.restored.downlinks),
@@ -157,6 +159,7 @@ impl App {
             crossed: back,
             receipts: asked.uplink_receipts,
             home_connected: asked.connected.clone(),
+            listed,
         };
         let backfill = repair.clone();
         let record = Record::new(disk.memory, shared.counters.clone(), repair);
@@ -337,11 +340,12 @@ struct Entrances {
     crossed: mpsc::Receiver<Crossed>,
     receipts: mpsc::Receiver<u64>,
     home_connected: watch::Receiver<bool>,
+    listed: watch::Sender<BTreeSet<ApplicationName>>,
 }
 
 fn uplink_flow(
     config: &Config,
-    Entrances { arrivals, crossed, receipts, home_connected }: Entrances,
+    Entrances { arrivals, crossed, receipts, home_connected, listed }: Entrances,
     (store, restored, record): (Store, Restored, Record),
     servers: &[Arc<dyn NetworkServer>],
     home: &Home,
@@ -383,6 +387,7 @@ fn uplink_flow(
         ),
         publish: Publish { home: home.clone(), states },
         home: HomePresence::new(home_connected),
+        listed,
         drain: config.service.grace / 2,
     }
 }

@@ -27,6 +27,8 @@ pub struct Intake {
     commands: mpsc::Receiver<HomeCommand>,
     asked: mpsc::Receiver<Asked>,
     steps: Arc<Preparing>,
+    /// Over once the devices are known: a command that waited at the broker comes before them.
+    opening: Option<BoxFuture<'static, ()>>,
     /// The command being worked on: kept here, so that [`Intake::next`] may be dropped at any time.
     preparing: Option<BoxFuture<'static, Order>>,
 }
@@ -80,11 +82,20 @@ pub enum Addressee {
 
 impl Intake {
     pub fn new(commands: mpsc::Receiver<HomeCommand>, asked: mpsc::Receiver<Asked>, steps: Preparing) -> Self {
-        Self { commands, asked, steps: Arc::new(steps), preparing: None }
+        Self { commands, asked, steps: Arc::new(steps), opening: None, preparing: None }
+    }
+
+    /// Looks at nothing until `opening` is over.
+    pub fn opening_after(self, opening: BoxFuture<'static, ()>) -> Self {
+        Self { opening: Some(opening), ..self }
     }
 
     /// The next command, ready; `None` once there will be no more. Loses nothing when dropped half-way.
     pub async fn next(&mut self) -> Option<Order> {
+        if let Some(opening) = &mut self.opening {
+            opening.await;
+            self.opening = None;
+        }
         if self.preparing.is_none() {
             let steps = self.steps.clone();
             self.preparing = tokio::select! {
@@ -102,6 +113,7 @@ impl Intake {
     pub fn close(&mut self) {
         self.commands.close();
         self.asked.close();
+        self.opening = None;
     }
 }
 

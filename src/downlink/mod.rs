@@ -26,9 +26,12 @@ mod refusal;
 mod request;
 mod track;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -42,7 +45,7 @@ pub use queue::OpenDownlink;
 pub use refusal::Refusal;
 
 use crate::home::{Home, HomeCommand};
-use crate::model::{DeviceKey, Directory, DownlinkId};
+use crate::model::{ApplicationName, DeviceKey, Directory, DownlinkId};
 use crate::network::Tracked;
 use crate::store::{DownlinkRow, Store, UsageRow};
 use crate::telemetry::{Notice, Notices};
@@ -58,6 +61,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 const STORE_AGAIN: Duration = Duration::from_secs(5);
 /// Reports that are followed with one commit.
 const BATCH: usize = 64;
+
+/// Commands wait at most so long after the start for the devices to be known.
+const DEVICES_KNOWN_WITHIN: Duration = Duration::from_secs(20);
 
 /// The downlink flow's task.
 pub struct Downlinks {
@@ -87,6 +93,8 @@ pub struct Parts {
     pub directory: Arc<Mutex<Directory>>,
     pub encoder: Arc<dyn Encoder>,
     pub servers: Servers,
+    /// The applications whose registered devices are all known.
+    pub listed: watch::Receiver<BTreeSet<ApplicationName>>,
     pub notices: Notices,
     pub store: Store,
     /// What the store kept: downlinks that are open, or whose end the home may not know.
@@ -124,7 +132,7 @@ impl Downlinks {
         let preparing =
             Preparing { directory: directory.clone(), encoder: parts.encoder, only, now: now.clone(), config };
         let flow = Self {
-            intake: Intake::new(commands, asked, preparing),
+            intake: Intake::new(commands, asked, preparing).opening_after(known(parts.listed, parts.servers.len())),
             tracked,
             step_receipts,
             home,
@@ -300,6 +308,16 @@ impl OpenDownlinks {
     fn lock(&self) -> MutexGuard<'_, Machine> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Resolves once the devices of so many applications are known, or it takes too long.
+fn known(mut listed: watch::Receiver<BTreeSet<ApplicationName>>, applications: usize) -> BoxFuture<'static, ()> {
+    async move {
+        let known = listed.wait_for(|listed| listed.len() >= applications);
+        // Whoever tells may have gone: then there is nothing to wait for.
+        drop(tokio::time::timeout(DEVICES_KNOWN_WITHIN, known).await);
+    }
+    .boxed()
 }
 
 async fn sleep(due: Option<Duration>) {

@@ -20,6 +20,8 @@ pub enum Arrival {
     Message(RawMessage, Content),
     /// A device that the network's registry lists; it may never have sent.
     Registered(Box<RegisteredDevice>),
+    /// Every device of this application's registry has been told, or none can be.
+    Listed(ApplicationName),
     /// Everything fetched of this application's history has arrived: how much of it was new?
     Fetched { application: ApplicationName, span: Span, reply: oneshot::Sender<Tally> },
 }

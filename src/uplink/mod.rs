@@ -21,6 +21,7 @@ mod record;
 mod repair;
 mod spool;
 
+use std::collections::BTreeSet;
 use std::future::{pending, ready};
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::codecs::Crossed;
 use crate::home;
+use crate::model::ApplicationName;
 use crate::model::{Receipt, Uplink};
 use crate::network::{Arrival, Content};
 
@@ -61,6 +63,8 @@ pub struct Uplinks {
     pub decode: Decode,
     pub publish: Publish,
     pub home: HomePresence,
+    /// The applications whose registered devices are all known.
+    pub listed: watch::Sender<BTreeSet<ApplicationName>>,
     /// How long the end may take to deliver what was read, and half that time again for what is on its way by then; the
     /// rest is delivered after the next start.
     pub drain: Duration,
@@ -136,6 +140,9 @@ impl Uplinks {
                     self.receive.register(&device).await;
                     self.decode.prepare(&device);
                     self.publish.renew_state(&device.key);
+                }
+                Arrival::Listed(application) => {
+                    self.listed.send_if_modified(|listed| listed.insert(application));
                 }
                 // Whoever asked may have gone.
                 Arrival::Fetched { application, span, reply } => {

@@ -1,8 +1,9 @@
 //! The home side against a real Mosquitto, and the real binary against both.
 
 use serde_json::{Value, json};
+use simulator::stack::Device;
 
-use crate::harness::{Ferry, Mosquitto, Process, Stage};
+use crate::harness::{APP, Ferry, Mosquitto, Process, Stage};
 
 #[tokio::test]
 async fn uplinks_state_and_presence_reach_mosquitto() {
@@ -133,4 +134,25 @@ async fn commands_that_come_around_the_death_of_the_bridge_are_each_taken_once()
     taken.sort();
     let each: Vec<_> = (0..COMMANDS).map(|number| format!("{number:02X}")).collect();
     assert_eq!(taken, each);
+}
+
+#[tokio::test]
+async fn a_command_that_waited_at_the_broker_is_looked_at_once_the_devices_are_known() {
+    let mosquitto = Mosquitto::start().await;
+    let mut stage = Stage::set(|setup| setup.home_at = Some(mosquitto.address)).await;
+    // Name and codec of this device are told by the network's registry alone.
+    let mut device = Device::new("node", [7; 8], [1; 8], [7; 16]);
+    device.attributes = [("ferry-name", "lamp"), ("ferry-codec", "mbed/led-and-sensors")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    stage.network.handle.register(APP, device).unwrap();
+    let bridge = Process::ferry(&stage.configuration());
+    assert_eq!(stage.home.on("ttn/bridge/state").await["state"], "online");
+    bridge.signal("KILL").await;
+    bridge.ended().await;
+    stage.home.publish("ttn/lamp/set", r#"{"led":true}"#).await;
+    stage.home.forget();
+    let _bridge = Process::ferry(&stage.configuration());
+    let first = stage.home.on("ttn/lamp/downlink/state").await;
+    assert_eq!(first["state"], "accepted", "{first}");
 }

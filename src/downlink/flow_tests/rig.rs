@@ -1,6 +1,6 @@
 //! What the flow's tests run against: a scripted network, an encoder of one field, and a clock that follows tokio's.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -203,6 +203,8 @@ fn start_on(folder: Arc<TempDir>, server: Arc<Scripted>, config: DownlinkConfig,
         directory: Arc::new(Mutex::new(directory)),
         encoder: Arc::new(LedEncoder),
         servers: HashMap::from([(lamp().application, server.clone() as Arc<dyn NetworkServer>)]),
+        // Nobody tells: nothing is waited for.
+        listed: watch::channel(BTreeSet::new()).1,
         notices: told,
         store,
         restored: restored.downlinks,

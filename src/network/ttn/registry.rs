@@ -65,6 +65,7 @@ impl Registry {
                 Some(api) => self.look_again_and_again(api).await,
                 None => {
                     self.health.degrade(API, "no `api_url`: commands cannot be sent");
+                    self.listed().await;
                     std::future::pending().await
                 }
             }
@@ -81,6 +82,7 @@ impl Registry {
             let wait = match self.look(api).await {
                 Ok(()) => {
                     self.restore(API);
+                    self.listed().await;
                     backoff.reset();
                     REGULAR
                 }
@@ -95,6 +97,11 @@ impl Registry {
             };
             tokio::time::sleep(wait).await;
         }
+    }
+
+    async fn listed(&self) {
+        // Fails only when the uplink flow is gone: the process is past its drain.
+        self.arrivals.send(Arrival::Listed(self.application.clone())).await.ok();
     }
 
     async fn look(&self, api: &Api) -> Result<(), ApiError> {
