@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::codecs::{Codecs, Crossed, Finder, NotFound};
 use crate::config::{Config, Environment, NoStateFolder, TrustError, control_socket, store_folder, trust};
 use crate::control::{self, Answers, Control};
-use crate::downlink::{self, Downlinks};
+use crate::downlink::{self, Desk, Downlinks};
 use crate::home::{self, Home, OFFLINE, Topics, Wiring};
 use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, DownlinkId, HomeName, InvalidName};
 use crate::mqtt::{Address, Endpoint, InvalidAddress, Will};
@@ -115,18 +115,24 @@ struct Shared {
     outages: Outages,
 }
 
+impl Shared {
+    fn new(directory: Directory, notices: Notices) -> Self {
+        Self {
+            stop: CancellationToken::new(),
+            counters: Counters::default(),
+            notices,
+            directory: Arc::new(Mutex::new(directory)),
+            devices_changed: Arc::default(),
+            outages: Outages::default(),
+        }
+    }
+}
+
 impl App {
     /// Builds a bridge: everything that can be wrong without a network is found here.
     pub fn build(config: &Config, environment: &dyn Environment) -> Result<Self, BuildError> {
         let (notices, told) = mpsc::channel(NOTICE_CAPACITY);
-        let shared = Shared {
-            stop: CancellationToken::new(),
-            counters: Counters::default(),
-            notices: Notices::new(notices),
-            directory: Arc::new(Mutex::new(directory(config)?)),
-            devices_changed: Arc::default(),
-            outages: Outages::default(),
-        };
+        let shared = Shared::new(directory(config)?, Notices::new(notices));
         let systemd = Systemd::detect();
         let mut tasks = Tasks::default();
         let mut disk = open_store(config, environment, &shared, &mut tasks)?;
@@ -165,16 +171,7 @@ impl App {
         let record = Record::new(disk.memory, shared.counters.clone(), repair);
         let uplinks =
             uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, &codecs, &shared);
-        let answers = Arc::new(Answers {
-            backfill: control::Backfill::new(backfill, servers.iter().map(|server| server.name().clone()).collect()),
-            servers,
-            directory: shared.directory.clone(),
-            counters: shared.counters.clone(),
-            open_downlinks: desk.open(),
-            downlinks: control::Downlinks::new(desk),
-            configuration: config.public(),
-            started: Instant::now(),
-        });
+        let answers = Arc::new(answers(config, servers, desk, backfill, &shared));
         let control = Control {
             answers: answers.clone(),
             home,
@@ -394,6 +391,25 @@ fn uplink_flow(
 
 fn by_name(servers: &[Arc<dyn NetworkServer>]) -> HashMap<ApplicationName, Arc<dyn NetworkServer>> {
     servers.iter().map(|server| (server.name().clone(), server.clone())).collect()
+}
+
+fn answers(
+    config: &Config,
+    servers: Vec<Arc<dyn NetworkServer>>,
+    desk: Desk,
+    backfill: RepairHandle,
+    shared: &Shared,
+) -> Answers {
+    Answers {
+        backfill: control::Backfill::new(backfill, servers.iter().map(|server| server.name().clone()).collect()),
+        servers,
+        directory: shared.directory.clone(),
+        counters: shared.counters.clone(),
+        open_downlinks: desk.open(),
+        downlinks: control::Downlinks::new(desk),
+        configuration: config.public(),
+        started: Instant::now(),
+    }
 }
 
 fn home_endpoint(config: &Config, environment: &dyn Environment, topics: &Topics) -> Result<Endpoint, BuildError> {
