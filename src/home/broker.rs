@@ -113,12 +113,12 @@ impl Broker {
             self.wiring.connected.send_replace(false);
             self.outbox.lost();
             self.give_up_if_found();
-            if std::mem::take(&mut self.took_something) {
-                backoff.reset();
-            }
-            if started.elapsed() >= GOOD_CONNECTION {
-                backoff.reset();
+            let was_good = started.elapsed() >= GOOD_CONNECTION;
+            if was_good {
                 last_reason.clear();
+            }
+            if std::mem::take(&mut self.took_something) || was_good {
+                backoff.reset();
             }
             if reason != last_reason {
                 tracing::warn!(broker = %self.endpoint.address, reason, waiting = self.outbox.len(), "Home broker is away.");

@@ -30,8 +30,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::codecs::Crossed;
 use crate::home;
-use crate::model::ApplicationName;
-use crate::model::{Receipt, Uplink};
+use crate::model::{ApplicationName, Receipt, Uplink};
 use crate::network::{Arrival, Content};
 
 pub use config::RepairConfig;

@@ -1,10 +1,9 @@
 //! Commands through trouble: each reaches its node exactly once, or ends in a reported final state; none twice.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use simulator::nodes::{Behaviour, Node, Report};
+use simulator::nodes::{Behaviour, HeardDownlinks, Node, Report};
 use simulator::proxy::Cut;
 use simulator::stack::{Device, EventHistory, FaultPlan, HttpFault, StackHandle};
 use tokio::task::JoinSet;
@@ -25,35 +24,26 @@ const HISTORY: EventHistory = EventHistory { per_entity: 5_000, age: Duration::f
 /// Longer than any wait between two tries.
 const QUIET: Duration = Duration::from_secs(120);
 
-/// The commands each node heard, in its order.
-type Heard = Arc<Mutex<HashMap<u32, Vec<u32>>>>;
+/// A node that sends, and does nothing about what it is told.
+struct Indifferent;
 
-/// A node that notes what it is told.
-struct Noting {
-    node: u32,
-    heard: Heard,
-}
-
-impl Behaviour for Noting {
+impl Behaviour for Indifferent {
     fn uplink(&mut self) -> Report {
         Report { f_port: 1, payload: vec![1], confirmed: false }
     }
 
-    fn downlink(&mut self, _: u8, payload: &[u8]) {
-        if let Ok(number) = payload.try_into().map(u32::from_be_bytes) {
-            self.heard.lock().unwrap().entry(self.node).or_default().push(number);
-        }
-    }
+    fn downlink(&mut self, _: u8, _: &[u8]) {}
 }
 
 pub async fn play(size: Size) -> Outcome {
     let mut scene = Scene::set(true, |stack| stack.events = Some(HISTORY)).await;
-    let heard = Heard::default();
-    let mut nodes = JoinSet::new();
+    let (mut heard, mut nodes) = (Vec::new(), JoinSet::new());
     for number in 0..NODES {
         let device = device(number);
         scene.register(device.clone());
-        nodes.spawn(live(Node::new(&device, Noting { node: number, heard: heard.clone() }), scene.stack.clone()));
+        let node = Node::new(&device, Indifferent);
+        heard.push(node.heard());
+        nodes.spawn(live(node, scene.stack.clone()));
     }
     scene.start_bridge().await;
     scene.stack.set_fault_plan(faults(size.silences));
@@ -65,7 +55,7 @@ pub async fn play(size: Size) -> Outcome {
     scene.stack.clear_faults();
     scene.sink.until(QUIET, |tally| ends(tally) == all).await;
     nodes.shutdown().await;
-    let mut outcome = judge(&scene.sink.tally(), &heard.lock().unwrap(), all);
+    let mut outcome = judge(&scene.sink.tally(), &heard.iter().map(numbers).collect::<Vec<_>>(), all);
     outcome.figures += &format!("; faults {struck:?}");
     let said = scene.stop_bridge().await;
     super::uplinks::with_log(outcome, &said)
@@ -143,10 +133,17 @@ fn ended(tally: &Tally, number: u32) -> Option<&str> {
     states.iter().map(|(state, _)| state.as_str()).find(|state| is_final(state) || (*state == "sent" && !confirmed))
 }
 
-fn judge(tally: &Tally, heard: &HashMap<u32, Vec<u32>>, all: u32) -> Outcome {
+/// The commands a node heard, in its order.
+fn numbers(heard: &HeardDownlinks) -> Vec<u32> {
+    let payloads = heard.all().into_iter().map(|downlink| downlink.payload);
+    payloads.filter_map(|payload| payload.try_into().ok().map(u32::from_be_bytes)).collect()
+}
+
+/// `heard`: by node.
+fn judge(tally: &Tally, heard: &[Vec<u32>], all: u32) -> Outcome {
     let (mut wrong, mut ends) = (Vec::new(), HashMap::<&str, u32>::new());
     for number in 0..all {
-        let times = heard.get(&(number % NODES)).map_or(0, |heard| heard.iter().filter(|it| **it == number).count());
+        let times = heard[(number % NODES) as usize].iter().filter(|it| **it == number).count();
         let states = tally.downlinks.get(&id(number)).map(Vec::as_slice).unwrap_or_default();
         let nacked = states.iter().any(|(state, _)| state == "nacked");
         let Some(end) = ended(tally, number) else {
@@ -166,7 +163,7 @@ fn judge(tally: &Tally, heard: &HashMap<u32, Vec<u32>>, all: u32) -> Outcome {
     let mut reasons: Vec<_> = reasons.filter_map(|(_, reason)| reason.clone()).collect();
     reasons.sort();
     reasons.dedup();
-    let disorder: usize = heard.values().map(|heard| heard.windows(2).filter(|pair| pair[1] < pair[0]).count()).sum();
+    let disorder: usize = heard.iter().map(|heard| heard.windows(2).filter(|pair| pair[1] < pair[0]).count()).sum();
     let more = wrong.len().saturating_sub(10);
     wrong.truncate(10);
     if more > 0 {
