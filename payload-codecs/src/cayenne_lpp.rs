@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::codec::{Codec, Decoded, DownlinkInput, Encoded, UplinkInput};
+use crate::codec::{Codec, Decoded, DownlinkInput, Encoded, Normalized, UplinkInput};
 use crate::error::CodecError;
 
 const FORMAT: &str = "Cayenne LPP";
@@ -32,6 +32,10 @@ impl Codec for CayenneLpp {
             rest = after;
         }
         Ok(decoded(fields))
+    }
+
+    fn normalize_uplink(&mut self, _data: &RawValue) -> Result<Option<Normalized>, CodecError> {
+        Ok(None)
     }
 
     fn encode_downlink(&mut self, input: &DownlinkInput<'_>) -> Result<Encoded, CodecError> {
@@ -142,7 +146,7 @@ fn hundredths(key: &str, channel: u8, number: f64) -> Result<i16, CodecError> {
 
 fn decoded(fields: Map<String, Value>) -> Decoded {
     let data = serde_json::value::to_raw_value(&fields).expect("a map of JSON values has a JSON text");
-    Decoded { data, normalized: None, warnings: Vec::new() }
+    Decoded { data, warnings: Vec::new() }
 }
 
 fn bad_payload(reason: String) -> CodecError {

@@ -79,10 +79,27 @@ pub struct DownlinkInput<'a> {
 pub struct Decoded {
     /// The fields: always a JSON object.
     pub data: Box<RawValue>,
-    /// What `normalizeUplink` made of them: a JSON list of measurements. `None` if the codec has no normalizer, or if
-    /// it failed (a warning then says why).
-    pub normalized: Option<Box<RawValue>>,
     /// What the codec, or the engine on its behalf, wants known although it succeeded.
+    pub warnings: Vec<String>,
+}
+
+/// What decoded fields mean, in the terms that all devices share.
+#[derive(Debug)]
+pub struct Normalized {
+    /// A JSON list of measurements.
+    pub measurements: Box<RawValue>,
+    /// What the codec wants known although it succeeded, and which fields were left out because they cannot be true.
+    pub warnings: Vec<String>,
+}
+
+/// What a payload says and means.
+#[derive(Debug)]
+pub struct Reading {
+    /// The fields: always a JSON object.
+    pub data: Box<RawValue>,
+    /// A JSON list of measurements; `None` if there are none, or if normalizing failed (a warning then says why).
+    pub measurements: Option<Box<RawValue>>,
+    /// The warnings of both steps.
     pub warnings: Vec<String>,
 }
 
@@ -99,11 +116,17 @@ pub struct Encoded {
 
 /// A loaded codec. It lives on the thread that loaded it, and nothing one call leaves behind reaches the next.
 pub trait Codec {
-    /// Decodes an uplink's payload, and normalizes it if the codec can.
+    /// Decodes an uplink's payload.
     ///
     /// # Errors
     /// Whatever the codec did wrong or reported; the codec stays usable.
     fn decode_uplink(&mut self, input: &UplinkInput<'_>) -> Result<Decoded, CodecError>;
+
+    /// Says what decoded fields mean; `None` if this codec does not know.
+    ///
+    /// # Errors
+    /// Whatever the codec did wrong or reported; the codec stays usable.
+    fn normalize_uplink(&mut self, data: &RawValue) -> Result<Option<Normalized>, CodecError>;
 
     /// Makes the payload of a command.
     ///
@@ -118,14 +141,57 @@ pub trait Codec {
     fn decode_downlink(&mut self, input: &UplinkInput<'_>) -> Result<Decoded, CodecError>;
 }
 
-/// Loads a codec on this thread: a script is compiled and evaluated once, so that what is wrong with it shows now.
+/// Decodes an uplink's payload and says what it means. Normalizing that fails costs the measurements only.
 ///
 /// # Errors
-/// [`CodecError::Load`] if the script does not compile or throws; [`CodecError::MissingFunction`] if it defines none of
-/// the functions a codec may have; the limits' errors if it exceeds them.
-pub fn load(source: &Source, limits: &Limits) -> Result<Box<dyn Codec>, CodecError> {
-    match source {
-        Source::JavaScript { script, .. } => Ok(Box::new(JavaScript::load(script, limits)?)),
-        Source::CayenneLpp => Ok(Box::new(CayenneLpp)),
+/// Those of [`Codec::decode_uplink`].
+pub fn read_uplink(codec: &mut dyn Codec, input: &UplinkInput<'_>) -> Result<Reading, CodecError> {
+    let Decoded { data, mut warnings } = codec.decode_uplink(input)?;
+    let measurements = match codec.normalize_uplink(&data) {
+        Ok(normalized) => normalized.map(|normalized| {
+            warnings.extend(normalized.warnings);
+            normalized.measurements
+        }),
+        Err(cause) => {
+            warnings.push(format!("normalizeUplink: {cause}"));
+            None
+        }
+    };
+    Ok(Reading { data, measurements, warnings })
+}
+
+/// The engines of one thread: whatever is loaded through them lives there.
+#[derive(Debug)]
+pub struct Engines {
+    limits: Limits,
+}
+
+impl Engines {
+    /// Engines whose scripts may each use so much.
+    ///
+    /// # Errors
+    /// [`CodecError::Engine`] if an engine cannot be set up.
+    pub fn new(limits: &Limits) -> Result<Self, CodecError> {
+        Ok(Self { limits: *limits })
     }
+
+    /// Loads a codec: a script is compiled and evaluated once, so that what is wrong with it shows now.
+    ///
+    /// # Errors
+    /// [`CodecError::Load`] if the script does not compile or throws; [`CodecError::MissingFunction`] if it defines none
+    /// of the functions a codec may have; the limits' errors if it exceeds them.
+    pub fn load(&self, source: &Source) -> Result<Box<dyn Codec>, CodecError> {
+        match source {
+            Source::JavaScript { script, .. } => Ok(Box::new(JavaScript::load(script, &self.limits)?)),
+            Source::CayenneLpp => Ok(Box::new(CayenneLpp)),
+        }
+    }
+}
+
+/// Loads one codec with engines of its own; who has several on one thread shares [`Engines`].
+///
+/// # Errors
+/// Those of [`Engines::new`] and [`Engines::load`].
+pub fn load(source: &Source, limits: &Limits) -> Result<Box<dyn Codec>, CodecError> {
+    Engines::new(limits)?.load(source)
 }

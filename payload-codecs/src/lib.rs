@@ -19,13 +19,18 @@
 //! | the types callers use | `codec.rs`, `error.rs` |
 //! | how a stranger's script is run | `javascript/` |
 //! | the fixed format of Cayenne LPP | `cayenne_lpp.rs` |
-//! | the shipped devices and their metadata | `devices/` here, and the folders in `payload-codecs/devices/` |
+//! | what fields and commands are, for a home | `metadata.rs` |
+//! | the shipped devices | `devices/` here, and the folders in `payload-codecs/devices/` |
 
 mod cayenne_lpp;
 mod codec;
 pub mod devices;
 mod error;
 mod javascript;
+pub mod metadata;
 
-pub use codec::{Codec, Decoded, DownlinkInput, Encoded, Limits, Source, UplinkInput, load};
+pub use codec::{
+    Codec, Decoded, DownlinkInput, Encoded, Engines, Limits, Normalized, Reading, Source, UplinkInput, load,
+    read_uplink,
+};
 pub use error::CodecError;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use payload_codecs::devices::{self, Device};
-use payload_codecs::{Codec, DownlinkInput, Limits, UplinkInput, load};
+use payload_codecs::{Codec, DownlinkInput, Limits, UplinkInput, load, read_uplink};
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
@@ -111,8 +111,8 @@ impl Example {
         let uplink = UplinkInput { bytes: &bytes, f_port: self.input.f_port.unwrap_or(1), recv_time_ms: Some(0) };
         let data = to_raw_value(&self.input.data).unwrap();
         match self.op.as_str() {
-            "decode_uplink" => codec.decode_uplink(&uplink).map(|decoded| {
-                let normalized = decoded.normalized.map(|list| parse(&list));
+            "decode_uplink" => read_uplink(codec, &uplink).map(|decoded| {
+                let normalized = decoded.measurements.map(|list| parse(&list));
                 json!({"data": parse(&decoded.data), "normalized": normalized, "warnings": decoded.warnings})
             }),
             "decode_downlink" => codec

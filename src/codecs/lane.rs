@@ -179,7 +179,7 @@ enum Input {
 }
 
 enum Output {
-    Decoded(Result<payload_codecs::Decoded, CodecError>),
+    Decoded(Result<payload_codecs::Reading, CodecError>),
     Encoded(Result<Encoded, CodecError>),
 }
 
@@ -199,7 +199,7 @@ impl Input {
         match self {
             Self::Uplink { bytes, f_port, recv_time_ms } => {
                 let input = UplinkInput { bytes, f_port: *f_port, recv_time_ms: Some(*recv_time_ms) };
-                Output::Decoded(codec.decode_uplink(&input))
+                Output::Decoded(payload_codecs::read_uplink(codec, &input))
             }
             Self::Command { data, f_port } => {
                 Output::Encoded(codec.encode_downlink(&DownlinkInput { data, f_port: *f_port }))

@@ -14,7 +14,7 @@ mod quarantine;
 
 use std::sync::{Arc, Mutex};
 
-use payload_codecs::{CodecError, Decoded};
+use payload_codecs::{CodecError, Reading};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
@@ -54,7 +54,7 @@ pub struct Codecs {
 pub struct Crossed {
     pub uplink: Box<Uplink>,
     pub codec: Arc<Codec>,
-    pub outcome: Result<Decoded, Fault>,
+    pub outcome: Result<Reading, Fault>,
 }
 
 /// Why a codec gave no result.

@@ -37,8 +37,8 @@ struct DeviceAnswer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     version_ids: &'a Option<crate::model::VersionIds>,
     codec: &'a Option<crate::model::CodecChoice>,
-    fields: &'a [payload_codecs::devices::Field],
-    commands: &'a [payload_codecs::devices::Command],
+    fields: &'a [payload_codecs::metadata::Field],
+    commands: &'a [payload_codecs::metadata::Command],
     last_seen: Option<jiff::Timestamp>,
 }
 

@@ -76,7 +76,7 @@ impl Decode {
                 self.counters.count(Count::Decoded);
                 Reading {
                     fields: Some(decoded.data),
-                    measurements: decoded.normalized.or_else(|| uplink.network_measurements.take()),
+                    measurements: decoded.measurements.or_else(|| uplink.network_measurements.take()),
                     warnings: decoded.warnings,
                     codec: Some(crossed.codec.name.clone()),
                     fault: None,

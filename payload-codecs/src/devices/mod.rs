@@ -7,10 +7,11 @@ mod metadata;
 
 use std::sync::{Arc, OnceLock};
 
-pub use metadata::{Command, CommandValue, Field, FieldKind, Match};
+pub use metadata::Match;
 use metadata::{Engine, Metadata};
 
 use crate::codec::Source;
+use crate::metadata::{Command, Field};
 
 /// A shipped device.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 
 use self::fault::Fault;
 use self::realm::{Entry, Evaluation, Realm};
-use crate::codec::{Codec, Decoded, DownlinkInput, Encoded, Limits, UplinkInput};
+use crate::codec::{Codec, Decoded, DownlinkInput, Encoded, Limits, Normalized, UplinkInput};
 use crate::error::CodecError;
 
 /// A loaded script.
@@ -59,35 +59,21 @@ impl JavaScript {
         }
         outcome
     }
-
-    fn normalize(&mut self, decoded: &mut Decoded) {
-        let normalized = self.run(|evaluation| {
-            let input = Object::new(evaluation.ctx.clone())?;
-            input.set("data", evaluation.ctx.json_parse(decoded.data.get())?)?;
-            let Some(function) = evaluation.entry(Entry::NormalizeUplink)? else { return Ok(None) };
-            outcome::normalized(&evaluation.host, function.call((input,))?).map(Some)
-        });
-        match normalized {
-            Ok(Some(json)) => {
-                decoded.warnings.extend(json.warnings);
-                decoded.normalized = Some(json.text);
-            }
-            Ok(None) => {}
-            Err(cause) => decoded.warnings.push(format!("normalizeUplink: {cause}")),
-        }
-    }
 }
 
 impl Codec for JavaScript {
     fn decode_uplink(&mut self, input: &UplinkInput<'_>) -> Result<Decoded, CodecError> {
-        let (mut decoded, normalizes) = self.run(|evaluation| {
-            let decoded = decode_uplink(evaluation, input)?;
-            Ok((decoded, evaluation.entry(Entry::NormalizeUplink)?.is_some()))
-        })?;
-        if normalizes {
-            self.normalize(&mut decoded);
-        }
-        Ok(decoded)
+        self.run(|evaluation| decode_uplink(evaluation, input))
+    }
+
+    fn normalize_uplink(&mut self, data: &RawValue) -> Result<Option<Normalized>, CodecError> {
+        self.run(|evaluation| {
+            let Some(function) = evaluation.entry(Entry::NormalizeUplink)? else { return Ok(None) };
+            let input = Object::new(evaluation.ctx.clone())?;
+            input.set("data", evaluation.ctx.json_parse(data.get())?)?;
+            let json = outcome::normalized(&evaluation.host, function.call((input,))?)?;
+            Ok(Some(Normalized { measurements: json.text, warnings: json.warnings }))
+        })
     }
 
     fn encode_downlink(&mut self, input: &DownlinkInput<'_>) -> Result<Encoded, CodecError> {

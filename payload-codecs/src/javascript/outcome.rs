@@ -25,7 +25,7 @@ pub(super) fn decoded<'js>(host: &Host<'js>, result: Value<'js>) -> Result<Decod
 /// The bare data, as the old `Decoder(bytes, port)` returns it.
 pub(super) fn legacy_decoded<'js>(host: &Host<'js>, data: Value<'js>) -> Result<Decoded, Fault> {
     let json = to_json::object_json(host, "data", data)?;
-    Ok(Decoded { data: json.text, normalized: None, warnings: json.warnings })
+    Ok(Decoded { data: json.text, warnings: json.warnings })
 }
 
 /// `{data, warnings, errors}` of `normalizeUplink`: a JSON list of measurements, and warnings.

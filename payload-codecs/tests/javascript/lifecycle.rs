@@ -3,7 +3,7 @@
 use payload_codecs::CodecError;
 use serde_json::json;
 
-use crate::{data, downlink, load_error, loaded, returning, uplink};
+use crate::{data, downlink, load_error, loaded, reading, returning, uplink};
 
 #[test]
 fn functions_are_found_however_they_are_defined() {
@@ -113,10 +113,10 @@ fn a_downlink_is_decoded_back() {
 fn the_normalizer_sees_the_decoded_data_and_gives_a_list() {
     let script = "function decodeUplink() { return {data: {t: 20.5, at: new Date(0)}}; }
         function normalizeUplink(input) { return {data: {air: {temperature: input.data.t}, time: input.data.at}, warnings: ['n']}; }";
-    let decoded = uplink(loaded(script).as_mut(), &[]).unwrap();
+    let reading = reading(loaded(script).as_mut());
     let expected = r#"[{"air":{"temperature":20.5},"time":"1970-01-01T00:00:00.000Z"}]"#;
-    assert_eq!(decoded.normalized.unwrap().get(), expected);
-    assert_eq!(decoded.warnings, ["n"]);
+    assert_eq!(reading.measurements.unwrap().get(), expected);
+    assert_eq!(reading.warnings, ["n"]);
 }
 
 #[test]
@@ -129,9 +129,9 @@ fn a_failing_normalizer_costs_only_the_normalized_data() {
         let script = format!(
             "function decodeUplink() {{ return {{data: {{t: 1}}}}; }}\nfunction normalizeUplink() {{ {body} }}"
         );
-        let decoded = uplink(loaded(&script).as_mut(), &[]).unwrap();
-        assert_eq!((data(&decoded), decoded.normalized.is_none()), (json!({"t": 1}), true));
-        assert_eq!(decoded.warnings, [message]);
+        let reading = reading(loaded(&script).as_mut());
+        assert_eq!((reading.data.get(), reading.measurements.is_none()), (r#"{"t":1}"#, true));
+        assert_eq!(reading.warnings, [message]);
     }
 }
 

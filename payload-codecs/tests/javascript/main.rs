@@ -9,7 +9,9 @@ mod lifecycle;
 use std::sync::Arc;
 use std::time::Duration;
 
-use payload_codecs::{Codec, CodecError, Decoded, DownlinkInput, Encoded, Limits, Source, UplinkInput, load};
+use payload_codecs::{
+    Codec, CodecError, Decoded, DownlinkInput, Encoded, Limits, Reading, Source, UplinkInput, load, read_uplink,
+};
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 
@@ -30,6 +32,11 @@ fn load_error(script: &str) -> CodecError {
 
 fn uplink(codec: &mut dyn Codec, bytes: &[u8]) -> Result<Decoded, CodecError> {
     codec.decode_uplink(&UplinkInput { bytes, f_port: 7, recv_time_ms: Some(1_700_000_000_123) })
+}
+
+/// An uplink decoded and normalized.
+fn reading(codec: &mut dyn Codec) -> Reading {
+    read_uplink(codec, &UplinkInput { bytes: &[], f_port: 7, recv_time_ms: None }).unwrap()
 }
 
 fn downlink(codec: &mut dyn Codec, data: &Value, f_port: Option<u8>) -> Result<Encoded, CodecError> {
