@@ -28,6 +28,7 @@ pub mod devices;
 mod error;
 mod javascript;
 pub mod metadata;
+pub mod table;
 
 pub use codec::{
     Codec, Decoded, DownlinkInput, Encoded, Engines, Limits, Normalized, Reading, Source, UplinkInput, load,
