@@ -4,4 +4,4 @@
 
 mod model;
 
-pub use model::{At, Endian, Field, Flag, Message, Part, Ports, Repeat, Table, Type};
+pub use model::{At, Endian, Field, Find, Flag, Message, Part, Ports, Repeat, Table, Type};
