@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 /// A whole table: the messages a device sends and takes.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
     /// What identifiers in the C header begin with; without one, the file's name.
@@ -25,6 +25,9 @@ pub struct Table {
     #[serde(default)]
     pub examples: Vec<serde_json::Value>,
 }
+
+/// Its numbers are finite (`Table::parse` sees to it), so a table equals itself.
+impl Eq for Table {}
 
 /// The order of bytes in a number, and of bits in a byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -153,7 +156,7 @@ pub struct Flag {
 }
 
 /// Something that stands in a text, as a field of its own.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Find {
     /// Its key in the decoded data.
