@@ -20,6 +20,7 @@
 //! | how a stranger's script is run | `javascript/` |
 //! | the fixed format of Cayenne LPP | `cayenne_lpp.rs` |
 //! | what fields and commands are, for a home | `metadata.rs` |
+//! | the files of a device repository | `repository.rs` |
 //! | the shipped devices | `devices/` here, and the folders in `payload-codecs/devices/` |
 
 mod cayenne_lpp;
@@ -28,6 +29,7 @@ pub mod devices;
 mod error;
 mod javascript;
 pub mod metadata;
+pub mod repository;
 pub mod table;
 
 pub use codec::{
