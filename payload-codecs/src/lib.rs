@@ -21,6 +21,7 @@
 //! | codecs that are tables | `table/` |
 //! | the fixed format of Cayenne LPP | `cayenne_lpp.rs` |
 //! | what fields and commands are, for a home | `metadata.rs` |
+//! | the files of a device repository | `repository.rs` |
 //! | the shipped devices | `devices/` here, and the folders in `payload-codecs/devices/` |
 
 mod cayenne_lpp;
@@ -29,6 +30,7 @@ pub mod devices;
 mod error;
 mod javascript;
 pub mod metadata;
+pub mod repository;
 pub mod table;
 
 pub use codec::{
