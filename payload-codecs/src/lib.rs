@@ -20,6 +20,7 @@
 //! | how a stranger's script is run | `javascript/` |
 //! | the fixed format of Cayenne LPP | `cayenne_lpp.rs` |
 //! | what fields and commands are, for a home | `metadata.rs` |
+//! | what decoded fields mean, in terms that all devices share | `normalized/` |
 //! | the shipped devices | `devices/` here, and the folders in `payload-codecs/devices/` |
 
 mod cayenne_lpp;
@@ -28,10 +29,11 @@ pub mod devices;
 mod error;
 mod javascript;
 pub mod metadata;
+pub mod normalized;
 pub mod table;
 
 pub use codec::{
-    Codec, Decoded, DownlinkInput, Encoded, Engines, Limits, Normalized, Reading, Source, UplinkInput, load,
+    Codec, Decoded, DownlinkInput, Encoded, Engines, Limits, Normalized, Reading, Source, UplinkInput, load, normalize,
     read_uplink,
 };
 pub use error::CodecError;
