@@ -22,6 +22,7 @@
 //! | the fixed format of Cayenne LPP | `cayenne_lpp.rs` |
 //! | what fields and commands are, for a home | `metadata.rs` |
 //! | the files of a device repository | `repository.rs` |
+//! | what decoded fields mean, in terms that all devices share | `normalized/` |
 //! | the shipped devices | `devices/` here, and the folders in `payload-codecs/devices/` |
 
 mod cayenne_lpp;
@@ -30,11 +31,12 @@ pub mod devices;
 mod error;
 mod javascript;
 pub mod metadata;
+pub mod normalized;
 pub mod repository;
 pub mod table;
 
 pub use codec::{
     Codec, Decoded, DownlinkInput, Encoded, Engines, Functions, Limits, Naming, Normalized, Reading, Source,
-    UplinkInput, load, read_uplink,
+    UplinkInput, load, normalize, read_uplink,
 };
 pub use error::CodecError;
