@@ -20,12 +20,14 @@
 //! | how a stranger's script is run | `javascript/` |
 //! | the fixed format of Cayenne LPP | `cayenne_lpp.rs` |
 //! | what fields and commands are, for a home | `metadata.rs` |
+//! | examples: reading, running and comparing them | `examples/` |
 //! | the shipped devices | `devices/` here, and the folders in `payload-codecs/devices/` |
 
 mod cayenne_lpp;
 mod codec;
 pub mod devices;
 mod error;
+pub mod examples;
 mod javascript;
 pub mod metadata;
 pub mod table;
