@@ -21,6 +21,7 @@
 //! | the fixed format of Cayenne LPP | `cayenne_lpp.rs` |
 //! | what fields and commands are, for a home | `metadata.rs` |
 //! | examples: reading, running and comparing them | `examples/` |
+//! | the files of a device repository | `repository.rs` |
 //! | the shipped devices | `devices/` here, and the folders in `payload-codecs/devices/` |
 
 mod cayenne_lpp;
@@ -30,6 +31,7 @@ mod error;
 pub mod examples;
 mod javascript;
 pub mod metadata;
+pub mod repository;
 pub mod table;
 
 pub use codec::{

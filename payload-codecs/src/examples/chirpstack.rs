@@ -22,7 +22,8 @@ pub fn chirpstack(operation: Operation, text: &str, engines: &Engines) -> Result
 /// The value of an expression: a codec is made of it that decodes everything to this value.
 fn evaluate(text: &str, engines: &Engines) -> Result<Value, ExamplesError> {
     // The line break keeps a comment at the end of the text from swallowing what follows; line 1 stays line 1.
-    let script = format!("var examples = {text}\n; function decodeUplink() {{ return {{data: {{examples: examples}}}}; }}");
+    let script =
+        format!("var examples = {text}\n; function decodeUplink() {{ return {{data: {{examples: examples}}}}; }}");
     let source = Source::JavaScript { name: "examples".into(), script: script.into() };
     let form = |reason: String| ExamplesError::Form(format!("neither JSON nor JavaScript: {reason}"));
     let mut codec = engines.load(&source).map_err(|error| form(error.to_string()))?;

@@ -1,7 +1,7 @@
 //! Examples of what codecs give: read from the forms in which people keep them, run, and compared.
 //!
 //! Three forms are read: this project's own `examples.json` ([`own`]), the `*-codec.yaml` of The Things Network's device
-//! repository ([`published`]), and the `test_decode_X.json` and `test_encode_X.json` of ChirpStack's device profiles
+//! repository ([`repository`]), and the `test_decode_X.json` and `test_encode_X.json` of ChirpStack's device profiles
 //! ([`chirpstack`]). Everything here works on texts; who has files reads them first. An [`Example`] is run through whatever
 //! makes its [`Call`]s: a codec at hand, or one on a watched thread.
 
@@ -17,7 +17,7 @@ pub use call::{Call, Failure, Input, Operation, Output};
 pub use chirpstack::chirpstack;
 pub use comparison::{Difference, differences};
 pub use own::{own, own_values};
-pub use published::{Entry, beside_script, published};
+pub use published::{Entry, beside_script, published, repository};
 
 /// One call, and what shall come of it.
 #[derive(Clone, Debug, PartialEq)]

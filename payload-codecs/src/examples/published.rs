@@ -14,13 +14,25 @@ use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
 
 use super::{Example, ExamplesError, Expected, Input, Operation, own};
+use crate::repository;
 
 /// An example, or why it cannot be read; one that cannot does not spoil its neighbours.
 pub type Entry = Result<Example, ExamplesError>;
 
-/// Reads the examples of one function.
+/// Reads the examples of one function out of a device repository's `*-codec.yaml`.
+pub fn repository(operation: Operation, examples: &[repository::Example]) -> Vec<Entry> {
+    let written = |example: &repository::Example| Written {
+        description: example.description.clone(),
+        input: example.input.clone(),
+        output: example.output.clone(),
+        normalized: example.normalized_output.clone(),
+    };
+    (1..).zip(examples).map(|(number, example)| written(example).read(operation, number)).collect()
+}
+
+/// Reads the examples of one function out of a list in this form.
 pub fn published(operation: Operation, entries: &[Value]) -> Vec<Entry> {
-    (1..).zip(entries).map(|(number, entry)| read(operation, number, entry)).collect()
+    (1..).zip(entries).map(|(number, entry)| Written::of(entry).read(operation, number)).collect()
 }
 
 /// Reads a JSON file of examples that lies beside a script, whoever's form it has: this project's own, a list in the form
@@ -36,7 +48,7 @@ pub fn beside_script(text: &str) -> Result<Vec<Entry>, ExamplesError> {
             own(text).map(|examples| examples.into_iter().map(Ok).collect())
         }
         Value::Array(entries) => {
-            Ok((1..).zip(&entries).map(|(number, entry)| read(guess(entry), number, entry)).collect())
+            Ok((1..).zip(&entries).map(|(number, entry)| Written::of(entry).read(guess(entry), number)).collect())
         }
         Value::Object(lists) => by_function(&lists).map_err(form),
         _ => Err(form("expected a list of examples".to_owned())),
@@ -58,21 +70,48 @@ fn by_function(lists: &Map<String, Value>) -> Result<Vec<Entry>, String> {
     Ok(all)
 }
 
-fn read(operation: Operation, number: u32, entry: &Value) -> Entry {
-    let description = entry.get("description").or_else(|| entry.get("name"));
-    let description = match description {
-        Some(Value::String(text)) if !text.trim().is_empty() => text.trim().to_owned(),
-        _ => format!("example {number}"),
-    };
-    let parts = input(entry).and_then(|input| Ok((input, expected(entry)?)));
-    match parts {
-        Ok((input, expected)) => Ok(Example { operation, description, input, expected }),
-        Err(reason) => Err(ExamplesError::Entry { operation, description, reason }),
+/// The parts of an entry, whatever each is.
+struct Written {
+    description: Option<String>,
+    input: Value,
+    output: Option<Value>,
+    normalized: Option<Value>,
+}
+
+impl Written {
+    fn of(entry: &Value) -> Self {
+        let part = |key: &str, other: &str| entry.get(key).or_else(|| entry.get(other)).cloned();
+        Self {
+            description: part("description", "name").and_then(|text| text.as_str().map(str::to_owned)),
+            input: part("input", "input").unwrap_or_default(),
+            output: part("output", "expected"),
+            normalized: part("normalizedOutput", "normalizedOutput"),
+        }
+    }
+
+    fn read(self, operation: Operation, number: u32) -> Entry {
+        let description = self.description.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        let description = description.map_or_else(|| format!("example {number}"), str::to_owned);
+        let parts = input(&self.input).and_then(|input| Ok((input, self.expected()?)));
+        match parts {
+            Ok((input, expected)) => Ok(Example { operation, description, input, expected }),
+            Err(reason) => Err(ExamplesError::Entry { operation, description, reason }),
+        }
+    }
+
+    /// The result, with what it is normalised to beside its data.
+    fn expected(self) -> Result<Expected, String> {
+        let mut result = self.output.filter(|output| !output.is_null()).ok_or("it does not say its `output`")?;
+        let map = result.as_object_mut().ok_or("its `output` must be an object")?;
+        if let Some(Value::Object(normalized)) = &self.normalized {
+            add_normalized(map, normalized);
+        }
+        Ok(Expected::Result(result))
     }
 }
 
-fn input(entry: &Value) -> Result<Input, String> {
-    let input = entry.get("input").and_then(Value::as_object).ok_or("it has no `input`")?;
+fn input(input: &Value) -> Result<Input, String> {
+    let input = input.as_object().ok_or("it has no `input`")?;
     let known = |key: &str| input.get(key).filter(|value| !value.is_null());
     let data = known("data").map(to_raw_value).transpose().map_err(|error| error.to_string())?;
     let recv_time = known("recvTime").map(time).transpose()?;
@@ -112,17 +151,6 @@ fn byte_of(value: &Value) -> Option<u8> {
 fn time(value: &Value) -> Result<Timestamp, String> {
     let text = value.as_str().ok_or("`input.recvTime` must be a text")?;
     text.parse().map_err(|error| format!("`input.recvTime`: {error}"))
-}
-
-/// The result, with what it is normalised to beside its data.
-fn expected(entry: &Value) -> Result<Expected, String> {
-    let output = entry.get("output").or_else(|| entry.get("expected")).filter(|output| !output.is_null());
-    let mut result = output.cloned().ok_or("it does not say its `output`")?;
-    let map = result.as_object_mut().ok_or("its `output` must be an object")?;
-    if let Some(normalized) = entry.get("normalizedOutput").and_then(Value::as_object) {
-        add_normalized(map, normalized);
-    }
-    Ok(Expected::Result(result))
 }
 
 fn add_normalized(result: &mut Map<String, Value>, normalized: &Map<String, Value>) {
