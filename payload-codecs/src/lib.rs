@@ -21,6 +21,7 @@
 //! | codecs that are tables | `table/` |
 //! | the fixed format of Cayenne LPP | `cayenne_lpp.rs` |
 //! | what fields and commands are, for a home | `metadata.rs` |
+//! | examples: reading, running and comparing them | `examples/` |
 //! | the files of a device repository | `repository.rs` |
 //! | what decoded fields mean, in terms that all devices share | `normalized/` |
 //! | the shipped devices | `devices/` here, and the folders in `payload-codecs/devices/` |
@@ -29,6 +30,7 @@ mod cayenne_lpp;
 mod codec;
 pub mod devices;
 mod error;
+pub mod examples;
 mod javascript;
 pub mod metadata;
 pub mod normalized;
