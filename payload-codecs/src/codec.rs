@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+use crate::by_direction::ByDirection;
 use crate::cayenne_lpp::CayenneLpp;
 use crate::error::CodecError;
 use crate::javascript::JavaScript;
@@ -21,6 +22,13 @@ pub enum Source {
     },
     /// Cayenne Low Power Payload, as The Things Stack reads it.
     CayenneLpp,
+    /// One codec for what comes and another for what goes; a direction without one has none.
+    ByDirection {
+        /// Decodes and normalises uplinks.
+        uplink: Option<Arc<Source>>,
+        /// Encodes downlinks, and decodes them.
+        downlink: Option<Arc<Source>>,
+    },
 }
 
 impl Source {
@@ -29,7 +37,15 @@ impl Source {
         match self {
             Self::JavaScript { name, .. } => name,
             Self::CayenneLpp => "cayenne-lpp",
+            Self::ByDirection { uplink, downlink } => {
+                uplink.as_ref().or(downlink.as_ref()).map_or("none", |source| source.name())
+            }
         }
+    }
+
+    /// Whether it is for uplinks at all.
+    pub fn reads_uplinks(&self) -> bool {
+        !matches!(self, Self::ByDirection { uplink: None, .. })
     }
 }
 
@@ -217,6 +233,10 @@ impl Engines {
         match source {
             Source::JavaScript { script, .. } => Ok(Box::new(JavaScript::load(script, &self.limits)?)),
             Source::CayenneLpp => Ok(Box::new(CayenneLpp)),
+            Source::ByDirection { uplink, downlink } => {
+                let load = |source: &Option<Arc<Source>>| source.as_deref().map(|source| self.load(source)).transpose();
+                Ok(Box::new(ByDirection { uplink: load(uplink)?, downlink: load(downlink)? }))
+            }
         }
     }
 }

@@ -23,6 +23,7 @@
 //! | the files of a device repository | `repository.rs` |
 //! | the shipped devices | `devices/` here, and the folders in `payload-codecs/devices/` |
 
+mod by_direction;
 mod cayenne_lpp;
 mod codec;
 pub mod devices;
