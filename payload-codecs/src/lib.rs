@@ -33,7 +33,7 @@ pub mod normalized;
 pub mod table;
 
 pub use codec::{
-    Codec, Decoded, DownlinkInput, Encoded, Engines, Limits, Normalized, Reading, Source, UplinkInput, load, normalize,
-    read_uplink,
+    Codec, Decoded, DownlinkInput, Encoded, Engines, Functions, Limits, Naming, Normalized, Reading, Source,
+    UplinkInput, load, normalize, read_uplink,
 };
 pub use error::CodecError;
