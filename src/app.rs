@@ -350,10 +350,15 @@ fn uplink_flow(
     codecs: &Codecs,
     shared: &Shared,
 ) -> Uplinks {
-    let mut states = home::States::default();
-    for (key, store::StateRow { last_seen, body }) in restored.states {
+    let mut publish = Publish {
+        home: home.clone(),
+        states: home::States::default(),
+        directory: shared.directory.clone(),
+        devices_changed: shared.devices_changed.clone(),
+    };
+    for (key, state) in restored.states {
         let heard_until = record.memory().device_heard_until(&key);
-        states.restore(key, &home::Kept { last_seen, body }, heard_until);
+        publish.restore(key, state, heard_until);
     }
     let spool = Spool::new(SpoolParts {
         store,
@@ -383,7 +388,7 @@ fn uplink_flow(
             shared.devices_changed.clone(),
             shared.counters.clone(),
         ),
-        publish: Publish { home: home.clone(), states },
+        publish,
         home: HomePresence::new(home_connected),
         listed,
         drain: config.service.grace / 2,

@@ -241,12 +241,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_watch_ends_when_too_many_threads_are_lost_and_the_process_is_started_again() {
-        let (pool, _back) = pool(4, Duration::from_millis(10));
+        let (pool, _back) = pool(4, Duration::from_millis(100));
         let (notices, mut told) = mpsc::channel(1);
         let notices = Notices::new(notices);
         for id in 0..4 {
             let name = format!("stuck-{id}");
-            pool.decode(Uplink::sample(&name, 0, 0), Codec::sample(id, &name, STUCK));
+            let script = STUCK.replace("15e6", "1e9");
+            pool.decode(Uplink::sample(&name, 0, 0), Codec::sample(id, &name, &script));
         }
         tokio::time::timeout(Duration::from_secs(20), pool.watch(&notices.downgrade(), true)).await.unwrap();
         assert!(matches!(told.recv().await, Some(Notice::BridgeDegraded { .. })));
