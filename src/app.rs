@@ -189,7 +189,8 @@ impl App {
         if let Some(path) = control_socket(config, environment) {
             tasks.add("control API", Web { socket: Socket::open(&path)?, answers }.run(stop.clone()));
         }
-        tasks.add_background("codec watch", async move { codecs.watch().await });
+        let notices = shared.notices.downgrade();
+        tasks.add_background("codec watch", async move { codecs.watch(&notices, systemd.is_there()).await });
         tasks.add_background("watchdog", async move { systemd.watchdog().await });
         Ok(Self { tasks, stop, grace: config.service.grace, systemd, counters: shared.counters })
     }
@@ -349,10 +350,15 @@ fn uplink_flow(
     codecs: &Codecs,
     shared: &Shared,
 ) -> Uplinks {
-    let mut states = home::States::default();
-    for (key, store::StateRow { last_seen, body }) in restored.states {
+    let mut publish = Publish {
+        home: home.clone(),
+        states: home::States::default(),
+        directory: shared.directory.clone(),
+        devices_changed: shared.devices_changed.clone(),
+    };
+    for (key, state) in restored.states {
         let heard_until = record.memory().device_heard_until(&key);
-        states.restore(key, &home::Kept { last_seen, body }, heard_until);
+        publish.restore(key, state, heard_until);
     }
     let spool = Spool::new(SpoolParts {
         store,
@@ -377,7 +383,7 @@ fn uplink_flow(
             most_levels: longest_name(config),
         },
         decode: Decode::new(codecs.clone(), shared.counters.clone()),
-        publish: Publish { home: home.clone(), states },
+        publish,
         home: HomePresence::new(home_connected),
         listed,
         drain: config.service.grace / 2,
