@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+use crate::by_direction::ByDirection;
 use crate::cayenne_lpp::CayenneLpp;
 use crate::error::CodecError;
 use crate::javascript::{Engine, JavaScript};
@@ -32,6 +33,13 @@ pub enum Source {
     },
     /// Cayenne Low Power Payload, as The Things Stack reads it.
     CayenneLpp,
+    /// One codec for what comes and another for what goes; a direction without one has none.
+    ByDirection {
+        /// Decodes and normalises uplinks.
+        uplink: Option<Arc<Source>>,
+        /// Encodes downlinks, and decodes them.
+        downlink: Option<Arc<Source>>,
+    },
 }
 
 impl Source {
@@ -40,7 +48,15 @@ impl Source {
         match self {
             Self::JavaScript { name, .. } | Self::Table { name, .. } => name,
             Self::CayenneLpp => "cayenne-lpp",
+            Self::ByDirection { uplink, downlink } => {
+                uplink.as_ref().or(downlink.as_ref()).map_or("none", |source| source.name())
+            }
         }
+    }
+
+    /// Whether it is for uplinks at all.
+    pub fn reads_uplinks(&self) -> bool {
+        !matches!(self, Self::ByDirection { uplink: None, .. })
     }
 }
 
@@ -57,6 +73,14 @@ pub struct Limits {
     /// Bytes of native stack a script may use; recursion beyond it is an error, not a crash. The thread that runs the
     /// codec needs as much and a few hundred KiB more (Rust's default of 2 MiB is ample).
     pub stack: usize,
+}
+
+impl Limits {
+    /// Wall time for loading a codec, once on each thread that runs it: the largest public scripts, of 235 KB, take some
+    /// milliseconds, on a small machine more than a call is given.
+    pub fn loading(&self) -> Duration {
+        self.time.max(Duration::from_secs(1))
+    }
 }
 
 impl Default for Limits {
@@ -258,6 +282,10 @@ impl Engines {
             Source::JavaScript { script, .. } => Ok(Box::new(JavaScript::load(self.javascript()?, script)?)),
             Source::Table { table, .. } => Ok(Box::new(TableCodec(Arc::clone(table)))),
             Source::CayenneLpp => Ok(Box::new(CayenneLpp)),
+            Source::ByDirection { uplink, downlink } => {
+                let load = |source: &Option<Arc<Source>>| source.as_deref().map(|source| self.load(source)).transpose();
+                Ok(Box::new(ByDirection { uplink: load(uplink)?, downlink: load(downlink)? }))
+            }
         }
     }
 

@@ -26,6 +26,7 @@
 //! | what decoded fields mean, in terms that all devices share | `normalized/` |
 //! | the shipped devices | `devices/` here, and the folders in `payload-codecs/devices/` |
 
+mod by_direction;
 mod cayenne_lpp;
 mod codec;
 pub mod devices;

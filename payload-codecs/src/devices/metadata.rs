@@ -29,7 +29,7 @@ impl Metadata {
 }
 
 /// What reads the payload.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(super) enum Engine {
     #[serde(rename = "javascript")]
     JavaScript,

@@ -3,10 +3,12 @@
 //! Each comes from a folder `payload-codecs/devices/<vendor>/<model>/` with a `device.toml` (the types below), a `codec.js`
 //! or a `codec.toml` (a table) unless a built-in engine reads the payload, and an `examples.json` that the tests run. `build.rs` finds the folders.
 
+mod description;
 mod metadata;
 
 use std::sync::{Arc, OnceLock};
 
+pub use description::{Description, DescriptionError};
 pub use metadata::Match;
 use metadata::{Engine, Metadata};
 
