@@ -114,6 +114,28 @@ pub struct Encoded {
     pub warnings: Vec<String>,
 }
 
+/// Which of its functions a codec has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Functions {
+    /// `decodeUplink`, or the older `Decoder`.
+    pub decode_uplink: Option<Naming>,
+    /// `normalizeUplink`.
+    pub normalize_uplink: Option<Naming>,
+    /// `encodeDownlink`, or the older `Encoder`.
+    pub encode_downlink: Option<Naming>,
+    /// `decodeDownlink`.
+    pub decode_downlink: Option<Naming>,
+}
+
+/// By which of its names a function was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// The name it has today.
+    Current,
+    /// The name of The Things Network's first formatters: `Decoder`, `Encoder`.
+    Older,
+}
+
 /// A loaded codec. It lives on the thread that loaded it, and nothing one call leaves behind reaches the next.
 pub trait Codec {
     /// Decodes an uplink's payload.
@@ -139,6 +161,17 @@ pub trait Codec {
     /// # Errors
     /// Whatever the codec did wrong or reported, and [`CodecError::MissingFunction`] if it has no downlink decoder.
     fn decode_downlink(&mut self, input: &UplinkInput<'_>) -> Result<Decoded, CodecError>;
+
+    /// What this codec can do. By default everything except to say what fields mean.
+    fn functions(&self) -> Functions {
+        let present = Some(Naming::Current);
+        Functions { decode_uplink: present, normalize_uplink: None, encode_downlink: present, decode_downlink: present }
+    }
+
+    /// Takes what a script wrote to its `console` since it was last asked, oldest first, bounded in number and length.
+    fn take_console(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Decodes an uplink's payload and says what it means. Normalizing that fails costs the measurements only.

@@ -31,7 +31,7 @@ pub mod metadata;
 pub mod table;
 
 pub use codec::{
-    Codec, Decoded, DownlinkInput, Encoded, Engines, Limits, Normalized, Reading, Source, UplinkInput, load,
-    read_uplink,
+    Codec, Decoded, DownlinkInput, Encoded, Engines, Functions, Limits, Naming, Normalized, Reading, Source,
+    UplinkInput, load, read_uplink,
 };
 pub use error::CodecError;
