@@ -170,7 +170,7 @@ mod tests {
 
     fn script(id: usize, script: &str) -> Arc<Codec> {
         let source = payload_codecs::Source::JavaScript { name: "test".into(), script: script.into() };
-        Arc::new(Codec { id, name: "test".into(), source })
+        Arc::new(Codec { id, name: "test".into(), source, fields: Arc::default(), commands: Arc::default() })
     }
 
     fn pool(time_limit: Duration) -> (Pool, mpsc::Receiver<Crossed>) {

@@ -110,7 +110,7 @@ impl Answers {
 }
 
 fn describe(device: &Device) -> DeviceAnswer<'_> {
-    let shipped = device.codec.as_ref().and_then(|codec| payload_codecs::devices::find(&codec.name));
+    let codec = device.codec.as_ref();
     DeviceAnswer {
         name: &device.name,
         application: &device.key.application,
@@ -118,8 +118,8 @@ fn describe(device: &Device) -> DeviceAnswer<'_> {
         ids: &device.ids,
         version_ids: &device.version_ids,
         codec: &device.codec,
-        fields: shipped.map_or(&[], |shipped| &shipped.fields),
-        commands: shipped.map_or(&[], |shipped| &shipped.commands),
+        fields: codec.map_or(&[], |codec| &codec.fields),
+        commands: codec.map_or(&[], |codec| &codec.commands),
         last_seen: device.last_seen,
     }
 }
