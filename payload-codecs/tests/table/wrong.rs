@@ -75,7 +75,13 @@ const FIELDS: &[(&str, &str)] = &[
     (r#"{name="a",repeat=9223372036854775807,fields=[{type="u64"}]}"#, "it ends behind byte 242"),
     (r#"{name="a",type="u8",default="x"}"#, "default: must be a number from 0 to 255"),
     (r#"{type="u8",default=1}"#, "default: it is for fields with a name or `flags`"),
-    (r#"{name="a",type="u8",normalized="air..temperature"}"#, "normalized: `air..temperature`"),
+    (r#"{name="a",type="u8",normalized="air.temp"}"#, "field a, normalized: a measurement has no `air.temp`"),
+    (r#"{name="a",type="u16",unit="mV",normalized="battery"}"#, "normalized: `battery` is in V, not in mV"),
+    (r#"{name="a",type="u8",normalized="water.leak"}"#, "normalized: `water.leak` is true or false"),
+    (r#"{type="u8",flags=[{name="a",bit=0,normalized="air.location"}]}"#, "`air.location` is one of indoor, outdoor"),
+    (r#"{name="a",type="u8",values={"0"="in"},normalized="air.location"}"#, "`air.location` is one of indoor, outdoor"),
+    (r#"{name="a",type="text",find=[{name="b",words={on=true},normalized="battery"}]}"#, "`battery` is a number"),
+    (r#"{name="a",type="text",normalized="battery"}"#, "normalized: `battery` is a number"),
     (r#"{type="u8",normalized="battery"}"#, "normalized: it is for named fields of uplinks"),
 ];
 
