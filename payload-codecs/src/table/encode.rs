@@ -1,32 +1,31 @@
 //! From data to the payload that says it.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::keys::{counted_by, missing, written};
 use super::layout::Cursor;
 use super::scale::Scalar;
-use super::{Endian, Field, Message, Part, Repeat, Type, bits, text};
+use super::{Data, Endian, Field, Message, Part, Repeat, Type, bits, text};
 
 /// The longest application payload any data rate carries (LoRaWAN Regional Parameters 1.0.3, 2.2.6: EU863-870).
 pub(super) const LONGEST_PAYLOAD: usize = 242;
 
-type Data = Map<String, Value>;
-
-/// Writes the payload with the first message that has all the data's keys and misses none of its own.
+/// Writes the payload with the first message that has all the data's keys and misses none of its own; with it comes the
+/// port asked for, else the message's first.
 ///
 /// # Errors
 /// What is wrong with the data, and what would be right.
-pub(super) fn encode<'a>(
-    messages: &'a [Message],
+pub(super) fn encode(
+    messages: &[Message],
     endian: Endian,
     f_port: Option<u8>,
     data: &Data,
-) -> Result<(&'a Message, Vec<u8>), String> {
+) -> Result<(Vec<u8>, Option<u8>), String> {
     let message = choose(messages, f_port, data)?;
     let mut writer = Writer { bytes: Vec::new(), endian };
     writer.message(message, data)?;
     match writer.bytes.len() {
-        0..=LONGEST_PAYLOAD => Ok((message, writer.bytes)),
+        0..=LONGEST_PAYLOAD => Ok((writer.bytes, f_port.or(message.port.0.first().copied()))),
         length => Err(format!("the payload would have {length} bytes, and at most {LONGEST_PAYLOAD} can be sent")),
     }
 }
@@ -35,7 +34,7 @@ pub(super) fn encode<'a>(
 pub(super) fn check_value(field: &Field, value: &Value) -> Result<(), String> {
     match field.type_ {
         None => Err("is a group".to_owned()),
-        Some(Type::Bytes(_) | Type::Text(_)) => run_of(field, value).map(drop),
+        Some(Type::Bytes(_) | Type::Text(_)) => bytes_of(field, value).map(drop),
         Some(type_) => Scalar { field, type_ }.bits_of(value).map(drop),
     }
 }
@@ -98,7 +97,7 @@ impl Writer {
             let start = cursor.start(field);
             let end = match field.type_ {
                 None => self.group(field, start, data)?,
-                Some(Type::Bytes(_) | Type::Text(_)) => self.run(field, start, data)?,
+                Some(Type::Bytes(_) | Type::Text(_)) => self.string(field, start, data)?,
                 Some(type_) => {
                     let scalar = Scalar { field, type_ };
                     let bits = match counted_by(fields, field) {
@@ -120,9 +119,9 @@ impl Writer {
     }
 
     /// Writes bytes or a text.
-    fn run(&mut self, field: &Field, start: usize, data: &Data) -> Result<usize, String> {
+    fn string(&mut self, field: &Field, start: usize, data: &Data) -> Result<usize, String> {
         let run = match value_of(field, data) {
-            Some((name, value)) => run_of(field, value).map_err(|problem| format!("{name} {problem}"))?,
+            Some((name, value)) => bytes_of(field, value).map_err(|problem| format!("{name} {problem}"))?,
             None => Vec::new(),
         };
         let end = start + field.type_.and_then(Type::bits).unwrap_or(run.len() * 8);
@@ -195,7 +194,7 @@ fn value_of<'a>(field: &'a Field, data: &'a Data) -> Option<(&'a str, &'a Value)
 }
 
 /// The bytes of a value that is a text or hex.
-fn run_of(field: &Field, value: &Value) -> Result<Vec<u8>, String> {
+fn bytes_of(field: &Field, value: &Value) -> Result<Vec<u8>, String> {
     let value = value.as_str();
     let (run, fits, must_be) = match field.type_ {
         Some(Type::Bytes(Some(room))) => {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{command, downlink, refusal, says, table, uplink};
+use crate::{command, downlink, reason, refusal, says, table, uplink};
 
 #[test]
 fn bits_are_counted_from_the_most_significant_one_in_big_endian() {
@@ -232,7 +232,7 @@ fn the_first_message_that_has_all_keys_and_misses_none_is_sent() {
         ]"#,
     );
     let sent = |port, data: serde_json::Value| {
-        let (bytes, port) = table.encode(port, data.as_object().unwrap())?;
+        let (bytes, port) = table.encode(port, data.as_object().unwrap()).map_err(reason)?;
         Ok::<_, String>((hex::encode(bytes), port))
     };
     assert_eq!(sent(None, json!({"a": 7})).unwrap(), ("0107".to_owned(), Some(5)));
