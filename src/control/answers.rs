@@ -113,7 +113,7 @@ impl Answers {
 }
 
 fn describe<'a>(device: &'a Device, measured: impl Iterator<Item = &'static str>) -> DeviceAnswer<'a> {
-    let shipped = device.codec.as_ref().and_then(|codec| payload_codecs::devices::find(&codec.name));
+    let codec = device.codec.as_ref();
     DeviceAnswer {
         name: &device.name,
         application: &device.key.application,
@@ -121,8 +121,8 @@ fn describe<'a>(device: &'a Device, measured: impl Iterator<Item = &'static str>
         ids: &device.ids,
         version_ids: &device.version_ids,
         codec: &device.codec,
-        fields: fields(shipped.map_or(&[], |shipped| &shipped.fields), measured),
-        commands: shipped.map_or(&[], |shipped| &shipped.commands),
+        fields: fields(codec.map_or(&[], |codec| &codec.fields), measured),
+        commands: codec.map_or(&[], |codec| &codec.commands),
         last_seen: device.last_seen,
     }
 }

@@ -1,9 +1,10 @@
 //! Which devices there are, and what each is called at home.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use payload_codecs::metadata::{Command, Field};
 use serde::Serialize;
 
 use super::{DeviceKey, EndDeviceIds, HomeName, VersionIds};
@@ -23,10 +24,20 @@ pub struct Device {
 }
 
 /// Which codec decodes a device, and why that one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CodecChoice {
+    /// `network` if its own formatter decodes, `none` if nothing does.
     pub name: String,
     pub chosen_by: &'static str,
+    /// What to do about it, if nothing decodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<&'static str>,
+    /// What the codec says of the decoded fields.
+    #[serde(skip)]
+    pub fields: Arc<[Field]>,
+    /// What the codec says the device can be told.
+    #[serde(skip)]
+    pub commands: Arc<[Command]>,
 }
 
 /// A home name that another device already has.
