@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::cayenne_lpp::CayenneLpp;
 use crate::error::CodecError;
 use crate::javascript::JavaScript;
+use crate::table::{Table, TableCodec};
 
 /// What a codec is before it is loaded. Cheap to clone, and free to cross threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,13 @@ pub enum Source {
         /// The text of the script.
         script: Arc<str>,
     },
+    /// A table that says where each field lies.
+    Table {
+        /// What messages call it: a file's name, or a device's id.
+        name: Arc<str>,
+        /// The table, as [`Table::parse`] read it.
+        table: Arc<Table>,
+    },
     /// Cayenne Low Power Payload, as The Things Stack reads it.
     CayenneLpp,
 }
@@ -27,7 +35,7 @@ impl Source {
     /// What messages call this codec.
     pub fn name(&self) -> &str {
         match self {
-            Self::JavaScript { name, .. } => name,
+            Self::JavaScript { name, .. } | Self::Table { name, .. } => name,
             Self::CayenneLpp => "cayenne-lpp",
         }
     }
@@ -183,6 +191,7 @@ impl Engines {
     pub fn load(&self, source: &Source) -> Result<Box<dyn Codec>, CodecError> {
         match source {
             Source::JavaScript { script, .. } => Ok(Box::new(JavaScript::load(script, &self.limits)?)),
+            Source::Table { table, .. } => Ok(Box::new(TableCodec(Arc::clone(table)))),
             Source::CayenneLpp => Ok(Box::new(CayenneLpp)),
         }
     }

@@ -1,6 +1,6 @@
 //! Turns the payloads of LoRaWAN devices into JSON and commands into payloads: engines, and one folder per device.
 //!
-//! Pure computation: no I/O, no clock but the one a codec is timed with, no async. A caller picks a [`Source`] (a script,
+//! Pure computation: no I/O, no clock but the one a codec is timed with, no async. A caller picks a [`Source`] (a script, a table,
 //! Cayenne LPP, or a shipped [`devices::Device`]'s), [`load`]s it on the thread that will run it, and then decodes and
 //! encodes. What a codec does wrong, an endless loop included, comes back as a [`CodecError`].
 //!
@@ -18,6 +18,7 @@
 //! |---|---|
 //! | the types callers use | `codec.rs`, `error.rs` |
 //! | how a stranger's script is run | `javascript/` |
+//! | codecs that are tables | `table/` |
 //! | the fixed format of Cayenne LPP | `cayenne_lpp.rs` |
 //! | what fields and commands are, for a home | `metadata.rs` |
 //! | the shipped devices | `devices/` here, and the folders in `payload-codecs/devices/` |

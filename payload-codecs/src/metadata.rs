@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What a decoded field is. Units and classes are Home Assistant's.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
     /// Its name in the decoded data, levels joined by dots; a `*` at the end stands for a channel's number.

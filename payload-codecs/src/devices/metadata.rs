@@ -15,6 +15,7 @@ pub(super) struct Metadata {
     pub engine: Engine,
     #[serde(rename = "match")]
     pub matches: Option<Match>,
+    /// Empty for a table, which says itself what its fields and commands are.
     #[serde(default)]
     pub fields: Vec<Field>,
     #[serde(default)]
@@ -32,6 +33,8 @@ impl Metadata {
 pub(super) enum Engine {
     #[serde(rename = "javascript")]
     JavaScript,
+    #[serde(rename = "table")]
+    Table,
     #[serde(rename = "cayenne-lpp")]
     CayenneLpp,
 }
