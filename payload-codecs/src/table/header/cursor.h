@@ -158,16 +158,17 @@ static inline void PREFIX_require(struct PREFIX_reader *from, bool holds)
     }
 }
 
-//: more
-static inline bool PREFIX_more(const struct PREFIX_reader *from)
+//: left
+/* How many bits there are still to read. */
+static inline size_t PREFIX_left(const struct PREFIX_reader *from)
 {
-    return !from->failed && from->at < from->end;
+    return from->failed || from->at > from->end ? 0 : from->end - from->at;
 }
 
 //: has
 static inline bool PREFIX_has(struct PREFIX_reader *from, size_t bits)
 {
-    PREFIX_require(from, bits <= from->end && from->at <= from->end - bits);
+    PREFIX_require(from, bits <= PREFIX_left(from));
     return !from->failed;
 }
 
@@ -230,7 +231,7 @@ static inline void PREFIX_get_bytes(struct PREFIX_reader *from, void *bytes, siz
 /* All that is left, if it is not longer than `most`; returns its length. */
 static inline uint8_t PREFIX_get_rest(struct PREFIX_reader *from, void *bytes, size_t most)
 {
-    const size_t length = (from->end - from->at) / 8;
+    const size_t length = PREFIX_left(from) / 8;
     PREFIX_require(from, length <= most);
     if (from->failed) {
         return 0;

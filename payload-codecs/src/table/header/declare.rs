@@ -53,7 +53,7 @@ impl Structs<'_> {
     }
 
     fn members(&self, shape: &Shape<'_>, step: &Step<'_>) -> Vec<Member> {
-        let Step::Slot(Slot { field, has, what }) = step else { return Vec::new() };
+        let Step::Slot(Slot { field, optional, what, .. }) = step else { return Vec::new() };
         let members = match what {
             What::Padding(_) | What::Constant(..) => Vec::new(),
             What::Scalar { member, number } => {
@@ -65,7 +65,7 @@ impl Structs<'_> {
             What::Group { member, shape, times } => self.group_members(field, member, shape, times),
         };
         let optional =
-            has.iter().map(|has| Member::new(format!("bool {has};"), "if not, the payload ends here".into()));
+            optional.iter().map(|optional| Member::new(format!("bool {};", optional.has), "if not, the payload ends here".into()));
         optional.chain(members).collect()
     }
 

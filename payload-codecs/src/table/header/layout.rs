@@ -48,7 +48,7 @@ pub(super) struct Shape<'t> {
 /// What is done next with the cursor.
 #[derive(Debug)]
 pub(super) enum Step<'t> {
-    /// It goes to so many bits behind the beginning of the message, part or group.
+    /// It goes behind the last field, which is not the one before: so many bits behind the beginning.
     Seek(usize),
     /// It goes on to the next byte, if it is within one.
     Align,
@@ -60,9 +60,19 @@ pub(super) enum Step<'t> {
 #[derive(Debug)]
 pub(super) struct Slot<'t> {
     pub(super) field: &'t Field,
-    /// The boolean member that says that the payload goes on to this field.
-    pub(super) has: Option<String>,
+    /// Where the cursor goes first: so many bits behind the beginning of the message, part or group.
+    pub(super) seek: Option<usize>,
+    pub(super) optional: Option<Optional>,
     pub(super) what: What<'t>,
+}
+
+/// A field before which the payload may end.
+#[derive(Debug)]
+pub(super) struct Optional {
+    /// The boolean member that says that the payload goes on to it.
+    pub(super) has: String,
+    /// How many bits the payload has from the field before to the end of this one.
+    pub(super) bits: usize,
 }
 
 /// What a field is in C.
@@ -150,7 +160,24 @@ impl Number {
     }
 }
 
+impl Step<'_> {
+    /// Whether it needs to know where the message, part or group begins.
+    pub(super) fn seeks(&self) -> bool {
+        match self {
+            Self::Seek(_) => true,
+            Self::Align => false,
+            Self::Slot(slot) => slot.seek.is_some(),
+        }
+    }
+}
+
 impl Shape<'_> {
+    /// Whether nothing in it has a member: only padding and constants.
+    pub(super) fn is_empty(&self) -> bool {
+        let bare = |slot: &Slot<'_>| matches!(slot.what, What::Padding(_) | What::Constant(..));
+        self.steps.iter().all(|step| !matches!(step, Step::Slot(slot) if !bare(slot)))
+    }
+
     /// The groups in it, those in groups before what holds them.
     pub(super) fn groups(&self) -> Vec<&Shape<'_>> {
         groups(&self.steps)

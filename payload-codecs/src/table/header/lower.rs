@@ -1,9 +1,9 @@
 //! From the table as it is written to the layout in C.
 
 use super::HeaderError;
-use super::layout::{LONGEST, Length, Message, Number, Part, Parts, Shape, Slot, Step, Times, What};
+use super::layout::{LONGEST, Length, Message, Number, Optional, Part, Parts, Shape, Slot, Step, Times, What};
 use super::names::{Names, identifier, macro_part};
-use crate::table::layout::least_bits;
+use crate::table::layout::{least_bits, least_bits_of};
 use crate::table::model::{self, Endian, Field, Repeat, Type};
 
 /// Makes layouts of messages, for one header.
@@ -99,21 +99,22 @@ impl<'n> Lowering<'n> {
     fn steps<'t>(&mut self, scope: &mut Scope, fields: &'t [Field]) -> Result<(Vec<Step<'t>>, usize), HeaderError> {
         let (mut steps, mut place, before) = (Vec::new(), Place::default(), scope.before);
         for field in fields {
-            if let Some(at) = field.at {
-                if place.varies {
-                    return Err(HeaderError::BehindList(scope.word(field)));
-                }
-                if at.bits != place.next {
-                    steps.push(Step::Seek(at.bits));
-                }
-                place.next = at.bits;
+            if place.varies && field.at.is_some() {
+                return Err(HeaderError::BehindList(scope.word(field)));
             }
-            scope.before = before + place.next;
-            let (slot, bits) = self.slot(scope, field)?;
-            place.varies |= slot.what.varies();
-            place.next += bits;
+            if field.optional && place.end > place.next {
+                steps.push(Step::Seek(place.end));
+                place.next = place.end;
+            }
+            let start = field.at.map_or(place.next, |at| at.bits);
+            scope.before = before + start;
+            let optional = optional(scope, field, place.next, start)?;
+            let (what, bits) = self.what(scope, field)?;
+            place.varies |= what.varies();
+            let seek = (start != place.next).then_some(start);
+            place.next = start + bits;
             place.end = place.end.max(place.next);
-            steps.push(Step::Slot(slot));
+            steps.push(Step::Slot(Slot { field, seek, optional, what }));
         }
         if place.end > place.next {
             steps.push(Step::Seek(place.end));
@@ -121,24 +122,17 @@ impl<'n> Lowering<'n> {
         Ok((steps, place.end))
     }
 
-    fn slot<'t>(&mut self, scope: &mut Scope, field: &'t Field) -> Result<(Slot<'t>, usize), HeaderError> {
-        let has = match shown(field).filter(|_| field.optional) {
-            Some(name) => Some(format!("has_{}", identifier(name)?)),
-            None => None,
-        };
-        if let Some(has) = &has {
-            scope.members.take(has, has)?;
-        }
-        let (what, bits) = match field.type_ {
-            None => self.group(scope, field)?,
-            Some(Type::Bytes(length)) => run(scope, field, length, false)?,
-            Some(Type::Text(length)) => run(scope, field, length, true)?,
+    /// What a field is, and how many bits it has at the most.
+    fn what<'t>(&mut self, scope: &mut Scope, field: &'t Field) -> Result<(What<'t>, usize), HeaderError> {
+        match field.type_ {
+            None => self.group(scope, field),
+            Some(Type::Bytes(length)) => run(scope, field, length, false),
+            Some(Type::Text(length)) => run(scope, field, length, true),
             Some(type_) => {
                 let number = self.number(type_, field.endian);
-                (scalar(scope, field, number)?, number.bits)
+                Ok((scalar(scope, field, number)?, number.bits))
             }
-        };
-        Ok((Slot { field, has, what }, bits))
+        }
     }
 
     fn group<'t>(&mut self, scope: &mut Scope, field: &'t Field) -> Result<(What<'t>, usize), HeaderError> {
@@ -203,6 +197,14 @@ impl What<'_> {
             _ => false,
         }
     }
+}
+
+/// How an optional field at `start` says that it is there; `next` is where the cursor stands.
+fn optional(scope: &mut Scope, field: &Field, next: usize, start: usize) -> Result<Option<Optional>, HeaderError> {
+    let Some(name) = shown(field).filter(|_| field.optional) else { return Ok(None) };
+    let has = format!("has_{}", identifier(name)?);
+    scope.members.take(&has, name)?;
+    Ok(Some(Optional { has, bits: start + least_bits_of(field) - next }))
 }
 
 fn scalar<'t>(scope: &mut Scope, field: &'t Field, number: Number) -> Result<What<'t>, HeaderError> {

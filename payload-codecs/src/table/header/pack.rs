@@ -24,7 +24,7 @@ pub(super) fn message(code: &mut Code, prefix: &str, message: &Message<'_>) {
     code.function(head, |code| {
         let room = format!("room < {macros}_SIZE ? room : {macros}_SIZE");
         code.line(format!("struct {prefix}_writer to = {prefix}_start(bytes, {room});"));
-        if steps.is_empty() && message.parts.is_none() {
+        if message.shape.is_empty() && message.parts.is_none() {
             code.line("(void)values;");
         }
         pack.steps(code, steps, "");
@@ -42,6 +42,9 @@ pub(super) fn group(code: &mut Code, prefix: &str, shape: &Shape<'_>) {
     let head = format!("static inline void {prefix}_put_{name}(");
     let head = format!("{head}struct {prefix}_writer *to, const struct {prefix}_{name} *values)");
     code.function(head, |code| {
+        if shape.is_empty() {
+            code.line("(void)values;");
+        }
         pack.start(code, &shape.steps);
         pack.steps(code, &shape.steps, "start + ");
     });
@@ -62,7 +65,7 @@ impl Pack<'_> {
 
     /// Remembers where a group or part begins, if its fields say where they lie.
     fn start(&self, code: &mut Code, steps: &[Step<'_>]) {
-        if steps.iter().any(|step| matches!(step, Step::Seek(_))) {
+        if steps.iter().any(Step::seeks) {
             code.line(format!("const size_t start = {}at;", self.to_dot));
         }
     }
@@ -70,20 +73,28 @@ impl Pack<'_> {
     fn steps(&self, code: &mut Code, steps: &[Step<'_>], start: &str) {
         for step in steps {
             match step {
-                Step::Seek(bits) => code.line(format!("{}at = {start}{bits};", self.to_dot)),
+                Step::Seek(bits) => self.seek(code, start, *bits),
                 Step::Align => code.line(format!("{0}at = ({0}at + 7) / 8 * 8;", self.to_dot)),
-                Step::Slot(slot) => self.slot(code, slot),
+                Step::Slot(slot) => self.slot(code, slot, start),
             }
         }
     }
 
+    fn seek(&self, code: &mut Code, start: &str, bits: usize) {
+        code.line(format!("{}at = {start}{bits};", self.to_dot));
+    }
+
     /// A field; behind an optional one that is not there the payload has no room for more.
-    fn slot(&self, code: &mut Code, slot: &Slot<'_>) {
-        let Some(has) = &slot.has else { return self.what(code, slot) };
-        code.line(format!("if (values->{has}) {{"));
-        code.indented(|code| self.what(code, slot));
+    fn slot(&self, code: &mut Code, slot: &Slot<'_>, start: &str) {
+        let put = |code: &mut Code| {
+            slot.seek.iter().for_each(|bits| self.seek(code, start, *bits));
+            self.what(code, slot);
+        };
+        let Some(optional) = &slot.optional else { return put(code) };
+        code.line(format!("if (values->{}) {{", optional.has));
+        code.indented(put);
         code.line("} else {");
-        code.indented(|code| code.line(format!("{0}end = {0}at;", self.to_dot)));
+        code.indented(|code| self.full(code));
         code.line("}");
     }
 
@@ -184,7 +195,7 @@ impl Pack<'_> {
         }
     }
 
-    /// Nothing can follow what takes the rest of the payload.
+    /// Nothing can follow: what took the rest of the payload, or an optional field that is not there, was the end.
     fn full(&self, code: &mut Code) {
         code.line(format!("{0}end = {0}at;", self.to_dot));
     }

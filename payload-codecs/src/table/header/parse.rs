@@ -1,7 +1,7 @@
 //! Functions that parse the messages a device gets.
 
 use super::code::Code;
-use super::layout::{Length, Message, Number, Part, Parts, Shape, Slot, Step, Times, What};
+use super::layout::{Length, Message, Number, Optional, Part, Parts, Shape, Slot, Step, Times, What};
 use super::range::{c_bounds, literal, raw_range};
 use crate::table::model::{Field, Type};
 
@@ -45,6 +45,9 @@ pub(super) fn group(code: &mut Code, prefix: &str, shape: &Shape<'_>) {
     let head = format!("static inline void {prefix}_get_{name}(");
     let head = format!("{head}struct {prefix}_reader *from, struct {prefix}_{name} *values)");
     code.function(head, |code| {
+        if shape.is_empty() {
+            code.line("(void)values;");
+        }
         parse.start(code, &shape.steps);
         parse.steps(code, &shape.steps, "start + ");
     });
@@ -60,7 +63,7 @@ impl Parse<'_> {
     }
 
     fn parts(&self, code: &mut Code, parts: &Parts<'_>) {
-        code.block(format!("while ({}_more({}))", self.prefix, self.from), |code| {
+        code.block(format!("while ({}_left({}) > 0)", self.prefix, self.from), |code| {
             code.block(format!("switch ({})", self.get(parts.tag)), |code| {
                 parts.parts.iter().for_each(|part| self.part(code, part));
                 code.line("default:");
@@ -73,7 +76,7 @@ impl Parse<'_> {
     }
 
     fn part(&self, code: &mut Code, part: &Part<'_>) {
-        let seeks = part.steps.iter().any(|step| matches!(step, Step::Seek(_)));
+        let seeks = part.steps.iter().any(Step::seeks);
         code.line(format!("case {:#04x}u:{}", part.tag, if seeks { " {" } else { "" }));
         code.indented(|code| {
             self.start(code, &part.steps);
@@ -88,7 +91,7 @@ impl Parse<'_> {
 
     /// Remembers where a group or part begins, if its fields say where they lie.
     fn start(&self, code: &mut Code, steps: &[Step<'_>]) {
-        if steps.iter().any(|step| matches!(step, Step::Seek(_))) {
+        if steps.iter().any(Step::seeks) {
             code.line(format!("const size_t start = {}at;", self.from_dot));
         }
     }
@@ -96,19 +99,30 @@ impl Parse<'_> {
     fn steps(&self, code: &mut Code, steps: &[Step<'_>], start: &str) {
         for step in steps {
             match step {
-                Step::Seek(bits) => code.line(format!("{}at = {start}{bits};", self.from_dot)),
+                Step::Seek(bits) => self.seek(code, start, *bits),
                 Step::Align => code.line(format!("{0}at = ({0}at + 7) / 8 * 8;", self.from_dot)),
-                Step::Slot(slot) => self.slot(code, slot),
+                Step::Slot(slot) => self.slot(code, slot, start),
             }
         }
     }
 
-    fn slot(&self, code: &mut Code, slot: &Slot<'_>) {
-        let Some(has) = &slot.has else { return self.what(code, slot) };
-        code.block(format!("if ({}_more({}))", self.prefix, self.from), |code| {
+    fn seek(&self, code: &mut Code, start: &str, bits: usize) {
+        code.line(format!("{}at = {start}{bits};", self.from_dot));
+    }
+
+    /// A field; an optional one that is not there, or not whole, ends the payload.
+    fn slot(&self, code: &mut Code, slot: &Slot<'_>, start: &str) {
+        let get = |code: &mut Code| {
+            slot.seek.iter().for_each(|bits| self.seek(code, start, *bits));
             self.what(code, slot);
-            code.line(format!("{}{has} = true;", self.values));
-        });
+        };
+        let Some(Optional { has, bits }) = &slot.optional else { return get(code) };
+        code.line(format!("{}{has} = {}_left({}) >= {bits};", self.values, self.prefix, self.from));
+        code.line(format!("if ({}{has}) {{", self.values));
+        code.indented(get);
+        code.line("} else {");
+        code.indented(|code| code.line(format!("{0}end = {0}at;", self.from_dot)));
+        code.line("}");
     }
 
     fn what(&self, code: &mut Code, slot: &Slot<'_>) {
@@ -218,7 +232,7 @@ impl Parse<'_> {
 
     /// Occurrences until the payload ends; one too many is refused.
     fn rest(&self, code: &mut Code, count: &str, most: usize, get: impl FnOnce(&mut Code, &str)) {
-        code.block(format!("while ({}_more({}))", self.prefix, self.from), |code| {
+        code.block(format!("while ({}_left({}) > 0)", self.prefix, self.from), |code| {
             code.block(format!("if ({count} == {most})"), |code| {
                 code.line(format!("{}failed = true;", self.from_dot));
                 code.line("break;");
