@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::cayenne_lpp::CayenneLpp;
 use crate::error::CodecError;
 use crate::javascript::JavaScript;
+use crate::normalized;
 use crate::table::{Table, TableCodec};
 
 /// What a codec is before it is loaded. Cheap to clone, and free to cross threads.
@@ -105,7 +106,7 @@ pub struct Normalized {
 pub struct Reading {
     /// The fields: always a JSON object.
     pub data: Box<RawValue>,
-    /// A JSON list of measurements; `None` if there are none, or if normalizing failed (a warning then says why).
+    /// A JSON list of measurements; `None` if the codec knows of none, or if normalizing failed (a warning then says why).
     pub measurements: Option<Box<RawValue>>,
     /// The warnings of both steps.
     pub warnings: Vec<String>,
@@ -120,6 +121,28 @@ pub struct Encoded {
     pub f_port: Option<u8>,
     /// What the codec wants known although it succeeded.
     pub warnings: Vec<String>,
+}
+
+/// Which of its functions a codec has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Functions {
+    /// `decodeUplink`, or the older `Decoder`.
+    pub decode_uplink: Option<Naming>,
+    /// `normalizeUplink`.
+    pub normalize_uplink: Option<Naming>,
+    /// `encodeDownlink`, or the older `Encoder`.
+    pub encode_downlink: Option<Naming>,
+    /// `decodeDownlink`.
+    pub decode_downlink: Option<Naming>,
+}
+
+/// By which of its names a function was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// The name it has today.
+    Current,
+    /// The name of The Things Network's first formatters: `Decoder`, `Encoder`.
+    Older,
 }
 
 /// A loaded codec. It lives on the thread that loaded it, and nothing one call leaves behind reaches the next.
@@ -147,6 +170,17 @@ pub trait Codec {
     /// # Errors
     /// Whatever the codec did wrong or reported, and [`CodecError::MissingFunction`] if it has no downlink decoder.
     fn decode_downlink(&mut self, input: &UplinkInput<'_>) -> Result<Decoded, CodecError>;
+
+    /// What this codec can do. By default everything except to say what fields mean.
+    fn functions(&self) -> Functions {
+        let present = Some(Naming::Current);
+        Functions { decode_uplink: present, normalize_uplink: None, encode_downlink: present, decode_downlink: present }
+    }
+
+    /// Takes what a script wrote to its `console` since it was last asked, oldest first, bounded in number and length.
+    fn take_console(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Decodes an uplink's payload and says what it means. Normalizing that fails costs the measurements only.
@@ -154,18 +188,45 @@ pub trait Codec {
 /// # Errors
 /// Those of [`Codec::decode_uplink`].
 pub fn read_uplink(codec: &mut dyn Codec, input: &UplinkInput<'_>) -> Result<Reading, CodecError> {
-    let Decoded { data, mut warnings } = codec.decode_uplink(input)?;
-    let measurements = match codec.normalize_uplink(&data) {
-        Ok(normalized) => normalized.map(|normalized| {
-            warnings.extend(normalized.warnings);
-            normalized.measurements
-        }),
-        Err(cause) => {
-            warnings.push(format!("normalizeUplink: {cause}"));
-            None
-        }
+    Ok(codec.decode_uplink(input)?.normalized_by(codec))
+}
+
+/// Says what decoded fields mean: in the words of the codec, else as they stand if they are a measurement themselves.
+/// Values that cannot be true are left out with a warning.
+///
+/// # Errors
+/// Those of [`Codec::normalize_uplink`], and [`CodecError::NotMeasurements`].
+pub fn normalize(codec: &mut dyn Codec, data: &RawValue) -> Result<Option<Normalized>, CodecError> {
+    let Some(Normalized { measurements, mut warnings }) = codec.normalize_uplink(data)? else {
+        return Ok(normalized::implied(data).map(Normalized::from));
     };
-    Ok(Reading { data, measurements, warnings })
+    let checked = normalized::check(&measurements)?;
+    warnings.extend(checked.warnings);
+    Ok(Some(Normalized { measurements: checked.measurements, warnings }))
+}
+
+impl Decoded {
+    /// Adds what the fields mean to this codec, by [`normalize`]. Where that fails, a warning says so.
+    pub fn normalized_by(self, codec: &mut dyn Codec) -> Reading {
+        let Self { data, mut warnings } = self;
+        let measurements = match normalize(codec, &data) {
+            Ok(normalized) => normalized.map(|normalized| {
+                warnings.extend(normalized.warnings);
+                normalized.measurements
+            }),
+            Err(cause) => {
+                warnings.push(format!("normalizeUplink: {cause}"));
+                None
+            }
+        };
+        Reading { data, measurements, warnings }
+    }
+}
+
+impl From<normalized::Checked> for Normalized {
+    fn from(normalized::Checked { measurements, warnings }: normalized::Checked) -> Self {
+        Self { measurements, warnings }
+    }
 }
 
 /// The engines of one thread: whatever is loaded through them lives there.

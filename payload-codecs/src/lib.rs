@@ -21,18 +21,24 @@
 //! | codecs that are tables | `table/` |
 //! | the fixed format of Cayenne LPP | `cayenne_lpp.rs` |
 //! | what fields and commands are, for a home | `metadata.rs` |
+//! | examples: reading, running and comparing them | `examples/` |
+//! | the files of a device repository | `repository.rs` |
+//! | what decoded fields mean, in terms that all devices share | `normalized/` |
 //! | the shipped devices | `devices/` here, and the folders in `payload-codecs/devices/` |
 
 mod cayenne_lpp;
 mod codec;
 pub mod devices;
 mod error;
+pub mod examples;
 mod javascript;
 pub mod metadata;
+pub mod normalized;
+pub mod repository;
 pub mod table;
 
 pub use codec::{
-    Codec, Decoded, DownlinkInput, Encoded, Engines, Limits, Normalized, Reading, Source, UplinkInput, load,
-    read_uplink,
+    Codec, Decoded, DownlinkInput, Encoded, Engines, Functions, Limits, Naming, Normalized, Reading, Source,
+    UplinkInput, load, normalize, read_uplink,
 };
 pub use error::CodecError;

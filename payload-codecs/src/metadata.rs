@@ -39,7 +39,7 @@ pub enum FieldKind {
     /// A number or a text.
     #[default]
     Sensor,
-    /// A JSON boolean, or 0 and 1.
+    /// A JSON boolean, or 0 and 1, or the texts `open` and `closed`.
     BinarySensor,
     /// An object with `latitude` and `longitude` in degrees.
     Tracker,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Data, Table};
-use crate::codec::{Codec, Decoded, DownlinkInput, Encoded, Normalized, UplinkInput};
+use crate::codec::{Codec, Decoded, DownlinkInput, Encoded, Functions, Naming, Normalized, UplinkInput};
 use crate::error::CodecError;
 
 /// The engine; it keeps nothing between calls.
@@ -27,6 +27,13 @@ impl Codec for TableCodec {
             object(input.data).ok_or_else(|| bad_command("it must be an object with a key per field".to_owned()))?;
         let (bytes, f_port) = self.0.encode(input.f_port, &data).map_err(bad_command)?;
         Ok(Encoded { bytes, f_port, warnings: Vec::new() })
+    }
+
+    fn functions(&self) -> Functions {
+        let if_any = |any: bool| any.then_some(Naming::Current);
+        let (up, down) = (if_any(!self.0.uplink.is_empty()), if_any(!self.0.downlink.is_empty()));
+        let normalize_uplink = if_any(self.0.normalizes());
+        Functions { decode_uplink: up, normalize_uplink, encode_downlink: down, decode_downlink: down }
     }
 
     fn decode_downlink(&mut self, input: &UplinkInput<'_>) -> Result<Decoded, CodecError> {
