@@ -40,8 +40,7 @@ impl Program {
     pub fn run(&self, arguments: &[&str]) -> String {
         let output = Command::new(&self.path).args(arguments).output().unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();
-        let last = printed.lines().last().unwrap_or_default();
-        assert!(output.status.success(), "{}: {last}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
         printed
     }
 }

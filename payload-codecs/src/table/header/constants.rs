@@ -66,8 +66,8 @@ impl Constants<'_> {
     /// The names of raw numbers: an enum if each fits the least `int` that C allows, else macros.
     fn values(&mut self, code: &mut Code, macros: &str, name: &str, field: &Field) -> Result<(), HeaderError> {
         let mut named: Vec<(i128, String)> = Vec::new();
-        for (raw, label) in field.values.iter().flatten() {
-            let raw = raw.parse().map_err(|_| HeaderError::NoNumber(raw.clone()))?;
+        let numbers = field.values.iter().flatten().filter_map(|(raw, label)| Some((raw.parse().ok()?, label)));
+        for (raw, label) in numbers {
             named.push((raw, value_name(macros, label, raw, &named)));
         }
         named.sort_unstable();

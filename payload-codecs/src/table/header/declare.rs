@@ -53,8 +53,14 @@ impl Structs<'_> {
     }
 
     fn members(&self, shape: &Shape<'_>, step: &Step<'_>) -> Vec<Member> {
-        let Step::Slot(Slot { field, optional, what, .. }) = step else { return Vec::new() };
-        let members = match what {
+        let Slot { field, what } = match step {
+            Step::Slot(slot) => slot,
+            Step::Open { has, .. } => {
+                return vec![Member::new(format!("bool {has};"), "if not, the payload ends here".into())];
+            }
+            Step::Seek(_) | Step::Align | Step::Close => return Vec::new(),
+        };
+        match what {
             What::Padding(_) | What::Constant(..) => Vec::new(),
             What::Scalar { member, number } => {
                 let comment = self.scalar_comment(shape, field, *number);
@@ -63,10 +69,7 @@ impl Structs<'_> {
             What::Flags { members, .. } => flag_members(field, members),
             What::Run { member, text, length } => run_members(field, member, *text, length),
             What::Group { member, shape, times } => self.group_members(field, member, shape, times),
-        };
-        let optional =
-            optional.iter().map(|optional| Member::new(format!("bool {};", optional.has), "if not, the payload ends here".into()));
-        optional.chain(members).collect()
+        }
     }
 
     fn group_members(&self, field: &Field, member: &str, shape: &Shape<'_>, times: &Times) -> Vec<Member> {
@@ -115,7 +118,8 @@ impl Member {
 fn flag_members(field: &Field, members: &[(String, u8)]) -> Vec<Member> {
     let flags = members.iter().zip(field.flags.iter().flatten());
     let member = |((member, _), flag): (&(String, u8), &crate::table::model::Flag)| {
-        Member::new(format!("bool {member};"), flag.friendly_name.as_deref().map(comment).unwrap_or_default())
+        let friendly = flag.friendly_name.as_deref().filter(|name| !name.eq_ignore_ascii_case(&flag.name));
+        Member::new(format!("bool {member};"), friendly.map(comment).unwrap_or_default())
     };
     flags.map(member).collect()
 }
@@ -151,14 +155,17 @@ fn worth(field: &Field, number: Number) -> Option<String> {
     (!worth.is_empty()).then(|| worth.join(", "))
 }
 
+/// What people call it, if that says more than the name of its member.
 fn friendly(field: &Field) -> Option<String> {
-    field.friendly_name.as_deref().map(comment)
+    let name = field.friendly_name.as_deref()?;
+    let says_more = !field.name.as_ref().is_some_and(|key| key.eq_ignore_ascii_case(name));
+    says_more.then(|| comment(name))
 }
 
 fn part_comment(part: &Part<'_>) -> String {
-    match (part.friendly_name, part.steps.is_empty()) {
-        (Some(name), _) => comment(name),
-        (None, true) => String::new(),
-        (None, false) => "whether what follows is there".to_owned(),
+    match part.friendly_name {
+        Some(name) => comment(name),
+        None if part.members.is_empty() => String::new(),
+        None => format!("whether there is {}", part.members.join(", ")),
     }
 }

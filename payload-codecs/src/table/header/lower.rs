@@ -1,8 +1,9 @@
 //! From the table as it is written to the layout in C.
 
 use super::HeaderError;
-use super::layout::{LONGEST, Length, Message, Number, Optional, Part, Parts, Shape, Slot, Step, Times, What};
+use super::layout::{Length, Message, Number, Part, Parts, Shape, Slot, Step, Times, What};
 use super::names::{Names, identifier, macro_part};
+use crate::table::encode::LONGEST_PAYLOAD;
 use crate::table::layout::{least_bits, least_bits_of};
 use crate::table::model::{self, Endian, Field, Repeat, Type};
 
@@ -23,13 +24,16 @@ struct Scope {
     before: usize,
 }
 
-/// Where the next field lies, in bits from the beginning of its message, part or group: at the most, behind a list.
-#[derive(Clone, Copy, Default)]
-struct Place {
+/// Fields in a row while their steps are collected.
+#[derive(Default)]
+struct Row<'t> {
+    steps: Vec<Step<'t>>,
+    /// Where the next field lies, and behind all so far: in bits from the beginning of the message, part or group, and at
+    /// the most, behind a list.
     next: usize,
     end: usize,
-    /// Whether a list came before, so that `next` and `end` depend on the payload.
-    varies: bool,
+    /// The step that opened what the payload may end before, and whether any of it shows.
+    open: Option<(usize, bool)>,
 }
 
 impl<'n> Lowering<'n> {
@@ -64,7 +68,7 @@ impl<'n> Lowering<'n> {
         if let Some(tag) = message.tag {
             parts = Some(self.parts(&mut scope, self.number(tag, None), &message.parts)?);
         }
-        let size = (scope.before / 8).min(LONGEST);
+        let size = (scope.before / 8).min(LONGEST_PAYLOAD);
         Ok(Message { shape: scope.shape(steps), ports: &message.port.0, parts, size })
     }
 
@@ -89,7 +93,8 @@ impl<'n> Lowering<'n> {
                 steps.push(Step::Align);
             }
             sum += (tag.bits + bits).next_multiple_of(8);
-            lowered.push(Part { tag: part.tag, has, friendly_name: part.friendly_name.as_deref(), steps });
+            let members = part.fields.iter().flat_map(Field::keys).collect();
+            lowered.push(Part { tag: part.tag, has, friendly_name: part.friendly_name.as_deref(), members, steps });
         }
         scope.before = sum;
         Ok(Parts { tag, parts: lowered })
@@ -97,29 +102,22 @@ impl<'n> Lowering<'n> {
 
     /// The steps through fields in a row, and how many bits they have at the most.
     fn steps<'t>(&mut self, scope: &mut Scope, fields: &'t [Field]) -> Result<(Vec<Step<'t>>, usize), HeaderError> {
-        let (mut steps, mut place, before) = (Vec::new(), Place::default(), scope.before);
+        let (mut row, before) = (Row::default(), scope.before);
         for field in fields {
-            if place.varies && field.at.is_some() {
-                return Err(HeaderError::BehindList(scope.word(field)));
+            row.seek(field.at.map_or(row.next, |at| at.bits));
+            if field.optional {
+                row.open(least_bits_of(field));
             }
-            if field.optional && place.end > place.next {
-                steps.push(Step::Seek(place.end));
-                place.next = place.end;
+            if let Some(name) = shown(field) {
+                row.name(scope, name)?;
             }
-            let start = field.at.map_or(place.next, |at| at.bits);
-            scope.before = before + start;
-            let optional = optional(scope, field, place.next, start)?;
+            scope.before = before + row.next;
             let (what, bits) = self.what(scope, field)?;
-            place.varies |= what.varies();
-            let seek = (start != place.next).then_some(start);
-            place.next = start + bits;
-            place.end = place.end.max(place.next);
-            steps.push(Step::Slot(Slot { field, seek, optional, what }));
+            row.steps.push(Step::Slot(Slot { field, what }));
+            row.next += bits;
+            row.end = row.end.max(row.next);
         }
-        if place.end > place.next {
-            steps.push(Step::Seek(place.end));
-        }
-        Ok((steps, place.end))
+        Ok(row.close())
     }
 
     /// What a field is, and how many bits it has at the most.
@@ -139,7 +137,7 @@ impl<'n> Lowering<'n> {
         let (member, word) = scope.member(field)?;
         let mut inner = self.scope(Some(scope), word, scope.before)?;
         let (steps, bits) = self.steps(&mut inner, &field.fields)?;
-        let room = (LONGEST * 8).saturating_sub(scope.before) / least_bits(&field.fields).max(8);
+        let room = (LONGEST_PAYLOAD * 8).saturating_sub(scope.before) / least_bits(&field.fields).max(8);
         let times = times(scope, field, &member, room.max(1))?;
         let most = match times {
             Times::Once => 1,
@@ -165,6 +163,53 @@ impl<'n> Lowering<'n> {
     }
 }
 
+impl<'t> Row<'t> {
+    fn seek(&mut self, start: usize) {
+        if start != self.next {
+            self.steps.push(Step::Seek(start));
+            self.next = start;
+        }
+    }
+
+    /// The payload may end before the next field, of so many bits. Padding that may be missing belongs to what follows it.
+    fn open(&mut self, more: usize) {
+        if let Some((at, false)) = self.open
+            && let Step::Open { bits, .. } = &mut self.steps[at]
+        {
+            *bits += more;
+            return;
+        }
+        if self.open.is_some() {
+            self.steps.push(Step::Close);
+        }
+        self.open = Some((self.steps.len(), false));
+        self.steps.push(Step::Open { has: String::new(), bits: more });
+    }
+
+    /// A field that shows is next: the first behind an end of the payload tells whether that was the end.
+    fn name(&mut self, scope: &mut Scope, name: &str) -> Result<(), HeaderError> {
+        let Some((at, shows @ false)) = &mut self.open else { return Ok(()) };
+        let member = format!("has_{}", identifier(name)?);
+        scope.members.take(&member, name)?;
+        if let Step::Open { has, .. } = &mut self.steps[*at] {
+            *has = member;
+        }
+        *shows = true;
+        Ok(())
+    }
+
+    fn close(mut self) -> (Vec<Step<'t>>, usize) {
+        self.seek(self.end);
+        match self.open {
+            None => {}
+            Some((_, true)) => self.steps.push(Step::Close),
+            // Nobody can tell whether padding at the end is there.
+            Some((at, false)) => self.steps.truncate(at),
+        }
+        (self.steps, self.end)
+    }
+}
+
 impl Scope {
     /// Takes the member of a field; the word too that it is made of.
     fn member<'t>(&mut self, field: &'t Field) -> Result<(String, &'t str), HeaderError> {
@@ -175,36 +220,9 @@ impl Scope {
         Ok((member, word))
     }
 
-    /// What messages call a field: its struct and its name.
-    fn word(&self, field: &Field) -> String {
-        format!("{}.{}", self.name, shown(field).unwrap_or("(padding)"))
-    }
-
     fn shape<'t>(self, steps: Vec<Step<'t>>) -> Shape<'t> {
         Shape { name: self.name, macros: self.macros, steps }
     }
-}
-
-impl What<'_> {
-    /// Whether its length depends on the payload.
-    fn varies(&self) -> bool {
-        match self {
-            Self::Run { length, .. } => matches!(length, Length::Rest { .. }),
-            Self::Group { shape, times, .. } => {
-                let inner = |step: &Step<'_>| matches!(step, Step::Slot(slot) if slot.what.varies());
-                !matches!(times, Times::Once | Times::Fixed(_)) || shape.steps.iter().any(inner)
-            }
-            _ => false,
-        }
-    }
-}
-
-/// How an optional field at `start` says that it is there; `next` is where the cursor stands.
-fn optional(scope: &mut Scope, field: &Field, next: usize, start: usize) -> Result<Option<Optional>, HeaderError> {
-    let Some(name) = shown(field).filter(|_| field.optional) else { return Ok(None) };
-    let has = format!("has_{}", identifier(name)?);
-    scope.members.take(&has, name)?;
-    Ok(Some(Optional { has, bits: start + least_bits_of(field) - next }))
 }
 
 fn scalar<'t>(scope: &mut Scope, field: &'t Field, number: Number) -> Result<What<'t>, HeaderError> {
@@ -237,7 +255,7 @@ fn run<'t>(
     let (length, most) = match length {
         Some(length) => (Length::Fixed(length.into()), length.into()),
         None => {
-            let most = LONGEST.saturating_sub(scope.before / 8).max(1);
+            let most = LONGEST_PAYLOAD.saturating_sub(scope.before / 8).max(1);
             let count = format!("{member}_length");
             if !text {
                 scope.members.take(&count, &member)?;
@@ -265,6 +283,5 @@ fn times(scope: &mut Scope, field: &Field, member: &str, room: usize) -> Result<
 
 /// The first name under which the field shows in decoded data.
 fn shown(field: &Field) -> Option<&str> {
-    let flag = || field.flags.iter().flatten().map(|flag| flag.name.as_str()).next();
-    field.name.as_deref().or_else(flag)
+    field.keys().next()
 }

@@ -46,12 +46,6 @@ pub enum HeaderError {
     /// Several messages in one direction, and one without a name.
     #[error("there are several {0} messages: in C each needs a `name`")]
     Unnamed(String),
-    /// A field whose place depends on how long a list before it is.
-    #[error("{0} says `at` behind a list: its place would depend on the list's length")]
-    BehindList(String),
-    /// A key of `values` that is no number.
-    #[error("`{0}` in `values` is no whole number")]
-    NoNumber(String),
 }
 
 /// The header of a table. Identifiers begin with the table's own name; with `name` if it has none.
