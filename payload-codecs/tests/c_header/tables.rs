@@ -36,7 +36,8 @@ pub enum Kind {
     Number(Number),
     Values { bits: usize, names: Vec<u64> },
     Boolean(usize),
-    Float(usize),
+    /// So many bits; perhaps only from -1 to 1.
+    Float { bits: usize, limited: bool },
     Flags { bits: usize, flags: Vec<(String, usize)> },
     Bytes(Option<usize>),
     Text(Option<usize>),
@@ -194,7 +195,7 @@ impl Builder {
             0 => Kind::Padding(bits),
             1 => Kind::Constant { bits: bits.min(40), raw: dice.bits(bits.min(40)) },
             2 => Kind::Boolean([1, 1, 3, 8][dice.below(4)]),
-            3 => Kind::Float([32, 64][dice.below(2)]),
+            3 => Kind::Float { bits: [32, 64][dice.below(2)], limited: dice.once_in(3) },
             4 => self.flags(dice, bits),
             5 => self.values(dice, bits.min(40)),
             _ => Kind::Number(self.number(dice, bits)),
@@ -283,15 +284,28 @@ impl Builder {
         self.named(kind)
     }
 
-    /// Fields before which the payload may end.
+    /// Fields before which the payload may end, now and then with padding before, or with something behind.
     fn optional(&mut self, dice: &mut Dice, fields: &mut Vec<Spec>) {
         for _ in 0..1 + dice.below(3) {
-            let bits = 8 * (1 + dice.below(4));
-            let kind = if dice.once_in(3) { Kind::Text(Some(3)) } else { Kind::Number(self.number(dice, bits)) };
-            let mut spec = self.named(kind);
-            spec.optional = true;
-            push_behind(fields, spec);
+            if dice.once_in(4) {
+                push_behind(fields, Spec { optional: true, ..Spec::of(Kind::Padding(8)) });
+            }
+            let kind = match dice.below(4) {
+                0 => Kind::Text(Some(3)),
+                1 => Kind::Group(self.group(dice, 1)),
+                _ => self.bytes_number(dice),
+            };
+            push_behind(fields, Spec { optional: true, ..self.named(kind) });
+            if dice.once_in(3) {
+                let kind = self.bytes_number(dice);
+                push_behind(fields, self.named(kind));
+            }
         }
+    }
+
+    fn bytes_number(&mut self, dice: &mut Dice) -> Kind {
+        let bits = 8 * (1 + dice.below(4));
+        Kind::Number(self.number(dice, bits))
     }
 
     fn named(&mut self, kind: Kind) -> Spec {
@@ -327,7 +341,7 @@ impl Kind {
     /// Its bits, if every payload has as many.
     pub fn fixed_bits(&self) -> Option<usize> {
         match self {
-            Self::Padding(bits) | Self::Boolean(bits) | Self::Float(bits) => Some(*bits),
+            Self::Padding(bits) | Self::Boolean(bits) | Self::Float { bits, .. } => Some(*bits),
             Self::Constant { bits, .. } | Self::Values { bits, .. } | Self::Flags { bits, .. } => Some(*bits),
             Self::Number(number) => Some(number.bits),
             Self::Bytes(length) | Self::Text(length) => length.map(|length| length * 8),

@@ -82,7 +82,8 @@ fn kind(kind: &Kind) -> Vec<String> {
         }
         Kind::Boolean(1) => vec!["type = \"bool\"".to_owned()],
         Kind::Boolean(bits) => vec![format!("type = \"bool{bits}\"")],
-        Kind::Float(bits) => vec![format!("type = \"f{bits}\"")],
+        Kind::Float { bits, limited: false } => vec![format!("type = \"f{bits}\"")],
+        Kind::Float { bits, limited: true } => vec![format!("type = \"f{bits}\""), "min = -1.0, max = 1.0".to_owned()],
         Kind::Flags { bits, flags } => vec![format!("type = \"u{bits}\""), flags_key(flags)],
         Kind::Bytes(size) => vec![format!("type = \"bytes{}\"", length(size))],
         Kind::Text(size) => vec![format!("type = \"text{}\"", length(size))],

@@ -72,7 +72,6 @@ impl Constants<'_> {
         }
         named.sort_unstable();
         if named.iter().any(|(raw, _)| i16::try_from(*raw).is_err()) {
-            code.line(format!("/* {name} */"));
             return named.into_iter().try_for_each(|(raw, name)| self.define(code, name, &literal(raw)));
         }
         named.iter().try_for_each(|(_, name)| self.names.take(name, name))?;
@@ -90,7 +89,7 @@ impl Constants<'_> {
 }
 
 /// What the enum of a field's `values` is called.
-pub(super) fn enum_name(prefix: &str, shape: &Shape<'_>, field: &Field) -> String {
+fn enum_name(prefix: &str, shape: &Shape<'_>, field: &Field) -> String {
     let word = macro_part(field.name.as_deref().unwrap_or_default());
     format!("{prefix}_{}_{}", shape.name, word.to_ascii_lowercase())
 }

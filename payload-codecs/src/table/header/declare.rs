@@ -1,10 +1,9 @@
 //! Structs of raw numbers, with comments that say what a number is worth.
 
 use super::code::Code;
-use super::constants::enum_name;
 use super::layout::{Length, Message, Number, Part, Shape, Slot, Step, Times, What};
 use super::names::{comment, macros};
-use super::range::{literal, raw_range};
+use super::range::raw_range;
 use crate::table::model::{Field, Type};
 
 /// Declares the structs of one header.
@@ -63,7 +62,7 @@ impl Structs<'_> {
         match what {
             What::Padding(_) | What::Constant(..) => Vec::new(),
             What::Scalar { member, number } => {
-                let comment = self.scalar_comment(shape, field, *number);
+                let comment = Self::scalar_comment(shape, field, *number);
                 vec![Member::new(format!("{} {member};", number.c_type()), comment)]
             }
             What::Flags { members, .. } => flag_members(field, members),
@@ -90,17 +89,17 @@ impl Structs<'_> {
         }
     }
 
-    fn scalar_comment(&self, shape: &Shape<'_>, field: &Field, number: Number) -> String {
+    fn scalar_comment(shape: &Shape<'_>, field: &Field, number: Number) -> String {
         let macros = macros(shape, field);
         let mut parts: Vec<String> = friendly(field).into_iter().chain(worth(field, number)).collect();
         if field.values.is_some() && !matches!(number.kind, Type::Boolean(_)) {
-            parts.push(format!("one of enum {}", enum_name(self.prefix, shape, field)));
+            parts.push(format!("one of {macros}_…"));
         }
         if field.flags.is_some() {
-            parts.push(format!("bits {macros}_…"));
+            parts.push(format!("bits of {macros}_…"));
         }
         if let Some((least, greatest)) = raw_range(field, number) {
-            parts.push(format!("{} to {}", literal(least), literal(greatest)));
+            parts.push(format!("{least} to {greatest}"));
         }
         if field.absent.is_some() {
             parts.push(format!("{macros}_ABSENT for none"));
@@ -165,7 +164,7 @@ fn friendly(field: &Field) -> Option<String> {
 fn part_comment(part: &Part<'_>) -> String {
     match part.friendly_name {
         Some(name) => comment(name),
-        None if part.members.is_empty() => String::new(),
-        None => format!("whether there is {}", part.members.join(", ")),
+        None if part.members.len() < 2 => String::new(),
+        None => format!("whether there are {}", part.members.join(", ")),
     }
 }

@@ -42,25 +42,27 @@ impl<'n> Lowering<'n> {
         Self { endian, macros: macros.to_owned(), globals }
     }
 
-    /// The messages of one direction; the only one may go without a name of its own.
+    /// The messages of one direction; the only one may go without a name of its own. One that shares its name with a
+    /// message of the `other` direction says which it is.
     pub(super) fn direction<'t>(
         &mut self,
-        messages: &'t [model::Message],
         direction: &str,
+        messages: &'t [model::Message],
+        other: &[model::Message],
     ) -> Result<Vec<Message<'t>>, HeaderError> {
-        let alone = messages.len() == 1;
-        let named = messages.iter().map(|message| match &message.name {
-            Some(name) => Ok((name.as_str(), message)),
-            None if alone => Ok((direction, message)),
+        let name = |message: &model::Message| match &message.name {
+            Some(name) if other.iter().any(|other| other.name == message.name) => Ok(format!("{name}_{direction}")),
+            Some(name) => Ok(name.clone()),
+            None if messages.len() == 1 => Ok(direction.to_owned()),
             None => Err(HeaderError::Unnamed(direction.to_owned())),
-        });
-        named.map(|named| named.and_then(|(name, message)| self.message(name, message))).collect()
+        };
+        messages.iter().map(|message| self.message(&name(message)?, message)).collect()
     }
 
     fn message<'t>(&mut self, name: &str, message: &'t model::Message) -> Result<Message<'t>, HeaderError> {
         let mut scope = self.scope(None, name, 0)?;
         let (mut steps, bits) = self.steps(&mut scope, &message.fields)?;
-        if bits % 8 != 0 {
+        if !bits.is_multiple_of(8) {
             steps.push(Step::Align);
         }
         scope.before = bits.next_multiple_of(8);
@@ -89,7 +91,7 @@ impl<'n> Lowering<'n> {
             scope.members.take(&has, &name)?;
             scope.before = first + tag.bits;
             let (mut steps, bits) = self.steps(scope, &part.fields)?;
-            if (tag.bits + bits) % 8 != 0 {
+            if !(tag.bits + bits).is_multiple_of(8) {
                 steps.push(Step::Align);
             }
             sum += (tag.bits + bits).next_multiple_of(8);

@@ -60,8 +60,8 @@ pub fn header(table: &Table, name: &str) -> Result<String, HeaderError> {
     // The cursor's own structs.
     ["writer", "reader"].iter().try_for_each(|own| names.take(own, own))?;
     let mut lowering = Lowering::new(table.endian, &macros, &mut names);
-    let uplinks = lowering.direction(&table.uplink, "uplink")?;
-    let downlinks = lowering.direction(&table.downlink, "downlink")?;
+    let uplinks = lowering.direction("uplink", &table.uplink, &table.downlink)?;
+    let downlinks = lowering.direction("downlink", &table.downlink, &table.uplink)?;
 
     let mut types = Code::default();
     let mut constants = Constants { prefix: &prefix, names: &mut Names::default() };
@@ -77,10 +77,10 @@ fn opening(name: &str, macros: &str) -> String {
     format!(
         "\
 /*
- * The payloads of {name}: packs what the device sends, parses what it gets.
+ * The payloads of `{name}`: packs what the device sends, parses what it gets.
  * Made by `ttn-ferry codec header` from the table of its codec: change that, then make this anew.
  *
- * Structs hold raw numbers; their comments say what a step of them is worth. Plain C99 or C++11; allocates nothing.
+ * Structs hold raw numbers; the comments say what a step of them is worth. Plain C99 and C++11, nothing is allocated.
  */
 #ifndef {macros}_H
 #define {macros}_H

@@ -2,7 +2,7 @@
 
 use super::code::Code;
 use super::layout::{self, Length, Message, Number, Part, Parts, Shape, Slot, Step, Times, What};
-use super::range::{c_bounds, literal, raw_range};
+use super::range::{c_bounds, float_range, literal, raw_range};
 use crate::table::model::{Field, Type};
 
 /// Writes the functions that read payloads.
@@ -147,13 +147,11 @@ impl Parse<'_> {
         }
     }
 
-    /// Only the limits that the type in C does not keep by itself: compilers warn of the others.
     fn range(&self, code: &mut Code, member: &str, field: &Field, number: Number) {
-        let Some((least, greatest)) = raw_range(field, number) else { return };
         let value = format!("{}{member}", self.values);
-        let (first, last) = c_bounds(number);
-        let least = (least > first).then(|| format!("{value} >= {}", literal(least)));
-        let greatest = (greatest < last).then(|| format!("{value} <= {}", literal(greatest)));
+        let (least, greatest) = limits(field, number);
+        let least = least.map(|least| format!("{value} >= {least}"));
+        let greatest = greatest.map(|greatest| format!("{value} <= {greatest}"));
         let within = match (least, greatest) {
             (None, None) => return,
             (Some(limit), None) | (None, Some(limit)) => limit,
@@ -229,4 +227,14 @@ impl Parse<'_> {
             code.line(format!("{count}++;"));
         });
     }
+}
+
+/// The limits of a raw number that its type in C does not keep by itself: compilers warn of the others.
+fn limits(field: &Field, number: Number) -> (Option<String>, Option<String>) {
+    if matches!(number.kind, Type::Float(_)) {
+        return float_range(field, number);
+    }
+    let Some((least, greatest)) = raw_range(field, number) else { return (None, None) };
+    let (first, last) = c_bounds(number);
+    ((least > first).then(|| literal(least)), (greatest < last).then(|| literal(greatest)))
 }
