@@ -128,7 +128,7 @@ fn what_does_not_fit_is_neither_packed_nor_parsed() {
     let text = header(&Table::parse(AWKWARD).unwrap(), "ignored").unwrap();
     for language in [Language::C99, Language::Cpp11] {
         let program = Program::compile(language, PROGRAM, &[("awkward.h".to_owned(), text.clone())]);
-        assert_eq!(program.run(&[]), "");
+        assert_eq!(program.run(""), "");
     }
 }
 

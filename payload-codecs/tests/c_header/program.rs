@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use payload_codecs::table::{Data, Table, header};
 
+use crate::port;
 use crate::tables::{self, Dice};
 use crate::values::{self, Said};
 use crate::written::{message_name, toml};
-use crate::port;
 
 /// Values per table, and payloads per table that may say anything.
 const VALUES: usize = 8;

@@ -32,17 +32,33 @@ pub struct Spec {
 /// What a field is.
 pub enum Kind {
     Padding(usize),
-    Constant { bits: usize, raw: u64 },
+    Constant {
+        bits: usize,
+        raw: u64,
+    },
     Number(Number),
-    Values { bits: usize, names: Vec<u64> },
+    Values {
+        bits: usize,
+        names: Vec<u64>,
+    },
     Boolean(usize),
     /// So many bits; perhaps only from -1 to 1.
-    Float { bits: usize, limited: bool },
-    Flags { bits: usize, flags: Vec<(String, usize)> },
+    Float {
+        bits: usize,
+        limited: bool,
+    },
+    Flags {
+        bits: usize,
+        flags: Vec<(String, usize)>,
+    },
     Bytes(Option<usize>),
     Text(Option<usize>),
     Group(Vec<Spec>),
-    List { fields: Vec<Spec>, times: Times, most: usize },
+    List {
+        fields: Vec<Spec>,
+        times: Times,
+        most: usize,
+    },
 }
 
 /// A number and what it is worth: raw × step / 10^places + offset.

@@ -12,7 +12,8 @@ pub fn toml(table: &Table) -> String {
     }
     for direction in ["uplink", "downlink"] {
         for (index, message) in table.messages.iter().enumerate() {
-            let _ = writeln!(text, "[[{direction}]]\nname = \"{}\"\nport = {}", message_name(direction, index), index + 1);
+            let _ =
+                writeln!(text, "[[{direction}]]\nname = \"{}\"\nport = {}", message_name(direction, index), index + 1);
             text.push_str(&message_body(message, direction));
         }
     }

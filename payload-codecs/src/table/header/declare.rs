@@ -128,7 +128,8 @@ fn run_members(field: &Field, member: &str, text: bool, length: &Length) -> Vec<
     let bytes = |size: &usize| Member::new(format!("uint8_t {member}[{size}];"), friendly.clone());
     match (text, length) {
         (true, Length::Fixed(most) | Length::Rest { most, .. }) => {
-            let comment = [friendly.as_str(), "UTF-8 with a NUL at its end"].into_iter().filter(|part| !part.is_empty());
+            let comment =
+                [friendly.as_str(), "UTF-8 with a NUL at its end"].into_iter().filter(|part| !part.is_empty());
             let comment = comment.collect::<Vec<_>>().join("; ");
             vec![Member::new(format!("char {member}[{}];", most + 1), comment)]
         }

@@ -53,7 +53,10 @@ pub(super) enum Step<'t> {
     Align,
     /// The payload may end before what comes until `Close`. The boolean member says that it does not: then so many bits
     /// follow at least.
-    Open { has: String, bits: usize },
+    Open {
+        has: String,
+        bits: usize,
+    },
     Close,
     /// A field is written or read.
     Slot(Slot<'t>),
@@ -96,7 +99,10 @@ pub(super) struct Number {
 pub(super) enum Length {
     Fixed(usize),
     /// They end with the payload; there is room for so many. `count` is the member with the length of bytes.
-    Rest { count: String, most: usize },
+    Rest {
+        count: String,
+        most: usize,
+    },
 }
 
 /// How often a group comes.

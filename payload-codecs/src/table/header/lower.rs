@@ -2,7 +2,7 @@
 
 use super::HeaderError;
 use super::layout::{Length, Message, Number, Part, Parts, Shape, Slot, Step, Times, What};
-use super::names::{Names, identifier, macro_part};
+use super::names::{self, Names, macro_part, member, part};
 use crate::table::encode::LONGEST_PAYLOAD;
 use crate::table::layout::{least_bits, least_bits_of};
 use crate::table::model::{self, Endian, Field, Repeat, Type};
@@ -87,7 +87,7 @@ impl<'n> Lowering<'n> {
         for part in parts {
             let name = part.name.as_deref().or_else(|| part.fields.iter().find_map(shown));
             let name = name.map_or_else(|| format!("part_{}", part.tag), str::to_owned);
-            let has = if part.fields.is_empty() { identifier(&name)? } else { format!("has_{}", identifier(&name)?) };
+            let has = if part.fields.is_empty() { member(&name)? } else { format!("has_{}", names::part(&name)?) };
             scope.members.take(&has, &name)?;
             scope.before = first + tag.bits;
             let (mut steps, bits) = self.steps(scope, &part.fields)?;
@@ -150,10 +150,9 @@ impl<'n> Lowering<'n> {
 
     /// A struct named after its message, or after the groups it is in.
     fn scope(&mut self, outer: Option<&Scope>, word: &str, before: usize) -> Result<Scope, HeaderError> {
-        let plain = identifier(word)?;
-        let plain = plain.trim_matches('_');
+        let plain = part(word)?;
         let (name, macros) = match outer {
-            None => (plain.to_owned(), format!("{}_{}", self.macros, macro_part(word))),
+            None => (plain, format!("{}_{}", self.macros, macro_part(word))),
             Some(outer) => (format!("{}_{plain}", outer.name), format!("{}_{}", outer.macros, macro_part(word))),
         };
         self.globals.take(&name, word)?;
@@ -191,7 +190,7 @@ impl<'t> Row<'t> {
     /// A field that shows is next: the first behind an end of the payload tells whether that was the end.
     fn name(&mut self, scope: &mut Scope, name: &str) -> Result<(), HeaderError> {
         let Some((at, shows @ false)) = &mut self.open else { return Ok(()) };
-        let member = format!("has_{}", identifier(name)?);
+        let member = format!("has_{}", part(name)?);
         scope.members.take(&member, name)?;
         if let Step::Open { has, .. } = &mut self.steps[*at] {
             *has = member;
@@ -217,7 +216,7 @@ impl Scope {
     fn member<'t>(&mut self, field: &'t Field) -> Result<(String, &'t str), HeaderError> {
         // Only a text that is searched goes without a name and is still more than padding.
         let word = field.name.as_deref().unwrap_or("text");
-        let member = identifier(word)?;
+        let member = member(word)?;
         self.members.take(&member, word)?;
         Ok((member, word))
     }
@@ -237,7 +236,7 @@ fn scalar<'t>(scope: &mut Scope, field: &'t Field, number: Number) -> Result<Wha
     let Some(flags) = &field.flags else { return Ok(What::Padding(number.bits)) };
     let mut members = Vec::new();
     for flag in flags {
-        let member = identifier(&flag.name)?;
+        let member = member(&flag.name)?;
         scope.members.take(&member, &flag.name)?;
         members.push((member, flag.bit));
     }
@@ -274,7 +273,7 @@ fn times(scope: &mut Scope, field: &Field, member: &str, room: usize) -> Result<
     match &field.repeat {
         None => Ok(Times::Once),
         Some(Repeat::Times(times)) => Ok(Times::Fixed(*times)),
-        Some(Repeat::Count(name)) => Ok(Times::Counted { count: identifier(name)?, most }),
+        Some(Repeat::Count(name)) => Ok(Times::Counted { count: names::member(name)?, most }),
         Some(Repeat::Rest) => {
             let count = format!("{member}_count");
             scope.members.take(&count, member)?;

@@ -21,7 +21,7 @@ use self::constants::Constants;
 use self::declare::Structs;
 use self::layout::Message;
 use self::lower::Lowering;
-use self::names::{Names, comment, identifier, macro_part};
+use self::names::{Names, comment, macro_part};
 use super::model::{Field, Table};
 
 /// The least width of the integers that the header computes with, and the greatest.
@@ -54,8 +54,8 @@ pub enum HeaderError {
 /// [`HeaderError`] says which names C cannot tell apart or take.
 pub fn header(table: &Table, name: &str) -> Result<String, HeaderError> {
     let name = table.name.as_deref().unwrap_or(name);
-    let prefix = identifier(name)?.trim_matches('_').to_owned();
-    let macros = macro_part(name);
+    let prefix = names::prefix(name)?;
+    let macros = macro_part(&prefix);
     let mut names = Names::default();
     // The cursor's own structs.
     ["writer", "reader"].iter().try_for_each(|own| names.take(own, own))?;
@@ -64,7 +64,7 @@ pub fn header(table: &Table, name: &str) -> Result<String, HeaderError> {
     let downlinks = lowering.direction("downlink", &table.downlink, &table.uplink)?;
 
     let mut types = Code::default();
-    let mut constants = Constants { prefix: &prefix, names: &mut Names::default() };
+    let mut constants = Constants { prefix: &prefix, names: &mut names };
     for message in uplinks.iter().chain(&downlinks) {
         declare(&mut types, &mut constants, message)?;
     }
