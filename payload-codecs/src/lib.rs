@@ -16,7 +16,7 @@
 //!
 //! | to learn about | open |
 //! |---|---|
-//! | the types callers use | `codec.rs`, `error.rs` |
+//! | the types callers use | `codec.rs`, `error.rs`, `lint.rs` |
 //! | how a stranger's script is run | `javascript/` |
 //! | the fixed format of Cayenne LPP | `cayenne_lpp.rs` |
 //! | what fields and commands are, for a home | `metadata.rs` |
@@ -27,6 +27,7 @@ mod codec;
 pub mod devices;
 mod error;
 mod javascript;
+mod lint;
 pub mod metadata;
 pub mod table;
 
@@ -35,3 +36,4 @@ pub use codec::{
     UplinkInput, load, read_uplink,
 };
 pub use error::CodecError;
+pub use lint::{Finding, FindingKind, Lint, lint};
