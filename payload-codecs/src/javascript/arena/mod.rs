@@ -151,6 +151,18 @@ mod tests {
         assert_eq!(machine.region.difference(&before).size(), 0);
     }
 
+    /// Linux fills what was given back with zeros.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_a_greedy_job_touched_goes_back_to_the_system() {
+        let machine = machine();
+        let state = machine.build(count).1;
+        state.run(|ctx, _| ctx.eval::<(), _>("var hoard = new Uint8Array(5e6).fill(1)").unwrap());
+        assert!(machine.region.touched_beyond(2 << 20) > 2 << 20);
+        state.run(|_, _| ());
+        assert_eq!(machine.region.touched_beyond(2 << 20), 0);
+    }
+
     #[test]
     fn two_machines_on_one_thread_do_not_disturb_each_other() {
         let (one, other) = (machine(), machine());

@@ -41,7 +41,9 @@ impl<'a> Lexer<'a> {
         let Some(first) = self.rest.chars().next() else { return false };
         match first {
             _ if self.rest.starts_with("//") => self.skip(self.rest.find('\n').unwrap_or(self.rest.len())),
-            _ if self.rest.starts_with("/*") => self.skip(self.rest.find("*/").map_or(self.rest.len(), |end| end + 2)),
+            _ if self.rest.starts_with("/*") => {
+                self.skip(2 + self.rest[2..].find("*/").map_or(self.rest.len() - 2, |end| end + 2))
+            }
             '"' | '\'' => self.literal(1 + quoted(&self.rest[1..], &[first, '\n'])),
             '`' => self.template(),
             '}' if self.templates.last() == Some(&0) => {
@@ -165,9 +167,19 @@ mod tests {
         assert_eq!(names(script)[1].1, 3);
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn whatever_a_text_holds_it_is_cut_in_order(text in "[a-c/*'`${}\\\\\\[\\]\n é\"?.]{0,40}") {
+            let tokens = tokens(&text);
+            assert!(tokens.is_sorted_by_key(|token| token.line));
+        }
+    }
+
     #[test]
     fn any_text_comes_to_an_end() {
-        for script in ["'", "`", "`${", "`${}", "/", "/*", "}", "a`$", "\u{FEFF}é", "'\\", "return /[/"] {
+        for script in ["'", "`", "`${", "`${}", "/", "/*", "/*/", "}", "a`$", "\u{FEFF}é", "'\\", "return /[/"] {
             tokens(script);
         }
     }
