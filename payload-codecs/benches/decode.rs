@@ -12,7 +12,7 @@ use payload_codecs::{Codec, Engines, Limits, Source, UplinkInput};
 use serde_json::Value;
 
 const LOADS: usize = 51;
-const CALLS: usize = 5001;
+const CALLS: usize = 50_001;
 const MANY: usize = 500;
 
 fn main() {
@@ -35,9 +35,10 @@ fn row(device: &Device, bytes: &[u8], f_port: u8, limits: &Limits) {
     let engines = Engines::new(limits).expect("the limits leave room");
     let load = times(LOADS, || drop(black_box(engines.load(&source))));
     let mut codec = engines.load(&source).expect("the tests load every shipped codec");
-    let start = Instant::now();
+    let (begin, start) = (Instant::now(), worked());
     let calls = times(CALLS, || decode(codec.as_mut(), bytes, f_port));
-    let rate = CALLS as f64 / start.elapsed().as_secs_f64();
+    let time = worked().zip(start).map_or_else(|| begin.elapsed(), |(end, start)| end - start);
+    let rate = CALLS as f64 / time.as_secs_f64();
     println!(
         "{:<26} {:<11} {rate:>9.0} {:>9} {:>9} {:>10} {:>9}",
         device.id,
@@ -72,6 +73,12 @@ fn many(limits: &Limits) {
         (all - engine) / MANY
     );
     drop((first, codecs));
+}
+
+/// How long a processor has worked for this thread, where the system says: others may be busy on the same machine.
+fn worked() -> Option<Duration> {
+    let status = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    status.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// The memory this process has in use, in KiB; 0 where the system does not say.

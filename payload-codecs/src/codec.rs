@@ -50,6 +50,14 @@ pub struct Limits {
     pub stack: usize,
 }
 
+impl Limits {
+    /// Wall time for loading a script, which happens once: that of a call, and one second at least. The largest public
+    /// scripts need some 10 ms.
+    pub fn load_time(&self) -> Duration {
+        self.time.max(Duration::from_secs(1))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { time: Duration::from_millis(100), memory: 8 << 20, stack: 256 << 10 }
@@ -212,7 +220,7 @@ impl Engines {
     }
 
     /// Loads a codec: a script is compiled and evaluated once, so that what is wrong with it shows now. That may take
-    /// longer than a call: up to one second, or [`Limits::time`] if that is more.
+    /// [`Limits::load_time`].
     ///
     /// # Errors
     /// [`CodecError::Load`] if the script does not compile or throws; [`CodecError::MissingFunction`] if it defines none

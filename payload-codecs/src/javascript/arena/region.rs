@@ -103,7 +103,7 @@ impl Region {
             // SAFETY: what lies above `top` means nothing, so it may as well be zero. If the system refuses, the pages
             // stay ours, which does no harm.
             let _ = unsafe { self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, keep, touched - keep) };
-            self.touched.set(0);
+            self.touched.set(keep);
         }
     }
 
