@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::codecs::{Codecs, Crossed, Finder, NotFound};
+use crate::codecs::{Codecs, Crossed, FindError, Finder, Shown};
 use crate::config::{Config, Environment, NoStateFolder, TrustError, control_socket, store_folder, trust};
 use crate::control::{self, Answers, Control};
 use crate::downlink::{self, Desk, Downlinks};
@@ -34,8 +34,8 @@ use crate::shutdown::{Ended, Tasks};
 use crate::store::{self, OpenError, Restored, Store};
 use crate::telemetry::{Counters, Notices, Systemd};
 use crate::uplink::{
-    Decode, HomePresence, MOST_IN_DECODING, MOST_IN_FLIGHT, Memory, Publish, Receive, Record, Repair, RepairHandle,
-    RepairParts, Spool, SpoolParts, Uplinks,
+    Decode, Formatters, HomePresence, MOST_IN_DECODING, MOST_IN_FLIGHT, Memory, Publish, Receive, Record, Repair,
+    RepairHandle, RepairParts, Spool, SpoolParts, Uplinks,
 };
 use crate::web::{Socket, SocketError, Web};
 
@@ -65,7 +65,7 @@ pub struct App {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     #[error(transparent)]
-    Codec(#[from] NotFound),
+    Codec(#[from] FindError),
     #[error(transparent)]
     Name(#[from] InvalidName),
     #[error("home.url: {0}")]
@@ -142,7 +142,7 @@ impl App {
         let repair = repair_task(config, &mut disk, &servers, (arrivals, tracked), &shared, &mut tasks);
         let (home, asked) = home_side(config, environment, &shared, &mut tasks)?;
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
-        let codecs = Codecs::start(finder(config)?, &config.codecs, crossed).map_err(BuildError::Threads)?;
+        let codecs = codecs(config, crossed, &shared, &mut tasks)?;
 
         let (listed, known) = watch::channel(BTreeSet::new());
         let (downlinks, desk) = Downlinks::new(downlink::Parts {
@@ -169,8 +169,9 @@ impl App {
         };
         let backfill = repair.clone();
         let record = Record::new(disk.memory, shared.counters.clone(), repair);
+        let decode = decode_step(config, environment, &servers, &codecs, &shared, &mut tasks)?;
         let uplinks =
-            uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, &codecs, &shared);
+            uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, decode, &shared);
         let answers = Arc::new(answers(config, servers, desk, backfill, &shared));
         let control = Control {
             answers: answers.clone(),
@@ -189,7 +190,8 @@ impl App {
         if let Some(path) = control_socket(config, environment) {
             tasks.add("control API", Web { socket: Socket::open(&path)?, answers }.run(stop.clone()));
         }
-        tasks.add_background("codec watch", async move { codecs.watch().await });
+        let notices = shared.notices.downgrade();
+        tasks.add_background("codec watch", async move { codecs.watch(&notices, systemd.is_there()).await });
         tasks.add_background("watchdog", async move { systemd.watchdog().await });
         Ok(Self { tasks, stop, grace: config.service.grace, systemd, counters: shared.counters })
     }
@@ -346,13 +348,18 @@ fn uplink_flow(
     (store, restored, record): (Store, Restored, Record),
     servers: &[Arc<dyn NetworkServer>],
     home: &Home,
-    codecs: &Codecs,
+    decode: Decode,
     shared: &Shared,
 ) -> Uplinks {
-    let mut states = home::States::default();
-    for (key, store::StateRow { last_seen, body }) in restored.states {
+    let mut publish = Publish {
+        home: home.clone(),
+        states: home::States::default(),
+        directory: shared.directory.clone(),
+        devices_changed: shared.devices_changed.clone(),
+    };
+    for (key, state) in restored.states {
         let heard_until = record.memory().device_heard_until(&key);
-        states.restore(key, &home::Kept { last_seen, body }, heard_until);
+        publish.restore(key, state, heard_until);
     }
     let spool = Spool::new(SpoolParts {
         store,
@@ -376,17 +383,27 @@ fn uplink_flow(
             devices_changed: shared.devices_changed.clone(),
             most_levels: longest_name(config),
         },
-        decode: Decode::new(
-            codecs.clone(),
-            shared.directory.clone(),
-            shared.devices_changed.clone(),
-            shared.counters.clone(),
-        ),
-        publish: Publish { home: home.clone(), states },
+        decode,
+        publish,
         home: HomePresence::new(home_connected),
         listed,
         drain: config.service.grace / 2,
     }
+}
+
+/// Decoding, and beside it the learning of what the networks have where there is no better codec.
+fn decode_step(
+    config: &Config,
+    environment: &dyn Environment,
+    servers: &[Arc<dyn NetworkServer>],
+    codecs: &Codecs,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Result<Decode, BuildError> {
+    let state = store_folder(config, environment)?;
+    let (wants, formatters) = Formatters::of_all(servers, codecs, &state, config.codecs.refresh);
+    formatters.into_iter().for_each(|task| tasks.add("formatters", task.run(shared.stop.clone())));
+    Ok(Decode::new(codecs.clone(), wants, shared.counters.clone()))
 }
 
 fn by_name(servers: &[Arc<dyn NetworkServer>]) -> HashMap<ApplicationName, Arc<dyn NetworkServer>> {
@@ -440,9 +457,24 @@ fn directory(config: &Config) -> Result<Directory, BuildError> {
     Ok(directory)
 }
 
+fn codecs(
+    config: &Config,
+    crossed: mpsc::Sender<Crossed>,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Result<Codecs, BuildError> {
+    let shown = Shown::new(shared.directory.clone(), shared.devices_changed.clone());
+    let finder = finder(config, shared.notices.clone())?;
+    let codecs = Codecs::start(finder, &config.codecs, crossed, shown).map_err(BuildError::Threads)?;
+    let reload = codecs.reload(&config.codecs, shared.notices.clone());
+    tasks.add("codec reload", reload.run(shared.stop.clone()));
+    Ok(codecs)
+}
+
 /// The codecs the configuration speaks of; each must be there.
-fn finder(config: &Config) -> Result<Finder, BuildError> {
+fn finder(config: &Config, notices: Notices) -> Result<Finder, BuildError> {
     let mut finder = Finder::new(&config.codecs);
+    finder.tell(notices);
     for application in &config.application {
         if let Some(codec) = &application.codec {
             finder.assign_default(ApplicationName::parse(application.name())?, codec)?;

@@ -8,8 +8,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use payload_codecs::devices::{self, Device};
+use payload_codecs::examples::{Expected, Operation, own};
 use payload_codecs::{Codec, Engines, Limits, Source, UplinkInput};
-use serde_json::Value;
 
 const LOADS: usize = 51;
 const CALLS: usize = 50_001;
@@ -53,7 +53,8 @@ fn row(device: &Device, bytes: &[u8], f_port: u8, limits: &Limits) {
 fn engine(source: &Source) -> &'static str {
     match source {
         Source::JavaScript { .. } => "javascript",
-        _ => "built in",
+        Source::Table { .. } => "table",
+        Source::CayenneLpp | Source::ByDirection { .. } => "built in",
     }
 }
 
@@ -94,9 +95,11 @@ fn decode(codec: &mut dyn Codec, bytes: &[u8], f_port: u8) {
 }
 
 fn first_uplink(device: &Device) -> Option<(Vec<u8>, u8)> {
-    let examples: Vec<Value> = serde_json::from_str(device.examples).ok()?;
-    let input = &examples.iter().find(|example| example["op"] == "decode_uplink")?["input"];
-    Some((hex::decode(input["hex"].as_str()?).ok()?, input["f_port"].as_u64()? as u8))
+    let examples = own(device.examples).ok()?;
+    let uplink = examples.into_iter().find(|example| {
+        example.operation == Operation::DecodeUplink && matches!(example.expected, Expected::Result(_))
+    })?;
+    Some((uplink.input.bytes?, uplink.input.f_port?))
 }
 
 /// How long the work takes, so many times, shortest first.

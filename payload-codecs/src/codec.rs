@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+use crate::by_direction::ByDirection;
 use crate::cayenne_lpp::CayenneLpp;
 use crate::error::CodecError;
 use crate::javascript::{Engine, JavaScript};
+use crate::normalized;
+use crate::table::{Table, TableCodec};
 
 /// What a codec is before it is loaded. Cheap to clone, and free to cross threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,17 +24,39 @@ pub enum Source {
         /// The text of the script.
         script: Arc<str>,
     },
+    /// A table that says where each field lies.
+    Table {
+        /// What messages call it: a file's name, or a device's id.
+        name: Arc<str>,
+        /// The table, as [`Table::parse`] read it.
+        table: Arc<Table>,
+    },
     /// Cayenne Low Power Payload, as The Things Stack reads it.
     CayenneLpp,
+    /// One codec for what comes and another for what goes; a direction without one has none.
+    ByDirection {
+        /// Decodes and normalises uplinks.
+        uplink: Option<Arc<Source>>,
+        /// Encodes downlinks, and decodes them.
+        downlink: Option<Arc<Source>>,
+    },
 }
 
 impl Source {
     /// What messages call this codec.
     pub fn name(&self) -> &str {
         match self {
-            Self::JavaScript { name, .. } => name,
+            Self::JavaScript { name, .. } | Self::Table { name, .. } => name,
             Self::CayenneLpp => "cayenne-lpp",
+            Self::ByDirection { uplink, downlink } => {
+                uplink.as_ref().or(downlink.as_ref()).map_or("none", |source| source.name())
+            }
         }
+    }
+
+    /// Whether it is for uplinks at all.
+    pub fn reads_uplinks(&self) -> bool {
+        !matches!(self, Self::ByDirection { uplink: None, .. })
     }
 }
 
@@ -51,9 +76,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Wall time for loading a script, which happens once: that of a call, and one second at least. The largest public
-    /// scripts need some 10 ms.
-    pub fn load_time(&self) -> Duration {
+    /// Wall time for loading a codec, once on each thread that runs it: the largest public scripts, of 235 KB, take some
+    /// milliseconds, on a small machine more than a call is given.
+    pub fn loading(&self) -> Duration {
         self.time.max(Duration::from_secs(1))
     }
 }
@@ -107,7 +132,7 @@ pub struct Normalized {
 pub struct Reading {
     /// The fields: always a JSON object.
     pub data: Box<RawValue>,
-    /// A JSON list of measurements; `None` if there are none, or if normalizing failed (a warning then says why).
+    /// A JSON list of measurements; `None` if the codec knows of none, or if normalizing failed (a warning then says why).
     pub measurements: Option<Box<RawValue>>,
     /// The warnings of both steps.
     pub warnings: Vec<String>,
@@ -189,18 +214,45 @@ pub trait Codec {
 /// # Errors
 /// Those of [`Codec::decode_uplink`].
 pub fn read_uplink(codec: &mut dyn Codec, input: &UplinkInput<'_>) -> Result<Reading, CodecError> {
-    let Decoded { data, mut warnings } = codec.decode_uplink(input)?;
-    let measurements = match codec.normalize_uplink(&data) {
-        Ok(normalized) => normalized.map(|normalized| {
-            warnings.extend(normalized.warnings);
-            normalized.measurements
-        }),
-        Err(cause) => {
-            warnings.push(format!("normalizeUplink: {cause}"));
-            None
-        }
+    Ok(codec.decode_uplink(input)?.normalized_by(codec))
+}
+
+/// Says what decoded fields mean: in the words of the codec, else as they stand if they are a measurement themselves.
+/// Values that cannot be true are left out with a warning.
+///
+/// # Errors
+/// Those of [`Codec::normalize_uplink`], and [`CodecError::NotMeasurements`].
+pub fn normalize(codec: &mut dyn Codec, data: &RawValue) -> Result<Option<Normalized>, CodecError> {
+    let Some(Normalized { measurements, mut warnings }) = codec.normalize_uplink(data)? else {
+        return Ok(normalized::implied(data).map(Normalized::from));
     };
-    Ok(Reading { data, measurements, warnings })
+    let checked = normalized::check(&measurements)?;
+    warnings.extend(checked.warnings);
+    Ok(Some(Normalized { measurements: checked.measurements, warnings }))
+}
+
+impl Decoded {
+    /// Adds what the fields mean to this codec, by [`normalize`]. Where that fails, a warning says so.
+    pub fn normalized_by(self, codec: &mut dyn Codec) -> Reading {
+        let Self { data, mut warnings } = self;
+        let measurements = match normalize(codec, &data) {
+            Ok(normalized) => normalized.map(|normalized| {
+                warnings.extend(normalized.warnings);
+                normalized.measurements
+            }),
+            Err(cause) => {
+                warnings.push(format!("normalizeUplink: {cause}"));
+                None
+            }
+        };
+        Reading { data, measurements, warnings }
+    }
+}
+
+impl From<normalized::Checked> for Normalized {
+    fn from(normalized::Checked { measurements, warnings }: normalized::Checked) -> Self {
+        Self { measurements, warnings }
+    }
 }
 
 /// The engines of one thread: whatever is loaded through them lives there.
@@ -220,7 +272,7 @@ impl Engines {
     }
 
     /// Loads a codec: a script is compiled and evaluated once, so that what is wrong with it shows now. That may take
-    /// [`Limits::load_time`].
+    /// [`Limits::loading`].
     ///
     /// # Errors
     /// [`CodecError::Load`] if the script does not compile or throws; [`CodecError::MissingFunction`] if it defines none
@@ -228,7 +280,12 @@ impl Engines {
     pub fn load(&self, source: &Source) -> Result<Box<dyn Codec>, CodecError> {
         match source {
             Source::JavaScript { script, .. } => Ok(Box::new(JavaScript::load(self.javascript()?, script)?)),
+            Source::Table { table, .. } => Ok(Box::new(TableCodec(Arc::clone(table)))),
             Source::CayenneLpp => Ok(Box::new(CayenneLpp)),
+            Source::ByDirection { uplink, downlink } => {
+                let load = |source: &Option<Arc<Source>>| source.as_deref().map(|source| self.load(source)).transpose();
+                Ok(Box::new(ByDirection { uplink: load(uplink)?, downlink: load(downlink)? }))
+            }
         }
     }
 

@@ -59,11 +59,18 @@ impl fmt::Display for Finding {
 /// Looks a codec over.
 pub fn lint(source: &Source, limits: &Limits) -> Lint {
     let functions = Engines::new(limits).and_then(|engines| Ok(engines.load(source)?.functions()));
-    let mut findings = match source {
-        Source::JavaScript { script, .. } => javascript::lint(script, limits),
-        _ => Vec::new(),
-    };
+    let mut findings = findings(source, limits);
     findings.sort_by_key(|finding| (finding.line.unwrap_or(u32::MAX), finding.kind));
     findings.dedup();
     Lint { functions, findings }
+}
+
+fn findings(source: &Source, limits: &Limits) -> Vec<Finding> {
+    match source {
+        Source::JavaScript { script, .. } => javascript::lint(script, limits),
+        Source::Table { .. } | Source::CayenneLpp => Vec::new(),
+        Source::ByDirection { uplink, downlink } => {
+            [uplink, downlink].into_iter().flatten().flat_map(|source| findings(source, limits)).collect()
+        }
+    }
 }

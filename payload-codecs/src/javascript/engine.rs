@@ -97,7 +97,7 @@ impl Engine {
 
     /// Evaluates a script, as a script: sloppy, and in the global scope. What it says goes to `console`.
     pub(super) fn load(&self, script: &str, console: &mut Vec<String>) -> Result<Loaded, CodecError> {
-        let time = self.limits.load_time();
+        let time = self.limits.loading();
         self.watch.start(time);
         let (defined, state) = self.machine.build(self.guarded(console, |call| evaluate(call, script)));
         self.watch.judge(defined, time).map(|defined| Loaded { state, defined })
