@@ -15,6 +15,7 @@
 //! rest, says `offline` and disconnects.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -169,7 +170,8 @@ impl App {
         };
         let backfill = repair.clone();
         let record = Record::new(disk.memory, shared.counters.clone(), repair);
-        let decode = decode_step(config, environment, &servers, &codecs, &shared, &mut tasks)?;
+        let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
+        let decode = Decode::new(codecs.clone(), wants, shared.counters.clone());
         let uplinks =
             uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, decode, &shared);
         let answers = Arc::new(answers(config, servers, desk, backfill, &shared));
@@ -185,12 +187,14 @@ impl App {
         };
         let stop = shared.stop.clone();
         tasks.add("uplinks", uplinks.run());
+        formatters.into_iter().for_each(|task| tasks.add("formatters", task.run(stop.clone())));
         tasks.add("downlinks", downlinks.run(stop.clone()));
         tasks.add("control", control.run(stop.clone()));
         if let Some(path) = control_socket(config, environment) {
             tasks.add("control API", Web { socket: Socket::open(&path)?, answers }.run(stop.clone()));
         }
-        tasks.add_background("codec watch", async move { codecs.watch().await });
+        let notices = shared.notices.downgrade();
+        tasks.add_background("codec watch", async move { codecs.watch(&notices, systemd.is_there()).await });
         tasks.add_background("watchdog", async move { systemd.watchdog().await });
         Ok(Self { tasks, stop, grace: config.service.grace, systemd, counters: shared.counters })
     }
@@ -224,6 +228,7 @@ struct Asked {
 
 /// The store, and what was in it.
 struct Disk {
+    folder: PathBuf,
     store: Store,
     restored: Restored,
     memory: Memory,
@@ -235,11 +240,11 @@ fn open_store(
     shared: &Shared,
     tasks: &mut Tasks,
 ) -> Result<Disk, BuildError> {
-    let file = store_folder(config, environment)?.join(store::FILE);
-    let (store, writer, mut restored) = store::open(&file, &config.store, shared.notices.clone())?;
+    let folder = store_folder(config, environment)?;
+    let (store, writer, mut restored) = store::open(&folder.join(store::FILE), &config.store, shared.notices.clone())?;
     tasks.add("store", writer.run());
     let memory = Memory::restore(std::mem::take(&mut restored.runs));
-    Ok(Disk { store, restored, memory })
+    Ok(Disk { folder, store, restored, memory })
 }
 
 fn repair_task(
@@ -350,10 +355,15 @@ fn uplink_flow(
     decode: Decode,
     shared: &Shared,
 ) -> Uplinks {
-    let mut states = home::States::default();
-    for (key, store::StateRow { last_seen, body }) in restored.states {
+    let mut publish = Publish {
+        home: home.clone(),
+        states: home::States::default(),
+        directory: shared.directory.clone(),
+        devices_changed: shared.devices_changed.clone(),
+    };
+    for (key, state) in restored.states {
         let heard_until = record.memory().device_heard_until(&key);
-        states.restore(key, &home::Kept { last_seen, body }, heard_until);
+        publish.restore(key, state, heard_until);
     }
     let spool = Spool::new(SpoolParts {
         store,
@@ -378,26 +388,11 @@ fn uplink_flow(
             most_levels: longest_name(config),
         },
         decode,
-        publish: Publish { home: home.clone(), states },
+        publish,
         home: HomePresence::new(home_connected),
         listed,
         drain: config.service.grace / 2,
     }
-}
-
-/// Decoding, and beside it the learning of what the networks have where there is no better codec.
-fn decode_step(
-    config: &Config,
-    environment: &dyn Environment,
-    servers: &[Arc<dyn NetworkServer>],
-    codecs: &Codecs,
-    shared: &Shared,
-    tasks: &mut Tasks,
-) -> Result<Decode, BuildError> {
-    let state = store_folder(config, environment)?;
-    let (wants, formatters) = Formatters::of_all(servers, codecs, &state, config.codecs.refresh);
-    formatters.into_iter().for_each(|task| tasks.add("formatters", task.run(shared.stop.clone())));
-    Ok(Decode::new(codecs.clone(), wants, shared.counters.clone()))
 }
 
 fn by_name(servers: &[Arc<dyn NetworkServer>]) -> HashMap<ApplicationName, Arc<dyn NetworkServer>> {

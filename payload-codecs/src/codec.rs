@@ -73,6 +73,14 @@ pub struct Limits {
     pub stack: usize,
 }
 
+impl Limits {
+    /// Wall time for loading a codec, once on each thread that runs it: the largest public scripts, of 235 KB, take some
+    /// milliseconds, on a small machine more than a call is given.
+    pub fn loading(&self) -> Duration {
+        self.time.max(Duration::from_secs(1))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { time: Duration::from_millis(100), memory: 8 << 20, stack: 256 << 10 }

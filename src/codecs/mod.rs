@@ -5,12 +5,14 @@
 //! a shipped device ▸ the application's default ▸ the network's own formatter, once it is learned.
 //!
 //! ```text
-//! uplink ──▶ finder: which codec? ──▶ lane (by device) ──▶ worker thread ──▶ decoded, in order per device
+//! uplink ──▶ finder: which codec? ──▶ lane (by codec) ──▶ worker thread ──▶ decoded, in order per device
 //!                                       watch: a worker that overstays is abandoned, its codec quarantined,
 //!                                       the uplink handed on raw, the lane given a new thread
 //! ```
 
+mod bench;
 mod config;
+mod desk;
 mod finder;
 mod lane;
 mod library;
@@ -19,6 +21,7 @@ mod quarantine;
 mod reload;
 mod shown;
 mod trial;
+mod turns;
 
 use std::sync::{Arc, Mutex};
 
@@ -28,6 +31,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::model::{DeviceKey, FPort, Uplink};
+use crate::telemetry::WeakNotices;
 use library::Draft;
 
 pub use config::CodecsConfig;
@@ -168,7 +172,7 @@ impl Codecs {
     ) -> Result<Encoded, EncodeError> {
         let chosen = self.choose(device, &Wishes::default()).ok_or(EncodeError::NoCodec)?;
         let (reply, answer) = oneshot::channel();
-        self.pool.encode(device, chosen.codec.clone(), data, f_port.map(FPort::value), reply);
+        self.pool.encode(chosen.codec.clone(), data, f_port.map(FPort::value), reply);
         let codec = chosen.codec.name.clone();
         match answer.await.unwrap_or(Err(Fault::Stopping)) {
             Ok(encoded) => Ok(encoded),
@@ -177,9 +181,9 @@ impl Codecs {
         }
     }
 
-    /// Watches the workers. Never ends.
-    pub async fn watch(&self) {
-        self.pool.watch().await;
+    /// Watches the workers. Ends only when too many threads are lost to codecs and somebody starts the process again.
+    pub async fn watch(&self, notices: &WeakNotices, is_started_again: bool) {
+        self.pool.watch(notices, is_started_again).await;
     }
 }
 
@@ -211,5 +215,14 @@ impl Codec {
 impl PartialEq for Chosen {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.codec, &other.codec) && self.by == other.by
+    }
+}
+
+#[cfg(test)]
+impl Codec {
+    /// A script of its own for tests.
+    pub fn sample(id: usize, name: &str, script: &str) -> Arc<Self> {
+        let source = payload_codecs::Source::JavaScript { name: name.into(), script: script.into() };
+        Arc::new(Self { id, name: name.into(), source, fields: Arc::default(), commands: Arc::default() })
     }
 }

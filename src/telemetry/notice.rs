@@ -43,9 +43,19 @@ pub enum Notice {
         what: String,
         hint: String,
     },
+    /// Something of the bridge itself does not work, whatever the application.
+    #[serde(rename = "degraded")]
+    BridgeDegraded {
+        what: String,
+        hint: String,
+    },
     /// What was told as degraded works again.
     Restored {
         application: ApplicationName,
+        what: String,
+    },
+    #[serde(rename = "restored")]
+    BridgeRestored {
         what: String,
     },
     /// Messages that the read loop had to drop.
@@ -196,6 +206,8 @@ impl Notice {
                 tracing::warn!(%application, reason, "Network connection lost.")
             }
             Self::Degraded { application, what, hint } => tracing::warn!(%application, what, hint, "Degraded."),
+            Self::BridgeDegraded { what, hint } => tracing::error!(what, hint, "Degraded."),
+            Self::BridgeRestored { what } => tracing::info!(what, "Works again."),
             Self::UplinksDropped { application, count } => {
                 tracing::error!(%application, count, "Messages dropped: the bridge was too far behind.");
             }

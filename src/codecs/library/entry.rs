@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use payload_codecs::Source;
 use payload_codecs::devices::Description;
+use payload_codecs::table::Table;
 
 use super::{Draft, FindError, read, read_if_there};
 
@@ -80,8 +82,12 @@ fn in_folder(name: &str, folder: &Path) -> Result<Option<Draft>, FindError> {
     Ok(Some(draft))
 }
 
-fn table(_name: &str, path: &Path, _text: &str) -> Result<Draft, FindError> {
-    Err(FindError::Unreadable { path: path.into(), source: io::ErrorKind::Unsupported.into() })
+/// A table knows its own fields and commands.
+fn table(name: &str, path: &Path, text: &str) -> Result<Draft, FindError> {
+    let table = Table::parse(text).map_err(|source| FindError::Table { path: path.into(), source })?;
+    let (fields, commands) = (table.fields().into(), table.commands().into());
+    let source = Source::Table { name: name.into(), table: Arc::new(table) };
+    Ok(Draft { name: name.into(), source, fields, commands })
 }
 
 fn script(name: &str, text: String) -> Source {

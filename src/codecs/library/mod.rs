@@ -16,6 +16,7 @@ use payload_codecs::Source;
 use payload_codecs::devices::{self, DescriptionError};
 use payload_codecs::metadata::{Command, Field};
 use payload_codecs::repository::RepositoryError;
+use payload_codecs::table::TableError;
 
 use super::CodecsConfig;
 use crate::model::VersionIds;
@@ -71,6 +72,8 @@ pub enum FindError {
     Outside { path: PathBuf },
     #[error("{}", path.display())]
     Description { path: PathBuf, source: DescriptionError },
+    #[error("{}", path.display())]
+    Table { path: PathBuf, source: TableError },
     #[error("{}", path.display())]
     Repository { path: PathBuf, source: RepositoryError },
 }
@@ -160,6 +163,7 @@ impl FindError {
     pub fn line(&self) -> Option<u32> {
         match self {
             Self::Description { source, .. } => source.line,
+            Self::Table { source, .. } => source.line().and_then(|line| u32::try_from(line).ok()),
             Self::Repository { source, .. } => source.line(),
             _ => None,
         }
