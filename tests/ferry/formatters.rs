@@ -73,6 +73,13 @@ async fn a_script_typed_into_the_console_gives_the_networks_own_result_and_its_e
     let error = ferry.home.on("ttn/node/event/codec_error").await;
     assert_eq!((&error["codec"], &error["payload_hex"]), (&json!("ttn/app1/node"), &json!("01")));
     assert!(error["error"].as_str().unwrap().contains("two bytes are expected"), "{error}");
+    // And where it made something of it nevertheless, nothing is lost.
+    ferry.home.forget();
+    let mut message = uplink(3, &[1]);
+    message["uplink_message"]["decoded_payload"] = made.clone();
+    ferry.network.handle.publish_up(APP, "node", &message);
+    let told = ferry.home.on("ttn/node/uplink").await;
+    assert_eq!((&told["fields"], told["codec_error"].is_string()), (&made, true), "{told}");
 }
 
 #[tokio::test]
