@@ -16,4 +16,5 @@ mod outage;
 mod secrets;
 mod shutdown;
 mod spool;
+mod stuck;
 mod uplink;
