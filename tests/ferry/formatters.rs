@@ -196,6 +196,11 @@ async fn the_command_line_lists_devices_with_their_codecs() {
     assert!(lines[0].contains("mbed/led-and-sensors (configuration)") && lines[0].contains(" fields"), "{listed:?}");
     assert!(lines[1].contains("0707070707070707  ttn/app1/node (network's formatter)"), "{listed:?}");
     assert!(lines[1].ends_with("never heard"), "{listed:?}");
+    ferry.network.up("raw-one", 1, &[1]);
+    ferry.home.on("ttn/raw-one/uplink").await;
+    let listed = ferry.command(&["devices"]).await;
+    assert!(listed.out.lines().any(|line| line.contains("app1/raw-one") && line.contains("no codec")), "{listed:?}");
+    assert!(listed.err.starts_with("hint: where there is no codec: "), "{listed:?}");
     let json = ferry.command(&["devices", "--json"]).await.json_lines();
-    assert_eq!((json.len(), &json[1]["codec"]["chosen_by"]), (2, &json!("network's formatter")));
+    assert_eq!((json.len(), &json[1]["codec"]["chosen_by"]), (3, &json!("network's formatter")));
 }
