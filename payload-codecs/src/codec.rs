@@ -58,6 +58,21 @@ impl Source {
     pub fn reads_uplinks(&self) -> bool {
         !matches!(self, Self::ByDirection { uplink: None, .. })
     }
+
+    /// What it is made of: itself, or what each direction has.
+    pub fn parts(&self) -> Vec<&Self> {
+        match self {
+            Self::ByDirection { uplink, downlink } => {
+                [uplink, downlink].into_iter().flatten().map(|it| &**it).collect()
+            }
+            single => vec![single],
+        }
+    }
+
+    /// Whether strangers' code is run.
+    pub fn runs_scripts(&self) -> bool {
+        self.parts().iter().any(|part| matches!(part, Self::JavaScript { .. }))
+    }
 }
 
 /// What one call of a script may use. Engines that cannot run away ignore it.
@@ -283,8 +298,7 @@ impl Engines {
             Source::Table { table, .. } => Ok(Box::new(TableCodec(Arc::clone(table)))),
             Source::CayenneLpp => Ok(Box::new(CayenneLpp)),
             Source::ByDirection { uplink, downlink } => {
-                let load = |source: &Option<Arc<Source>>| source.as_deref().map(|source| self.load(source)).transpose();
-                Ok(Box::new(ByDirection { uplink: load(uplink)?, downlink: load(downlink)? }))
+                Ok(Box::new(ByDirection::load(self, uplink.as_deref(), downlink.as_deref())?))
             }
         }
     }
