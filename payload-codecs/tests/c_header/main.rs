@@ -3,6 +3,7 @@
 
 mod by_hand;
 mod compiler;
+mod dice;
 mod program;
 mod tables;
 mod values;
@@ -12,10 +13,10 @@ use compiler::{Language, Program};
 use program::{Case, Generated};
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use serde_json::Value;
-use tables::Dice;
+use dice::Dice;
 
 /// So many tables, with so many values each, are compiled at once.
-const TABLES: usize = 30;
+const TABLES: usize = 40;
 
 #[test]
 fn c_and_the_codec_agree_on_every_bit() {

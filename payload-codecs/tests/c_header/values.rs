@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::tables::{Dice, Kind, Message, Number, Spec, Times};
+use crate::dice::Dice;
+use crate::tables::{Kind, Message, Number, Spec, Times};
 use crate::written::{part_name, value_name, worth};
 
 /// What a message says.
