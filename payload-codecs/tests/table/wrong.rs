@@ -16,6 +16,7 @@ const FIELDS: &[(&str, &str)] = &[
     (r#"{name="a",type="u8",offset=nan}"#, "offset: it must be a finite number"),
     (r#"{name="a",type="u8",min=5,max=5}"#, "min: 5 is not less than `max`, 5"),
     (r#"{name="a",type="u8",max=256}"#, "max: 256 is beyond what the bits hold: it must be a number from 0 to 255"),
+    (r#"{name="a",type="u8",scale=4,max=30}"#, "max: 30 is between two steps of the field; the nearest is 32"),
     (r#"{name="a",type="f32",absent=0}"#, "absent: it is for whole numbers with a name and no `flags`"),
     (r#"{name="a",type="u8",absent=256}"#, "absent: 256 does not fit in u8"),
     (r#"{type="u4",equals=16}, {type="u4"}"#, "uplink 1, field number 1, equals: 16 does not fit in u4"),

@@ -56,10 +56,20 @@ fn limits(scalar: Scalar<'_>, place: &Place) -> Result<(), TableError> {
         return Err(place.wrong("min", format!("{min} is not less than `max`, {max}")));
     }
     let unlimited = Field { min: None, max: None, ..field.clone() };
+    let unlimited = Scalar { field: &unlimited, ..scalar };
     for (key, limit) in [("min", field.min), ("max", field.max)] {
         let Some(limit) = limit else { continue };
-        let held = Scalar { field: &unlimited, ..scalar }.bits_of(&Value::from(limit));
-        held.map_err(|must_be| place.wrong(key, format!("{limit} is beyond what the bits hold: it {must_be}")))?;
+        let bits = unlimited.bits_of(&limit.into());
+        let bits = bits.map_err(|must| place.wrong(key, format!("{limit} is beyond what the bits hold: it {must}")))?;
+        let is_float = matches!(scalar.type_, Type::Float(_));
+        match unlimited.value(bits) {
+            Ok(step) if !is_float && step.as_f64() != Some(limit) => {
+                return Err(
+                    place.wrong(key, format!("{limit} is between two steps of the field; the nearest is {step}"))
+                );
+            }
+            _ => {}
+        }
     }
     Ok(())
 }
