@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use payload_codecs::table::{Data, Table, header};
 
-use crate::port;
 use crate::dice::{self, Dice};
+use crate::port;
 use crate::tables;
 use crate::values::{self, Said};
 use crate::written::{message_name, toml};

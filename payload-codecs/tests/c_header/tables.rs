@@ -152,4 +152,3 @@ pub fn sum(fields: &[Spec]) -> Option<usize> {
     }
     ends.map(|(_, end)| end)
 }
-
