@@ -54,6 +54,15 @@ impl Source {
         }
     }
 
+    /// Whether a stranger's script is in it.
+    pub fn has_script(&self) -> bool {
+        match self {
+            Self::JavaScript { .. } => true,
+            Self::Table { .. } | Self::CayenneLpp => false,
+            Self::ByDirection { uplink, downlink } => uplink.iter().chain(downlink).any(|source| source.has_script()),
+        }
+    }
+
     /// Whether it is for uplinks at all.
     pub fn reads_uplinks(&self) -> bool {
         !matches!(self, Self::ByDirection { uplink: None, .. })
