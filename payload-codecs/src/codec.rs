@@ -54,6 +54,15 @@ impl Source {
         }
     }
 
+    /// Whether a stranger's script is run for it, in either direction.
+    pub fn is_script(&self) -> bool {
+        match self {
+            Self::JavaScript { .. } => true,
+            Self::ByDirection { uplink, downlink } => [uplink, downlink].into_iter().flatten().any(|it| it.is_script()),
+            Self::Table { .. } | Self::CayenneLpp => false,
+        }
+    }
+
     /// Whether it is for uplinks at all.
     pub fn reads_uplinks(&self) -> bool {
         !matches!(self, Self::ByDirection { uplink: None, .. })

@@ -113,7 +113,7 @@ impl Lane {
         let quarantine = lock(&self.quarantine);
         match (&job.task, &job.codec.source) {
             (Task::Decode(uplink, _), _) if !uplink.is_decodable() => Some(Fault::NothingToDecode),
-            (_, payload_codecs::Source::JavaScript { .. }) if quarantine.is_exhausted() => Some(Fault::TooManyStuck),
+            (_, source) if source.is_script() && quarantine.is_exhausted() => Some(Fault::TooManyStuck),
             _ if !quarantine.admits(job.codec.id, Instant::now()) => Some(Fault::Quarantined),
             _ => None,
         }
