@@ -15,6 +15,7 @@
 //! rest, says `offline` and disconnects.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -34,8 +35,8 @@ use crate::shutdown::{Ended, Tasks};
 use crate::store::{self, OpenError, Restored, Store};
 use crate::telemetry::{Counters, Notices, Systemd};
 use crate::uplink::{
-    Decode, HomePresence, MOST_IN_DECODING, MOST_IN_FLIGHT, Memory, Publish, Receive, Record, Repair, RepairHandle,
-    RepairParts, Spool, SpoolParts, Uplinks,
+    Decode, Formatters, HomePresence, MOST_IN_DECODING, MOST_IN_FLIGHT, Memory, Publish, Receive, Record, Repair,
+    RepairHandle, RepairParts, Spool, SpoolParts, Uplinks,
 };
 use crate::web::{Socket, SocketError, Web};
 
@@ -169,8 +170,10 @@ impl App {
         };
         let backfill = repair.clone();
         let record = Record::new(disk.memory, shared.counters.clone(), repair);
+        let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
+        let decode = Decode::new(codecs.clone(), wants, shared.counters.clone());
         let uplinks =
-            uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, &codecs, &shared);
+            uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, decode, &shared);
         let answers = Arc::new(answers(config, servers, desk, backfill, &shared));
         let control = Control {
             answers: answers.clone(),
@@ -184,6 +187,7 @@ impl App {
         };
         let stop = shared.stop.clone();
         tasks.add("uplinks", uplinks.run());
+        formatters.into_iter().for_each(|task| tasks.add("formatters", task.run(stop.clone())));
         tasks.add("downlinks", downlinks.run(stop.clone()));
         tasks.add("control", control.run(stop.clone()));
         if let Some(path) = control_socket(config, environment) {
@@ -224,6 +228,7 @@ struct Asked {
 
 /// The store, and what was in it.
 struct Disk {
+    folder: PathBuf,
     store: Store,
     restored: Restored,
     memory: Memory,
@@ -235,11 +240,11 @@ fn open_store(
     shared: &Shared,
     tasks: &mut Tasks,
 ) -> Result<Disk, BuildError> {
-    let file = store_folder(config, environment)?.join(store::FILE);
-    let (store, writer, mut restored) = store::open(&file, &config.store, shared.notices.clone())?;
+    let folder = store_folder(config, environment)?;
+    let (store, writer, mut restored) = store::open(&folder.join(store::FILE), &config.store, shared.notices.clone())?;
     tasks.add("store", writer.run());
     let memory = Memory::restore(std::mem::take(&mut restored.runs));
-    Ok(Disk { store, restored, memory })
+    Ok(Disk { folder, store, restored, memory })
 }
 
 fn repair_task(
@@ -347,7 +352,7 @@ fn uplink_flow(
     (store, restored, record): (Store, Restored, Record),
     servers: &[Arc<dyn NetworkServer>],
     home: &Home,
-    codecs: &Codecs,
+    decode: Decode,
     shared: &Shared,
 ) -> Uplinks {
     let mut publish = Publish {
@@ -382,7 +387,7 @@ fn uplink_flow(
             devices_changed: shared.devices_changed.clone(),
             most_levels: longest_name(config),
         },
-        decode: Decode::new(codecs.clone(), shared.counters.clone()),
+        decode,
         publish,
         home: HomePresence::new(home_connected),
         listed,

@@ -9,6 +9,7 @@ mod codecs;
 mod command_line;
 mod control;
 mod downlink;
+mod formatters;
 mod gaps;
 mod harness;
 mod mosquitto;
