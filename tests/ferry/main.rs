@@ -17,4 +17,5 @@ mod outage;
 mod secrets;
 mod shutdown;
 mod spool;
+mod stuck;
 mod uplink;

@@ -7,6 +7,7 @@ mod properties;
 mod shapes;
 mod wrong;
 
+use payload_codecs::CodecError;
 use payload_codecs::table::{Data, Table};
 use serde_json::Value;
 
@@ -33,11 +34,19 @@ fn says(table: &Table, payload: &str, warnings: &[&str]) -> Value {
 
 /// Why an uplink on port 1 is refused.
 fn refusal(table: &Table, payload: &str) -> String {
-    table.decode(1, &hex::decode(payload).unwrap()).unwrap_err()
+    reason(table.decode(1, &hex::decode(payload).unwrap()).unwrap_err())
 }
 
 /// A command's payload, or why there is none.
 fn command(table: &Table, data: &Value) -> Result<String, String> {
     let data: &Data = data.as_object().unwrap();
-    table.encode(None, data).map(|(bytes, _)| hex::encode(bytes))
+    table.encode(None, data).map(|(bytes, _)| hex::encode(bytes)).map_err(reason)
+}
+
+/// What an error says is wrong, without the words around it.
+fn reason(error: CodecError) -> String {
+    match error {
+        CodecError::BadPayload { reason, .. } | CodecError::BadCommand { reason, .. } => reason,
+        other => panic!("{other}"),
+    }
 }

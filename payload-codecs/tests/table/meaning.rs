@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{command, downlink, refusal, says, table, uplink};
+use crate::{command, downlink, reason, refusal, says, table, uplink};
 
 #[test]
 fn bits_are_counted_from_the_most_significant_one_in_big_endian() {
@@ -232,7 +232,7 @@ fn the_first_message_that_has_all_keys_and_misses_none_is_sent() {
         ]"#,
     );
     let sent = |port, data: serde_json::Value| {
-        let (bytes, port) = table.encode(port, data.as_object().unwrap())?;
+        let (bytes, port) = table.encode(port, data.as_object().unwrap()).map_err(reason)?;
         Ok::<_, String>((hex::encode(bytes), port))
     };
     assert_eq!(sent(None, json!({"a": 7})).unwrap(), ("0107".to_owned(), Some(5)));
@@ -240,7 +240,7 @@ fn the_first_message_that_has_all_keys_and_misses_none_is_sent() {
     assert_eq!(sent(Some(8), json!({"b": 8})).unwrap(), ("020908".to_owned(), Some(8)));
     assert_eq!(sent(None, json!({"c": 8})).unwrap_err(), "d is missing");
     assert_eq!(sent(None, json!({"a": 1, "c": 8})).unwrap_err(), "no message takes a, c together");
-    assert_eq!(sent(Some(9), json!({"a": 1})).unwrap_err(), "nothing goes out on port 9");
+    assert_eq!(sent(Some(9), json!({"a": 1})).unwrap_err(), "the table has nothing for port 9 in this direction");
     assert_eq!(sent(None, json!({"fan": 1})).unwrap_err(), "`fan` is no field of this device; there are a, b, c, d");
     assert_eq!(sent(Some(5), json!({"b": 1})).unwrap_err(), "`b` is no field of this device; there are a");
 }

@@ -1,5 +1,6 @@
 //! Generated tables and payloads: what is written is read back, and nothing makes the engine panic.
 
+use payload_codecs::CodecError;
 use payload_codecs::table::{Data, Table};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -81,7 +82,7 @@ fn small_enough(text: &str) -> Option<Table> {
     }
 }
 
-fn fail(error: &str, text: &str, data: &Data) -> TestCaseError {
+fn fail(error: &CodecError, text: &str, data: &Data) -> TestCaseError {
     TestCaseError::fail(format!("{error}\n{text}\n{data:?}"))
 }
 

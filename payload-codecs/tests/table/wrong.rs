@@ -16,6 +16,7 @@ const FIELDS: &[(&str, &str)] = &[
     (r#"{name="a",type="u8",offset=nan}"#, "offset: it must be a finite number"),
     (r#"{name="a",type="u8",min=5,max=5}"#, "min: 5 is not less than `max`, 5"),
     (r#"{name="a",type="u8",max=256}"#, "max: 256 is beyond what the bits hold: it must be a number from 0 to 255"),
+    (r#"{name="a",type="u8",scale=4,max=30}"#, "max: 30 is between two steps of the field; the nearest is 32"),
     (r#"{name="a",type="f32",absent=0}"#, "absent: it is for whole numbers with a name and no `flags`"),
     (r#"{name="a",type="u8",absent=256}"#, "absent: 256 does not fit in u8"),
     (r#"{type="u4",equals=16}, {type="u4"}"#, "uplink 1, field number 1, equals: 16 does not fit in u4"),
@@ -75,7 +76,13 @@ const FIELDS: &[(&str, &str)] = &[
     (r#"{name="a",repeat=9223372036854775807,fields=[{type="u64"}]}"#, "it ends behind byte 242"),
     (r#"{name="a",type="u8",default="x"}"#, "default: must be a number from 0 to 255"),
     (r#"{type="u8",default=1}"#, "default: it is for fields with a name or `flags`"),
-    (r#"{name="a",type="u8",normalized="air..temperature"}"#, "normalized: `air..temperature`"),
+    (r#"{name="a",type="u8",normalized="air.temp"}"#, "field a, normalized: a measurement has no `air.temp`"),
+    (r#"{name="a",type="u16",unit="mV",normalized="battery"}"#, "normalized: `battery` is in V, not in mV"),
+    (r#"{name="a",type="u8",normalized="water.leak"}"#, "normalized: `water.leak` is true or false"),
+    (r#"{type="u8",flags=[{name="a",bit=0,normalized="air.location"}]}"#, "`air.location` is one of indoor, outdoor"),
+    (r#"{name="a",type="u8",values={"0"="in"},normalized="air.location"}"#, "`air.location` is one of indoor, outdoor"),
+    (r#"{name="a",type="text",find=[{name="b",words={on=true},normalized="battery"}]}"#, "`battery` is a number"),
+    (r#"{name="a",type="text",normalized="battery"}"#, "normalized: `battery` is a number"),
     (r#"{type="u8",normalized="battery"}"#, "normalized: it is for named fields of uplinks"),
 ];
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Check, Place, kinds};
+use super::{Check, Place, kinds, measures};
 use crate::table::encode::check_value;
 use crate::table::keys::is_plain_count;
 use crate::table::scale::Scalar;
@@ -15,7 +15,7 @@ impl Check {
     pub(super) fn field(self, field: &Field, earlier: &[Field], place: &Place) -> Result<(), TableError> {
         field.keys().try_for_each(|key| place.is_name("name", key))?;
         kinds::check(field, self.direction, place)?;
-        normalized_paths(field, place)?;
+        measures::check(field, place)?;
         match (field.type_, field.fields.is_empty()) {
             (None, true) => return Err(place.wrong("type", "it is missing; a group has `fields` instead")),
             (Some(_), false) => return Err(place.wrong("type", "a group has none")),
@@ -56,10 +56,20 @@ fn limits(scalar: Scalar<'_>, place: &Place) -> Result<(), TableError> {
         return Err(place.wrong("min", format!("{min} is not less than `max`, {max}")));
     }
     let unlimited = Field { min: None, max: None, ..field.clone() };
+    let unlimited = Scalar { field: &unlimited, ..scalar };
     for (key, limit) in [("min", field.min), ("max", field.max)] {
         let Some(limit) = limit else { continue };
-        let held = Scalar { field: &unlimited, ..scalar }.bits_of(&Value::from(limit));
-        held.map_err(|must_be| place.wrong(key, format!("{limit} is beyond what the bits hold: it {must_be}")))?;
+        let bits = unlimited.bits_of(&limit.into());
+        let bits = bits.map_err(|must| place.wrong(key, format!("{limit} is beyond what the bits hold: it {must}")))?;
+        let is_float = matches!(scalar.type_, Type::Float(_));
+        match unlimited.value(bits) {
+            Ok(step) if !is_float && step.as_f64() != Some(limit) => {
+                return Err(
+                    place.wrong(key, format!("{limit} is between two steps of the field; the nearest is {step}"))
+                );
+            }
+            _ => {}
+        }
     }
     Ok(())
 }
@@ -115,20 +125,5 @@ fn repetitions(field: &Field, earlier: &[Field], place: &Place) -> Result<(), Ta
         None => Err(place.wrong("repeat", format!("no field before the group, beside it, is called `{count}`"))),
         Some(count) if is_plain_count(count) => Ok(()),
         Some(_) => Err(place.wrong("repeat", format!("`{count}` must be an unsigned number and nothing more"))),
-    }
-}
-
-fn normalized_paths(field: &Field, place: &Place) -> Result<(), TableError> {
-    for (_, path) in field.normalized_keys() {
-        is_normalized_path(path).map_err(|reason| place.wrong("normalized", reason))?;
-    }
-    Ok(())
-}
-
-/// Whether a measurement has such a place. The one place to ask the schema of the `normalized` module for it.
-fn is_normalized_path(path: &str) -> Result<(), String> {
-    match path.split('.').all(|step| !step.is_empty()) {
-        true => Ok(()),
-        false => Err(format!("`{path}` must be a path such as air.temperature")),
     }
 }

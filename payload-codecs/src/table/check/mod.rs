@@ -2,6 +2,7 @@
 
 mod field;
 mod kinds;
+mod measures;
 mod place;
 mod row;
 
