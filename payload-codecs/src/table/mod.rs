@@ -26,6 +26,7 @@ mod describe;
 mod encode;
 mod engine;
 mod error;
+mod header;
 mod keys;
 mod layout;
 mod model;
@@ -39,6 +40,7 @@ use crate::error::CodecError;
 
 pub(crate) use engine::TableCodec;
 pub use error::TableError;
+pub use header::{HeaderError, header};
 pub use model::{At, Endian, Field, Find, Flag, Message, Part, Ports, Repeat, Table, Type};
 
 /// The fields of a payload, or of a command.
