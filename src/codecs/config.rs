@@ -12,7 +12,7 @@ use serde::Deserialize;
 pub struct CodecsConfig {
     /// Folder of the user's own codecs: `<name>.js`, `<name>.toml` (a table), or a folder `<name>/` with `codec.js` or
     /// `codec.toml` and perhaps a `device.toml`. A name is a device's id, `<brand>/<model>`, or whatever a `codec = …` or
-    /// an attribute `ferry-codec` says. Without it: `codecs` beside the configuration, if that is there. What changes in it
+    /// an attribute `ferry-codec` says. Without it: `codecs` beside the configuration, if that is there at the start. What changes in it
     /// is used without a restart.
     pub folder: Option<PathBuf>,
     /// A clone of <https://github.com/TheThingsNetwork/lorawan-devices>, for devices whose brand and model the network

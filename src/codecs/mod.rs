@@ -54,6 +54,8 @@ pub struct Codec {
     /// What its decoded fields are, and what its device can be told; empty if nobody said.
     pub fields: Arc<[Field]>,
     pub commands: Arc<[Command]>,
+    /// The network runs it, too: what it made of an uplink is worth as much.
+    pub is_networks: bool,
 }
 
 /// What a network's own formatter for a device was found to be.
@@ -223,6 +225,7 @@ impl Codec {
     /// A script of its own for tests.
     pub fn sample(id: usize, name: &str, script: &str) -> Arc<Self> {
         let source = payload_codecs::Source::JavaScript { name: name.into(), script: script.into() };
-        Arc::new(Self { id, name: name.into(), source, fields: Arc::default(), commands: Arc::default() })
+        let (fields, commands) = Default::default();
+        Arc::new(Self { id, name: name.into(), source, fields, commands, is_networks: false })
     }
 }

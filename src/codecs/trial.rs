@@ -73,3 +73,38 @@ impl TrialError {
 fn load(source: &Source, limits: &Limits) -> Result<(), CodecError> {
     source.parts().into_iter().try_for_each(|part| payload_codecs::load(part, limits).map(drop))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(text: &str) -> Source {
+        Source::JavaScript { name: "test".into(), script: text.into() }
+    }
+
+    #[tokio::test]
+    async fn what_loads_is_told_from_what_does_not() {
+        let mut trial = Trial::new(Limits { time: Duration::from_secs(10), ..Limits::default() });
+        trial.load(script("function decodeUplink() {}")).await.unwrap();
+        let error = trial.load(script("\nfunction decodeUplink( {")).await.unwrap_err();
+        assert!(matches!(error, TrialError::Codec(CodecError::Load { .. })) && error.line() == Some(2), "{error}");
+    }
+
+    /// The clock runs on as soon as everybody waits, so that nobody does.
+    #[tokio::test(start_paused = true)]
+    async fn a_script_that_never_ends_is_given_up_and_only_so_many_are() {
+        let mut trial = Trial::new(Limits::default());
+        // The engine cannot interrupt its own sorting: some seconds.
+        let stuck = trial.load(script("new Array(15e6).sort(); function decodeUplink() {}")).await;
+        assert!(matches!(stuck, Err(TrialError::Stuck)) && trial.lost.len() == 1, "{stuck:?}");
+        let end = std::sync::Arc::new(std::sync::Barrier::new(MOST_LOST));
+        trial.lost.extend((1..MOST_LOST).map(|_| {
+            let end = end.clone();
+            thread::spawn(move || {
+                end.wait();
+            })
+        }));
+        assert!(matches!(trial.load(script("")).await, Err(TrialError::TooManyStuck)));
+        end.wait();
+    }
+}

@@ -191,13 +191,32 @@ fn what_is_only_unusual_is_a_warning() {
     assert!(config.warnings[0].message.contains("without a password"), "{:?}", config.warnings);
     let cluster = load("[[application]]\nid = 'my-app'\ncluster = 'eu2'\n", &environment()).unwrap();
     assert!(cluster.warnings[0].message.contains("eu2"), "{:?}", cluster.warnings);
+    let codecs = "[[application]]\nid = 'my-app'\ncluster = 'eu1'\n[codecs]\nfolder = 'a'\ndevice_repository = 'b'\n";
+    let warnings = load(codecs, &environment()).unwrap().warnings;
+    let told: Vec<_> = warnings.iter().map(|it| (it.line, it.message.as_str())).collect();
+    let [(5, "CONFIG/a is not there"), (6, clone)] = told[..] else { panic!("{told:?}") };
+    assert!(clone.starts_with("CONFIG/b is no clone"), "{clone}");
 }
 
 #[test]
 fn relative_paths_start_at_the_file() {
-    let text = "[[application]]\nid = 'my-app'\ncluster = 'eu1'\n[codecs]\nfolder = 'codecs'\n";
+    let text =
+        "[[application]]\nid = 'my-app'\ncluster = 'eu1'\n[codecs]\nfolder = 'own'\ndevice_repository = '../clone'\n";
     let config = load(text, &environment()).unwrap();
-    assert_eq!(config.codecs.folder.as_deref(), Some(Path::new("CONFIG/codecs")));
+    assert_eq!(config.codecs.folder.as_deref(), Some(Path::new("CONFIG/own")));
+    assert_eq!(config.codecs.device_repository.as_deref(), Some(Path::new("CONFIG/../clone")));
+}
+
+#[test]
+fn the_codec_folder_is_beside_the_file_if_it_is_there_and_nobody_says_otherwise() {
+    let folder = |own: &str, environment: Fake| {
+        let text = format!("[[application]]\nid = 'my-app'\ncluster = 'eu1'\n{own}");
+        load(&text, &environment).unwrap().codecs.folder
+    };
+    let there = || environment().file("CONFIG/codecs", "");
+    assert_eq!(folder("", environment()), None);
+    assert_eq!(folder("", there()), Some("CONFIG/codecs".into()));
+    assert_eq!(folder("[codecs]\nfolder = 'own'", there()), Some("CONFIG/own".into()));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bridge;
+mod codec_files;
 mod codecs;
 mod command_line;
 mod control;

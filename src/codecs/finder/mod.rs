@@ -112,7 +112,7 @@ impl Finder {
         match learned {
             Some(Learned { name, source }) => {
                 let same = self.learned.values().find(|codec| is_same(&codec.source, &source)).cloned();
-                let codec = same.unwrap_or_else(|| self.intern(Draft::bare(&name, source)));
+                let codec = same.unwrap_or_else(|| self.make(Draft::bare(&name, source), true));
                 self.learned.insert(device.clone(), codec);
             }
             None => drop(self.learned.remove(device)),
@@ -208,13 +208,16 @@ impl Finder {
 
     /// The codec made of this, which may be there already.
     fn intern(&mut self, draft: Draft) -> Arc<Codec> {
-        let known = self.found.values().filter_map(|found| found.codec.as_ref()).chain(self.learned.values());
-        if let Some(codec) = known.into_iter().find(|codec| codec.is_made_of(&draft)) {
-            return codec.clone();
+        let mut known = self.found.values().filter_map(|found| found.codec.as_ref());
+        match known.find(|codec| codec.is_made_of(&draft)) {
+            Some(codec) => codec.clone(),
+            None => self.make(draft, false),
         }
+    }
+
+    fn make(&mut self, Draft { name, source, fields, commands }: Draft, is_networks: bool) -> Arc<Codec> {
         self.next_id += 1;
-        let Draft { name, source, fields, commands } = draft;
-        Arc::new(Codec { id: self.next_id, name, source, fields, commands })
+        Arc::new(Codec { id: self.next_id, name, source, fields, commands, is_networks })
     }
 
     fn broken(&self, lookup: &Lookup, error: &str, line: Option<u32>) {

@@ -98,7 +98,7 @@ impl Library {
     /// Where the answer may change.
     pub fn place_of(&self, lookup: &Lookup) -> Option<Place> {
         match lookup {
-            Lookup::Named(path) if path.starts_with('/') => {
+            Lookup::Named(path) if is_path(path) => {
                 let folder = Path::new(path).parent()?.to_owned();
                 Some(Place { folder, deep: Path::new(path).is_dir() })
             }
@@ -117,7 +117,7 @@ impl Library {
 
     /// The user's own goes before ours of the same name.
     fn named(&self, name: &str) -> Result<Draft, FindError> {
-        if name.starts_with('/') {
+        if is_path(name) {
             return entry::at(name, Path::new(name))?.ok_or_else(|| FindError::Nowhere(name.into()));
         }
         if let Some(own) = self.entry(name)? {
@@ -173,6 +173,11 @@ impl FindError {
 /// A name that stays inside a folder: no absolute path, no `..`. Attributes are written by whoever may edit devices.
 pub fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.split('/').all(|level| !level.is_empty() && !level.starts_with('.'))
+}
+
+/// A path and no name: the configuration may say `/srv/x.js` or `./x.js`.
+fn is_path(name: &str) -> bool {
+    name.starts_with(['/', '.'])
 }
 
 /// The text of a file; nothing that is no file is opened, as it might never end.

@@ -69,3 +69,45 @@ impl Watcher {
 fn is_change(kind: &EventKind) -> bool {
     !matches!(kind, EventKind::Access(access) if *access != AccessKind::Close(AccessMode::Write))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn place(folder: &Path, deep: bool) -> BTreeSet<Place> {
+        BTreeSet::from([Place { folder: folder.into(), deep }])
+    }
+
+    async fn rings(changed: &Notify) {
+        tokio::time::timeout(Duration::from_secs(20), changed.notified()).await.expect("the system tells of changes");
+    }
+
+    #[tokio::test]
+    async fn what_is_written_below_a_folder_rings_and_what_is_read_does_not() {
+        let (folder, changed) = (tempfile::tempdir().unwrap(), Arc::new(Notify::new()));
+        std::fs::create_dir(folder.path().join("node")).unwrap();
+        let mut watcher = Watcher::new(changed.clone());
+        assert!(watcher.follow(place(folder.path(), true)) && !watcher.follow(place(folder.path(), true)));
+        assert!(watcher.sees_all());
+        std::fs::write(folder.path().join("node/codec.js"), "text").unwrap();
+        rings(&changed).await;
+        let reading = EventKind::Access(AccessKind::Open(AccessMode::Read));
+        let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        assert!(!is_change(&reading) && is_change(&written));
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_not_there_is_watched_once_it_is() {
+        let (folder, changed) = (tempfile::tempdir().unwrap(), Arc::new(Notify::new()));
+        let later = folder.path().join("later");
+        let mut watcher = Watcher::new(changed.clone());
+        assert!(watcher.follow(place(&later, true)) && !watcher.sees_all());
+        std::fs::create_dir(&later).unwrap();
+        assert!(!watcher.follow(place(&later, true)) && watcher.sees_all());
+        std::fs::write(later.join("node.js"), "text").unwrap();
+        rings(&changed).await;
+    }
+}

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod applications;
+mod codecs;
 mod devices;
 mod home;
 mod limits;
@@ -18,6 +19,7 @@ pub use api_key::{InvalidKey, api_key_shape};
 pub fn check(config: &Config, environment: &dyn Environment, report: &mut Report) {
     applications::check(&config.application, environment, report);
     home::check(&config.home, environment, report);
+    codecs::check(&config.codecs, environment, report);
     devices::check(config, report);
     limits::check(config, report);
     store::check(&config.store, report);

@@ -31,6 +31,8 @@ pub struct Setup {
     pub store: String,
     /// Scripts in the codec folder, by their names without `.js`.
     pub codecs: Vec<(String, String)>,
+    /// Further lines of `[codecs]`.
+    pub codec_lines: &'static str,
     /// Time for one message, generous: the tests share two processors with each other.
     pub codec_time: &'static str,
     /// How long a stop may take.
@@ -67,6 +69,7 @@ impl Default for Setup {
             home_password: None,
             store: String::new(),
             codecs: Vec::new(),
+            codec_lines: "",
             codec_time: "5s",
             grace: "15s",
             health_interval: "60s",
@@ -117,6 +120,11 @@ impl Stage {
         Self { network: Network::new(stack, setup.stack.applications), home, broker, broker_config, folder, toml }
     }
 
+    /// Where the configuration and the codec folder `codecs` lie.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn configuration(&self) -> PathBuf {
         self.folder.path().join("ttn-ferry.toml")
     }
@@ -164,9 +172,9 @@ fn write_configuration(folder: &Path, setup: &Setup, stack: &Stack, home: Socket
     for (name, script) in &setup.codecs {
         fs::write(folder.join("codecs").join(format!("{name}.js")), script).unwrap();
     }
-    let Setup { codec_time, grace, health_interval, log, more, .. } = setup;
+    let Setup { codec_lines, codec_time, grace, health_interval, log, more, .. } = setup;
     write!(toml, "[store]\npath = \"store\"\n{}\n", setup.store).unwrap();
-    write!(toml, "[codecs]\nfolder = \"codecs\"\ntime_limit = \"{codec_time}\"\n").unwrap();
+    write!(toml, "[codecs]\nfolder = \"codecs\"\ntime_limit = \"{codec_time}\"\n{codec_lines}\n").unwrap();
     write!(
         toml,
         "[service]
