@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::codecs::{Codecs, Crossed, Finder, NotFound};
+use crate::codecs::{Codecs, Crossed, FindError, Finder, Shown};
 use crate::config::{Config, Environment, NoStateFolder, TrustError, control_socket, store_folder, trust};
 use crate::control::{self, Answers, Control};
 use crate::downlink::{self, Desk, Downlinks};
@@ -65,7 +65,7 @@ pub struct App {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     #[error(transparent)]
-    Codec(#[from] NotFound),
+    Codec(#[from] FindError),
     #[error(transparent)]
     Name(#[from] InvalidName),
     #[error("home.url: {0}")]
@@ -142,7 +142,7 @@ impl App {
         let repair = repair_task(config, &mut disk, &servers, (arrivals, tracked), &shared, &mut tasks);
         let (home, asked) = home_side(config, environment, &shared, &mut tasks)?;
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
-        let codecs = Codecs::start(finder(config)?, &config.codecs, crossed).map_err(BuildError::Threads)?;
+        let codecs = codecs(config, crossed, &shared, &mut tasks)?;
 
         let (listed, known) = watch::channel(BTreeSet::new());
         let (downlinks, desk) = Downlinks::new(downlink::Parts {
@@ -189,7 +189,8 @@ impl App {
         if let Some(path) = control_socket(config, environment) {
             tasks.add("control API", Web { socket: Socket::open(&path)?, answers }.run(stop.clone()));
         }
-        tasks.add_background("codec watch", async move { codecs.watch().await });
+        let notices = shared.notices.downgrade();
+        tasks.add_background("codec watch", async move { codecs.watch(&notices, systemd.is_there()).await });
         tasks.add_background("watchdog", async move { systemd.watchdog().await });
         Ok(Self { tasks, stop, grace: config.service.grace, systemd, counters: shared.counters })
     }
@@ -349,10 +350,15 @@ fn uplink_flow(
     codecs: &Codecs,
     shared: &Shared,
 ) -> Uplinks {
-    let mut states = home::States::default();
-    for (key, store::StateRow { last_seen, body }) in restored.states {
+    let mut publish = Publish {
+        home: home.clone(),
+        states: home::States::default(),
+        directory: shared.directory.clone(),
+        devices_changed: shared.devices_changed.clone(),
+    };
+    for (key, state) in restored.states {
         let heard_until = record.memory().device_heard_until(&key);
-        states.restore(key, &home::Kept { last_seen, body }, heard_until);
+        publish.restore(key, state, heard_until);
     }
     let spool = Spool::new(SpoolParts {
         store,
@@ -376,13 +382,8 @@ fn uplink_flow(
             devices_changed: shared.devices_changed.clone(),
             most_levels: longest_name(config),
         },
-        decode: Decode::new(
-            codecs.clone(),
-            shared.directory.clone(),
-            shared.devices_changed.clone(),
-            shared.counters.clone(),
-        ),
-        publish: Publish { home: home.clone(), states },
+        decode: Decode::new(codecs.clone(), shared.counters.clone()),
+        publish,
         home: HomePresence::new(home_connected),
         listed,
         drain: config.service.grace / 2,
@@ -440,9 +441,24 @@ fn directory(config: &Config) -> Result<Directory, BuildError> {
     Ok(directory)
 }
 
+fn codecs(
+    config: &Config,
+    crossed: mpsc::Sender<Crossed>,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Result<Codecs, BuildError> {
+    let shown = Shown::new(shared.directory.clone(), shared.devices_changed.clone());
+    let finder = finder(config, shared.notices.clone())?;
+    let codecs = Codecs::start(finder, &config.codecs, crossed, shown).map_err(BuildError::Threads)?;
+    let reload = codecs.reload(&config.codecs, shared.notices.clone());
+    tasks.add("codec reload", reload.run(shared.stop.clone()));
+    Ok(codecs)
+}
+
 /// The codecs the configuration speaks of; each must be there.
-fn finder(config: &Config) -> Result<Finder, BuildError> {
+fn finder(config: &Config, notices: Notices) -> Result<Finder, BuildError> {
     let mut finder = Finder::new(&config.codecs);
+    finder.tell(notices);
     for application in &config.application {
         if let Some(codec) = &application.codec {
             finder.assign_default(ApplicationName::parse(application.name())?, codec)?;

@@ -43,6 +43,9 @@ const SYSTEM_PATH: &str = "/etc/ttn-ferry/ttn-ferry.toml";
 /// Where someone who only tries it out has it: the folder they stand in.
 const LOCAL_PATH: &str = "ttn-ferry.toml";
 
+/// The user's codecs, beside the configuration, if it does not say where they are.
+const CODECS: &str = "codecs";
+
 /// Everything a bridge needs to know.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,7 +90,9 @@ impl Config {
     pub fn from_text(text: &str, path: &Path, environment: &dyn Environment) -> Result<Self, ConfigError> {
         let invalid = |problems| ConfigError::Invalid { path: path.to_owned(), problems };
         let mut config = parse::parse(text).map_err(|problem| invalid(vec![problem]))?;
-        config.make_paths_absolute(path.parent().unwrap_or(Path::new("")));
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.make_paths_absolute(folder);
+        config.codecs.folder = config.codecs.folder.or(Some(folder.join(CODECS)).filter(|own| environment.exists(own)));
         let mut report = Report::new(text);
         secrets::resolve(&mut config, path, environment, &mut report);
         rules::check(&config, environment, &mut report);
@@ -114,7 +119,7 @@ impl Config {
         json!({
             "application": applications,
             "home": { "url": self.home.url, "base_topic": self.home.base_topic, "client_id": self.home.client_id },
-            "codecs": { "folder": self.codecs.folder },
+            "codecs": { "folder": self.codecs.folder, "device_repository": self.codecs.device_repository },
         })
     }
 
@@ -122,7 +127,8 @@ impl Config {
         let applications = self.application.iter_mut().flat_map(|a| [&mut a.ca_file, &mut a.api_key_file]);
         let Self { home, codecs, store, service, .. } = self;
         let socket = Some(&mut service.socket).filter(|socket| **socket != Some(PathBuf::new()));
-        let others = [&mut home.ca_file, &mut home.password_file, &mut codecs.folder, &mut store.path];
+        let codec_paths = [&mut codecs.folder, &mut codecs.device_repository];
+        let others = [&mut home.ca_file, &mut home.password_file, &mut store.path].into_iter().chain(codec_paths);
         for path in applications.chain(others).chain(socket).flatten() {
             *path = folder.join(&*path);
         }

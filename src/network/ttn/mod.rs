@@ -27,6 +27,7 @@ pub use api::{Api, ApiError, KeyInfo, ListedDevice};
 pub use config::ApplicationConfig;
 pub use downlinks::Downlinks;
 pub use endpoints::{Endpoints, InvalidEndpoint};
+pub use messages::parse as parse_message;
 pub use parts::{Parts, PartsError, parts};
 pub use refusal::{RateLimit, Refusal};
 
