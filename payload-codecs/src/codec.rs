@@ -1,5 +1,7 @@
 //! What a codec is to its callers: where it comes from, what it may use, what goes in and what comes out.
 
+use std::cell::OnceCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::by_direction::ByDirection;
 use crate::cayenne_lpp::CayenneLpp;
 use crate::error::CodecError;
-use crate::javascript::JavaScript;
+use crate::javascript::{Engine, JavaScript};
 use crate::normalized;
 use crate::table::{Table, TableCodec};
 
@@ -61,7 +63,7 @@ impl Source {
 /// What one call of a script may use. Engines that cannot run away ignore it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Wall time for one message: evaluation and call together. The Things Stack allows 100 ms.
+    /// Wall time for one call. The Things Stack allows 100 ms, for evaluation and call together.
     ///
     /// QuickJS looks at the clock between its own steps, not inside a native loop such as a sort of a huge array: a
     /// caller that must never be held up also watches the thread from outside.
@@ -254,9 +256,10 @@ impl From<normalized::Checked> for Normalized {
 }
 
 /// The engines of one thread: whatever is loaded through them lives there.
-#[derive(Debug)]
 pub struct Engines {
     limits: Limits,
+    /// Set up for the first script.
+    javascript: OnceCell<Rc<Engine>>,
 }
 
 impl Engines {
@@ -265,17 +268,18 @@ impl Engines {
     /// # Errors
     /// [`CodecError::Engine`] if an engine cannot be set up.
     pub fn new(limits: &Limits) -> Result<Self, CodecError> {
-        Ok(Self { limits: *limits })
+        Ok(Self { limits: *limits, javascript: OnceCell::new() })
     }
 
-    /// Loads a codec: a script is compiled and evaluated once, so that what is wrong with it shows now.
+    /// Loads a codec: a script is compiled and evaluated once, so that what is wrong with it shows now. That may take
+    /// longer than a call: up to one second, or [`Limits::time`] if that is more.
     ///
     /// # Errors
     /// [`CodecError::Load`] if the script does not compile or throws; [`CodecError::MissingFunction`] if it defines none
     /// of the functions a codec may have; the limits' errors if it exceeds them.
     pub fn load(&self, source: &Source) -> Result<Box<dyn Codec>, CodecError> {
         match source {
-            Source::JavaScript { script, .. } => Ok(Box::new(JavaScript::load(script, &self.limits)?)),
+            Source::JavaScript { script, .. } => Ok(Box::new(JavaScript::load(self.javascript()?, script)?)),
             Source::Table { table, .. } => Ok(Box::new(TableCodec(Arc::clone(table)))),
             Source::CayenneLpp => Ok(Box::new(CayenneLpp)),
             Source::ByDirection { uplink, downlink } => {
@@ -283,6 +287,20 @@ impl Engines {
                 Ok(Box::new(ByDirection { uplink: load(uplink)?, downlink: load(downlink)? }))
             }
         }
+    }
+
+    fn javascript(&self) -> Result<&Rc<Engine>, CodecError> {
+        if let Some(engine) = self.javascript.get() {
+            return Ok(engine);
+        }
+        let engine = Rc::new(Engine::new(&self.limits)?);
+        Ok(self.javascript.get_or_init(|| engine))
+    }
+}
+
+impl std::fmt::Debug for Engines {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Engines").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
