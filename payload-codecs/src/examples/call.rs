@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::codec::{Codec, DownlinkInput, UplinkInput};
+use crate::codec::{Codec, DownlinkInput, UplinkInput, normalize};
 use crate::error::CodecError;
 
 /// The port of a payload whose port nobody names: the first one for applications (LoRaWAN 1.0.3, 4.3.2).
@@ -26,7 +26,7 @@ pub enum Operation {
     /// Bytes to the device to fields.
     #[serde(alias = "decode_downlink")]
     DecodeDownlink,
-    /// Fields to measurements.
+    /// Fields to measurements, checked as [`normalize`] does.
     #[serde(alias = "normalize_uplink")]
     NormalizeUplink,
 }
@@ -121,7 +121,7 @@ impl Call {
                 Ok(Output { data: None, bytes, f_port, warnings: encoded.warnings })
             }
             Operation::NormalizeUplink => {
-                let normalized = codec.normalize_uplink(input.fields()?)?;
+                let normalized = normalize(codec, input.fields()?)?;
                 let normalized = normalized.ok_or(Failure::Missing(Operation::NormalizeUplink.name()))?;
                 let (data, warnings) = (Some(normalized.measurements), normalized.warnings);
                 Ok(Output { data, bytes: None, f_port: None, warnings })

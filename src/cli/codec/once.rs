@@ -90,9 +90,9 @@ impl Decode {
         let json = self.payload.json;
         let (mut codec, mut input) = self.payload.read(Operation::DecodeUplink, watched, terminal)?;
         input.recv_time = self.time;
-        let decoded = watched.call(&mut codec, Call { operation: Operation::DecodeUplink, input }).outcome;
+        let decoded = call(&mut codec, Operation::DecodeUplink, input, watched, terminal);
         let (mut decoded, normalized) = match decoded {
-            Ok(decoded) => normalize(decoded, &mut codec, watched),
+            Ok(decoded) => normalize(decoded, &mut codec, watched, terminal),
             Err(failure) => return refused(&failure, json, terminal),
         };
         let warnings = std::mem::take(&mut decoded.warnings);
@@ -108,7 +108,7 @@ impl DecodeDownlink {
     pub fn run(self, watched: &mut Watched, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let json = self.payload.json;
         let (mut codec, input) = self.payload.read(Operation::DecodeDownlink, watched, terminal)?;
-        match watched.call(&mut codec, Call { operation: Operation::DecodeDownlink, input }).outcome {
+        match call(&mut codec, Operation::DecodeDownlink, input, watched, terminal) {
             Ok(decoded) => show(json!({ "data": decoded.data }), decoded.warnings, json, terminal),
             Err(failure) => refused(&failure, json, terminal),
         }
@@ -119,7 +119,7 @@ impl Normalize {
     pub fn run(self, watched: &mut Watched, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let mut codec = watched.subject(source::load(&self.file, Operation::NormalizeUplink)?);
         let input = Input { data: Some(self.fields.read(terminal)?), ..Input::default() };
-        match watched.call(&mut codec, Call { operation: Operation::NormalizeUplink, input }).outcome {
+        match call(&mut codec, Operation::NormalizeUplink, input, watched, terminal) {
             Ok(normalized) => show(json!({ "data": normalized.data }), normalized.warnings, self.json, terminal),
             Err(failure) => refused(&failure, self.json, terminal),
         }
@@ -130,7 +130,7 @@ impl Encode {
     pub fn run(self, watched: &mut Watched, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let mut codec = watched.subject(source::load(&self.file, Operation::EncodeDownlink)?);
         let input = Input { data: Some(self.fields.read(terminal)?), f_port: self.port, ..Input::default() };
-        let encoded = match watched.call(&mut codec, Call { operation: Operation::EncodeDownlink, input }).outcome {
+        let encoded = match call(&mut codec, Operation::EncodeDownlink, input, watched, terminal) {
             Ok(encoded) => encoded,
             Err(failure) => return refused(&failure, self.json, terminal),
         };
@@ -162,10 +162,28 @@ impl Payload {
     }
 }
 
+/// Makes a call, and tells what the script wrote to its console.
+fn call(
+    codec: &mut Subject,
+    operation: Operation,
+    input: Input,
+    watched: &mut Watched,
+    terminal: &mut Terminal,
+) -> Result<Output, Failure> {
+    let answer = watched.call(codec, Call { operation, input });
+    answer.console.iter().for_each(|line| terminal.say(&format!("console: {line}")));
+    answer.outcome
+}
+
 /// As in the bridge: normalising that fails costs the measurements only.
-fn normalize(mut decoded: Output, codec: &mut Subject, watched: &mut Watched) -> (Output, Option<Box<RawValue>>) {
+fn normalize(
+    mut decoded: Output,
+    codec: &mut Subject,
+    watched: &mut Watched,
+    terminal: &mut Terminal,
+) -> (Output, Option<Box<RawValue>>) {
     let input = Input { data: decoded.data.clone(), ..Input::default() };
-    let normalized = match watched.call(codec, Call { operation: Operation::NormalizeUplink, input }).outcome {
+    let normalized = match call(codec, Operation::NormalizeUplink, input, watched, terminal) {
         Ok(normalized) => {
             decoded.warnings.extend(normalized.warnings);
             normalized.data

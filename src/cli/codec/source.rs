@@ -8,28 +8,20 @@ use payload_codecs::examples::Operation;
 use payload_codecs::repository::{CodecYaml, Function, RepositoryError};
 use payload_codecs::{Source, devices};
 
-/// The largest file read: the largest public script is 235 KB.
-const LARGEST: u64 = 4 << 20;
-/// What a codec's file is called in a folder of its own.
-const IN_FOLDER: [&str; 2] = ["codec.js", "codec.toml"];
+use crate::codecs::{FindError, Library, Lookup, codec_at};
 
-/// Why there is no codec.
+/// The largest file of examples read.
+const LARGEST: u64 = 4 << 20;
+
+/// Why there is no codec, or no example.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    #[error("{}", path.display())]
-    Unreadable {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error("{} cannot be read", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
     #[error("{} is larger than {} MiB", .0.display(), LARGEST >> 20)]
     TooLarge(PathBuf),
     #[error("{}", path.display())]
-    Yaml {
-        path: PathBuf,
-        #[source]
-        source: RepositoryError,
-    },
+    Yaml { path: PathBuf, source: RepositoryError },
     #[error("{} names no script for {operation}", path.display())]
     NoFunction { path: PathBuf, operation: Operation },
     #[error("{} holds no codec\n  hint: codec.js or codec.toml", .0.display())]
@@ -39,40 +31,35 @@ pub enum SourceError {
         .0.display(), shipped()
     )]
     Nowhere(PathBuf),
+    #[error(transparent)]
+    Codec(#[from] FindError),
 }
 
 /// The codec of this name. Where functions may lie in different files, the one that holds this operation's.
 pub fn load(name: &Path, operation: Operation) -> Result<Source, SourceError> {
-    if name.is_dir() {
-        return in_folder(name);
-    }
     if name.exists() {
         return match name.extension().and_then(|extension| extension.to_str()) {
             Some("yaml" | "yml") => in_repository(name, operation),
-            _ => file(name),
+            _ => at(name),
         };
     }
-    let text = name.to_str().unwrap_or_default();
-    match devices::find(text) {
-        Some(device) => Ok(device.source()),
-        None if text == "cayenne-lpp" => Ok(Source::CayenneLpp),
-        None => Err(SourceError::Nowhere(name.into())),
-    }
+    let nowhere = || SourceError::Nowhere(name.into());
+    // Of the places it knows, a library without folders has what is shipped.
+    let lookup = Lookup::Named(name.to_str().filter(|name| !name.starts_with('/')).ok_or_else(nowhere)?.to_owned());
+    let found = Library::default().look_up(&lookup);
+    found.ok().flatten().map(|draft| draft.source).ok_or_else(nowhere)
 }
 
-/// The codec in a file of its own.
-pub fn file(path: &Path) -> Result<Source, SourceError> {
-    let text = read(path)?;
-    Ok(Source::JavaScript { name: path.display().to_string().into(), script: text.into() })
+/// The codec in a file or folder.
+pub fn at(path: &Path) -> Result<Source, SourceError> {
+    let is_description = path.file_name().is_some_and(|name| name == "device.toml");
+    let path = if is_description { folder_of(path) } else { path };
+    codec_at(path)?.map(|draft| draft.source).ok_or_else(|| SourceError::EmptyFolder(path.into()))
 }
 
-/// The codec of a folder like the shipped ones.
-pub fn in_folder(folder: &Path) -> Result<Source, SourceError> {
-    let files = IN_FOLDER.map(|name| folder.join(name));
-    match files.iter().find(|path| path.is_file()) {
-        Some(path) => file(path),
-        None => Err(SourceError::EmptyFolder(folder.into())),
-    }
+/// The folder that a file lies in.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The function of a device repository's codec that does this.
@@ -110,7 +97,7 @@ fn in_repository(path: &Path, operation: Operation) -> Result<Source, SourceErro
     let codec = yaml(path)?;
     let missing = || SourceError::NoFunction { path: path.into(), operation };
     let function = function(&codec, operation).ok_or_else(missing)?;
-    file(&path.with_file_name(&function.file_name))
+    at(&path.with_file_name(&function.file_name))
 }
 
 fn shipped() -> String {

@@ -18,7 +18,7 @@ pub enum Lead {
     Repository(PathBuf),
     /// A script, with examples of any form beside it.
     Script(PathBuf),
-    /// A folder like the shipped ones, with an `examples.json`.
+    /// A folder like the shipped ones, with an `examples.json`; if its codec is a table, there may be some in that too.
     Folder(PathBuf),
     /// A table, with its examples in it.
     Table(PathBuf),
@@ -43,11 +43,14 @@ pub fn leads(paths: &[PathBuf]) -> Result<BTreeSet<Lead>, SourceError> {
 /// What somebody names is meant, whatever lies beside it.
 fn named(path: &Path) -> Result<Lead, SourceError> {
     source::read(path)?;
+    let is_described = path.file_name().is_some_and(|name| name == "device.toml");
     Ok(match extension(path) {
         "yaml" | "yml" => Lead::Repository(path.into()),
-        "toml" if is_own(path) => Lead::Folder(folder_of(path)),
+        "toml" if is_described => Lead::Folder(source::folder_of(path).into()),
+        _ if is_own(path) && source::folder_of(path).join("examples.json").is_file() => {
+            Lead::Folder(source::folder_of(path).into())
+        }
         "toml" => Lead::Table(path.into()),
-        _ if is_own(path) && folder_of(path).join("examples.json").is_file() => Lead::Folder(folder_of(path)),
         _ => Lead::Script(path.into()),
     })
 }
@@ -108,10 +111,6 @@ fn is_own(path: &Path) -> bool {
 
 fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "node_modules" || name.to_string_lossy().starts_with('.'))
-}
-
-fn folder_of(path: &Path) -> PathBuf {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
 }
 
 fn extension(path: &Path) -> &str {

@@ -4,7 +4,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use payload_codecs::Source;
-use payload_codecs::examples::{Entry, ExamplesError, Operation, beside_script, chirpstack, own, repository};
+use payload_codecs::examples::{
+    Entry, Example, ExamplesError, Operation, beside_script, chirpstack, own, own_values, repository,
+};
 use payload_codecs::repository::CodecYaml;
 
 use super::found::{Lead, beside};
@@ -30,7 +32,7 @@ pub fn suites(lead: &Lead, watched: &mut Watched) -> Vec<Suite> {
         },
         Lead::Script(path) => vec![beside_a_script(path, watched)],
         Lead::Folder(folder) => vec![in_folder(folder)],
-        Lead::Table(path) => vec![Suite::broken(path, &SourceError::EmptyFolder(path.clone()))],
+        Lead::Table(path) => vec![in_table(path)],
     }
 }
 
@@ -55,7 +57,7 @@ fn in_repository(path: &Path, yaml: &CodecYaml) -> Vec<Suite> {
         let entries = repository(operation, &function.examples);
         match suites.iter_mut().find(|suite| suite.file == file) {
             Some(suite) => suite.entries.extend(entries),
-            None => suites.push(Suite::new(&file, source::file(&file), entries)),
+            None => suites.push(Suite::new(&file, source::at(&file), entries)),
         }
     }
     suites
@@ -69,13 +71,12 @@ fn beside_a_script(path: &Path, watched: &mut Watched) -> Suite {
         let suites = in_repository(path, &yaml).into_iter().filter(|suite| suite.file == path);
         entries.extend(suites.flat_map(|suite| suite.entries));
     }
-    Suite::new(path, source::file(path), entries)
+    Suite::new(path, source::at(path), entries)
 }
 
 /// The codecs of a device repository in the folder of this script.
 fn repository_codecs(script: &Path) -> Vec<CodecYaml> {
-    let folder = script.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let paths = source::entries(folder).unwrap_or_default().into_iter().map(|entry| entry.path());
+    let paths = source::entries(source::folder_of(script)).unwrap_or_default().into_iter().map(|entry| entry.path());
     paths
         .filter(|path| path.extension() == Some(OsStr::new("yaml")))
         .filter_map(|path| source::yaml(&path).ok())
@@ -83,12 +84,33 @@ fn repository_codecs(script: &Path) -> Vec<CodecYaml> {
 }
 
 fn in_folder(folder: &Path) -> Suite {
-    let (codec, file) = (source::in_folder(folder), folder.join("examples.json"));
-    let entries = match source::read(&file) {
-        Ok(text) => own(&text).map(|examples| examples.into_iter().map(Ok).collect()),
-        Err(error) => Err(ExamplesError::Form(with_causes(&error))),
-    };
-    Suite::new(folder, codec, entries.unwrap_or_else(|error| vec![Err(in_its_file(&file, error))]))
+    let (codec, file) = (source::at(folder), folder.join("examples.json"));
+    let read = source::read(&file).map_err(|error| ExamplesError::Form(with_causes(&error)));
+    let mut entries = read_or_told(&file, read.and_then(|text| own(&text)));
+    entries.extend(codec.iter().flat_map(|codec| of_table(folder, codec)));
+    Suite::new(folder, codec, entries)
+}
+
+fn in_table(path: &Path) -> Suite {
+    match source::at(path) {
+        Ok(codec) => Suite::new(path, Ok(codec.clone()), of_table(path, &codec)),
+        Err(error) => Suite::broken(path, &error),
+    }
+}
+
+/// The examples that a table holds itself.
+fn of_table(file: &Path, codec: &Source) -> Vec<Entry> {
+    match codec {
+        Source::Table { table, .. } => read_or_told(file, own_values(&table.examples)),
+        _ => Vec::new(),
+    }
+}
+
+fn read_or_told(file: &Path, examples: Result<Vec<Example>, ExamplesError>) -> Vec<Entry> {
+    match examples {
+        Ok(examples) => examples.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(in_its_file(file, error))],
+    }
 }
 
 /// The examples in a file beside a script, by the file's name.
