@@ -26,6 +26,7 @@ mod describe;
 mod encode;
 mod engine;
 mod error;
+mod header;
 mod keys;
 mod layout;
 mod model;
@@ -37,6 +38,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use engine::TableCodec;
 pub use error::TableError;
+pub use header::{HeaderError, header};
 pub use model::{At, Endian, Field, Find, Flag, Message, Part, Ports, Repeat, Table, Type};
 
 /// The fields of a payload, or of a command.
