@@ -56,8 +56,8 @@ fn a_downlink_is_decoded_by_the_script_that_can() {
 
 #[test]
 fn fields_are_normalized_by_a_codec_that_can() {
-    let told = codec(&["normalize", TANK, "--json", r#"{"voltage": 3}"#], "");
-    assert_eq!(told.json_lines()[0]["data"], json!([{"battery": 3}]));
+    let told = codec(&["normalize", TANK, "--json", r#"{"voltage": 3, "at": "2026-11-21T06:00:00Z"}"#], "");
+    assert_eq!(told.json_lines()[0]["data"], json!([{"battery": 3, "time": "2026-11-21T06:00:00Z"}]));
     let told = codec(&["normalize", "single/plug.js", "{}"], "");
     assert_eq!(told.code, Some(1));
     assert!(told.err.contains("no function normalizeUplink"), "{}", told.err);
@@ -70,4 +70,18 @@ fn a_codec_that_is_not_there_could_not_run_and_the_hint_names_those_that_are() {
     assert!(told.err.contains("nope/nope") && told.err.contains("mbed/led-and-sensors"), "{}", told.err);
     assert_eq!(codec(&["decode", "single", "--port", "1", "00"], "").code, Some(2), "a folder without a codec");
     assert_eq!(codec(&["encode", TANK, "-"], "{").code, Some(2), "standard input that is no JSON");
+}
+
+#[test]
+fn a_table_has_a_header_and_a_script_has_none() {
+    let told = codec(&["header", "mbed/led-and-sensors"], "");
+    assert_eq!(told.code, Some(0), "{}", told.err);
+    for part in ["#include <stdint.h>", "payload_pack_report(", "payload_parse_settings("] {
+        assert!(told.out.contains(part), "{part}: {}", told.out);
+    }
+    let told = codec(&["header", "mbed/led-and-sensors", "--name", "My node"], "");
+    assert!(told.out.contains("my_node_pack_report(") && !told.out.contains("payload_pack_report("), "{}", told.out);
+    let told = codec(&["header", "single/plug.js"], "");
+    assert_eq!((told.code, told.out.as_str()), (Some(2), ""));
+    assert!(told.err.contains("single/plug.js is no table"), "{}", told.err);
 }

@@ -1,6 +1,7 @@
 //! `ttn-ferry codec`: payload codecs by hand, run as the bridge runs them: same engines, same limits, under watch.
 
 mod given;
+mod header;
 mod once;
 mod replay;
 mod source;
@@ -15,6 +16,7 @@ use payload_codecs::Limits;
 
 use super::moment::span;
 use super::{Exit, Terminal};
+use header::Header;
 use once::{Decode, DecodeDownlink, Encode, Normalize};
 use replay::Replay;
 use test::Test;
@@ -23,8 +25,8 @@ use watched::Watched;
 /// Test and try payload codecs
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A codec is a script (X.js), a table (X.toml), a folder with either as codec.js or codec.toml, the *-codec.yaml of a device
-repository, or the name of a shipped one (mbed/led-and-sensors, cayenne-lpp).
+A codec is a script (X.js), a table (X.toml), a folder with either as codec.js or codec.toml, the
+*-codec.yaml of a device repository, or the name of a shipped one (mbed/led-and-sensors, cayenne-lpp).
 
 Exit codes: 0 done, 1 an example failed or the codec reports errors, 2 could not run, 64 wrong command line")]
 pub struct Codec {
@@ -44,6 +46,7 @@ enum Action {
     Normalize(Normalize),
     #[command(name = "run")]
     Replay(Replay),
+    Header(Header),
 }
 
 impl Codec {
@@ -57,6 +60,7 @@ impl Codec {
             Action::DecodeDownlink(decode) => decode.run(&mut watched, terminal),
             Action::Normalize(normalize) => normalize.run(&mut watched, terminal),
             Action::Replay(replay) => replay.run(&mut watched, terminal),
+            Action::Header(header) => header.run(terminal),
         };
         done.unwrap_or_else(|error| {
             // Whoever read the output had enough: nothing to tell, and nobody to tell it to.
