@@ -34,8 +34,8 @@ use crate::shutdown::{Ended, Tasks};
 use crate::store::{self, OpenError, Restored, Store};
 use crate::telemetry::{Counters, Notices, Systemd};
 use crate::uplink::{
-    Decode, HomePresence, MOST_IN_DECODING, MOST_IN_FLIGHT, Memory, Publish, Receive, Record, Repair, RepairHandle,
-    RepairParts, Spool, SpoolParts, Uplinks,
+    Decode, Formatters, HomePresence, MOST_IN_DECODING, MOST_IN_FLIGHT, Memory, Publish, Receive, Record, Repair,
+    RepairHandle, RepairParts, Spool, SpoolParts, Uplinks,
 };
 use crate::web::{Socket, SocketError, Web};
 
@@ -169,8 +169,9 @@ impl App {
         };
         let backfill = repair.clone();
         let record = Record::new(disk.memory, shared.counters.clone(), repair);
+        let decode = decode_step(config, environment, &servers, &codecs, &shared, &mut tasks)?;
         let uplinks =
-            uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, &codecs, &shared);
+            uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, decode, &shared);
         let answers = Arc::new(answers(config, servers, desk, backfill, &shared));
         let control = Control {
             answers: answers.clone(),
@@ -347,7 +348,7 @@ fn uplink_flow(
     (store, restored, record): (Store, Restored, Record),
     servers: &[Arc<dyn NetworkServer>],
     home: &Home,
-    codecs: &Codecs,
+    decode: Decode,
     shared: &Shared,
 ) -> Uplinks {
     let mut publish = Publish {
@@ -382,12 +383,27 @@ fn uplink_flow(
             devices_changed: shared.devices_changed.clone(),
             most_levels: longest_name(config),
         },
-        decode: Decode::new(codecs.clone(), shared.counters.clone()),
+        decode,
         publish,
         home: HomePresence::new(home_connected),
         listed,
         drain: config.service.grace / 2,
     }
+}
+
+/// Decoding, and beside it the learning of what the networks have where there is no better codec.
+fn decode_step(
+    config: &Config,
+    environment: &dyn Environment,
+    servers: &[Arc<dyn NetworkServer>],
+    codecs: &Codecs,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Result<Decode, BuildError> {
+    let state = store_folder(config, environment)?;
+    let (wants, formatters) = Formatters::of_all(servers, codecs, &state, config.codecs.refresh);
+    formatters.into_iter().for_each(|task| tasks.add("formatters", task.run(shared.stop.clone())));
+    Ok(Decode::new(codecs.clone(), wants, shared.counters.clone()))
 }
 
 fn by_name(servers: &[Arc<dyn NetworkServer>]) -> HashMap<ApplicationName, Arc<dyn NetworkServer>> {

@@ -18,6 +18,9 @@ pub struct CodecsConfig {
     /// A clone of <https://github.com/TheThingsNetwork/lorawan-devices>, for devices whose brand and model the network
     /// knows. What changes in it is used without a restart.
     pub device_repository: Option<PathBuf>,
+    /// How long the network's own payload formatter of a device counts before it is asked for again. 10min to 30d.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub refresh: Duration,
     /// Time for one message. 1ms to 10s; The Things Network gives 100ms.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub time_limit: Duration,
@@ -39,6 +42,7 @@ impl Default for CodecsConfig {
         Self {
             folder: None,
             device_repository: None,
+            refresh: Duration::from_secs(24 * 3600),
             time_limit: Duration::from_millis(100),
             memory_limit: 8 << 20,
             threads: 0,

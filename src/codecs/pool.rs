@@ -246,8 +246,7 @@ mod tests {
         let notices = Notices::new(notices);
         for id in 0..4 {
             let name = format!("stuck-{id}");
-            let script = STUCK.replace("15e6", "1e9");
-            pool.decode(Uplink::sample(&name, 0, 0), Codec::sample(id, &name, &script));
+            pool.decode(Uplink::sample(&name, 0, 0), Codec::sample(id, &name, STUCK));
         }
         tokio::time::timeout(Duration::from_secs(20), pool.watch(&notices.downgrade(), true)).await.unwrap();
         assert!(matches!(told.recv().await, Some(Notice::BridgeDegraded { .. })));

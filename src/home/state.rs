@@ -336,6 +336,7 @@ mod tests {
             let measurements = RawValue::from_string(measurements.into()).unwrap();
             let told = Told { fields: None, measurements: Some(&measurements) };
             states.merge(&Uplink::sample("node", 7, second), told, Instant::now());
+            states.take_unsaved_of(&Uplink::sample("node", 7, second).key, Instant::now());
         }
         let mut states = restarted(&mut states, 2);
         let measured = json!({"air": {"co2": 400, "temperature": 20}});

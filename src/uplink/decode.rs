@@ -2,8 +2,9 @@
 
 use serde_json::value::RawValue;
 
+use super::Wants;
 use crate::codecs::{Codecs, Crossed, Fault, Wishes};
-use crate::model::{RegisteredDevice, Uplink};
+use crate::model::{DeviceKey, RegisteredDevice, Uplink, VersionIds};
 use crate::telemetry::{Count, Counters};
 
 /// What is known of an uplink's content.
@@ -20,13 +21,15 @@ pub struct Reading {
 /// Sends uplinks to their codecs and takes them back.
 pub struct Decode {
     pub codecs: Codecs,
+    /// Where the network's own formatters are asked for.
+    pub wants: Wants,
     pub counters: Counters,
     under_way: usize,
 }
 
 impl Decode {
-    pub fn new(codecs: Codecs, counters: Counters) -> Self {
-        Self { codecs, counters, under_way: 0 }
+    pub fn new(codecs: Codecs, wants: Wants, counters: Counters) -> Self {
+        Self { codecs, wants, counters, under_way: 0 }
     }
 
     /// Uplinks sent to a codec and not yet back.
@@ -38,6 +41,7 @@ impl Decode {
     pub fn prepare(&self, device: &RegisteredDevice) {
         let wishes = Wishes { attributes: Some(&device.attributes), version_ids: device.version_ids.as_ref() };
         self.codecs.choose(&device.key, &wishes);
+        self.want(&device.key, device.version_ids.as_ref());
     }
 
     /// Sends an uplink on its way, or gives it back at once if its device has no codec of ours. One that no codec can
@@ -47,6 +51,7 @@ impl Decode {
         let attributes = Some(&uplink.attributes).filter(|attributes| !attributes.is_empty());
         let wishes = Wishes { attributes, version_ids: uplink.version_ids.as_ref() };
         let chosen = self.codecs.choose(&uplink.key, &wishes);
+        self.want(&uplink.key, uplink.version_ids.as_ref());
         match chosen.filter(|chosen| chosen.codec.source().reads_uplinks()) {
             Some(chosen) => {
                 self.codecs.decode(uplink, chosen.codec);
@@ -58,6 +63,13 @@ impl Decode {
                 self.codecs.note_undecoded(&uplink.key, reading.fields.is_some());
                 Some((uplink, reading))
             }
+        }
+    }
+
+    /// Asks for the network's own formatter if there is nothing better.
+    fn want(&self, key: &DeviceKey, version_ids: Option<&VersionIds>) {
+        if self.codecs.lacks_codec(key) {
+            self.wants.want(key, version_ids);
         }
     }
 

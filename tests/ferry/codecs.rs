@@ -6,9 +6,6 @@ use serde_json::{Value, json};
 
 use crate::harness::{APP, Ferry, uplink};
 
-/// Runs natively for seconds, in the engine's own code, where no limit reaches it; then it ends.
-const NATIVE_LOOP: &str = "function decodeUplink(input) {\n  new Array(15e6).sort();\n  return {data: {}};\n}";
-
 #[tokio::test]
 async fn a_shipped_codec_decodes_and_normalises() {
     let mut ferry = Ferry::with(|setup| setup.add_device("node", "codec = \"mbed/led-and-sensors\"")).await;
@@ -21,6 +18,7 @@ async fn a_shipped_codec_decodes_and_normalises() {
     assert_eq!(told["normalized"][0]["air"], json!({"temperature": 21, "relativeHumidity": 50}));
     let state = ferry.home.on("ttn/node").await;
     assert_eq!((&state["temperature"], &state["led"]), (&json!(21), &json!(true)));
+    assert_eq!(state["normalized"], json!({"air": {"temperature": 21, "relativeHumidity": 50}, "battery": 3.3}));
     let devices = ferry.home.wait_for("the node's codec", |heard| {
         heard.topic == "ttn/bridge/devices" && heard.json()[0]["codec"]["name"] == "mbed/led-and-sensors"
     });
@@ -111,25 +109,56 @@ async fn a_codec_that_loops_for_ever_rests_and_its_uplinks_keep_their_order() {
 }
 
 #[tokio::test]
-async fn a_codec_stuck_in_native_code_is_abandoned_and_nobody_waits_for_it() {
+async fn measurements_that_no_field_of_a_codec_shows_are_fields_of_their_own() {
+    let mut ferry = Ferry::start().await;
+    ferry.network.fixture("uplink-full");
+    let state = ferry.home.on("ttn/dev1").await;
+    assert_eq!(state["normalized"], json!({"air": {"temperature": 120}}));
+    let listed = ferry.home.wait_for("what was measured", |heard| {
+        heard.topic == "ttn/bridge/devices" && heard.json()[0]["fields"][0]["name"].is_string()
+    });
+    let field = &listed.await.json()[0]["fields"][0];
+    assert_eq!((&field["name"], &field["device_class"]), (&json!("normalized.air.temperature"), &json!("temperature")));
+    let (_, stage) = ferry.stop().await;
+    let mut ferry = Ferry::on(stage).await;
+    ferry.network.subscribed().await;
+    ferry.home.forget();
+    ferry.network.fixture("join");
+    let listed = ferry.home.wait_for("the device again", |heard| {
+        heard.topic == "ttn/bridge/devices" && heard.json()[0]["fields"][0]["name"].is_string()
+    });
+    assert_eq!(listed.await.json()[0]["fields"][0]["name"], "normalized.air.temperature", "it is remembered");
+}
+
+#[tokio::test]
+async fn measurements_keep_to_the_schema_whatever_a_normalizer_gives() {
+    let codec = |normalized: &str| {
+        format!(
+            "function decodeUplink() {{ return {{data: {{n: 1}}}}; }}\nfunction normalizeUplink() {{ {normalized} }}"
+        )
+    };
     let mut ferry = Ferry::with(|setup| {
-        setup.add_codec("stuck", NATIVE_LOOP);
-        setup.codec_time = "100ms";
+        setup.add_codec("wet", &codec("return {data: {soil: {moisture: 120, temperature: 9}}};"));
+        setup.add_codec("odd", &codec("return {data: {air: {smell: 'good'}}};"));
+        setup.add_codec("throws", &codec("throw new Error('no luck');"));
+        setup.add_codec("implied", "function decodeUplink() { return {data: {air: {co2: 400}}}; }");
     })
     .await;
-    for f_cnt in 1..=3 {
-        ferry.network.up("stuck", f_cnt, &[1]);
+    let cases = [
+        (
+            "wet",
+            json!([{"soil": {"temperature": 9}}]),
+            "measurement 1: `soil.moisture` should be equal or less than `100`",
+        ),
+        ("odd", Value::Null, "unknown field `air.smell`"),
+        ("throws", Value::Null, "no luck"),
+        ("implied", json!([{"air": {"co2": 400}}]), ""),
+    ];
+    for (device, measurements, warning) in cases {
+        ferry.network.up(device, 1, &[1]);
+        let told = ferry.home.on(&format!("ttn/{device}/uplink")).await;
+        assert_eq!((&told["normalized"], told["fields"].is_object()), (&measurements, true), "{device}: {told}");
+        assert!(told["warnings"][0].as_str().unwrap_or_default().contains(warning), "{device}: {told}");
+        assert_eq!(told.get("codec_error"), None, "{device}");
     }
-    for device in 0..8 {
-        ferry.network.up(&format!("node-{device}"), 1, b"raw");
-    }
-    let all = ferry.home.wait_for_many(3, "raw uplinks", |heard| heard.topic == "ttn/stuck/uplink").await;
-    let order: Vec<_> = all.iter().map(|heard| heard.json()["f_cnt"].as_u64().unwrap()).collect();
-    assert_eq!(order, [1, 2, 3]);
-    let error = all[0].json()["codec_error"].as_str().unwrap().to_owned();
-    assert!(error.contains("abandoned"), "{error}");
-    ferry
-        .home
-        .wait_for_many(8, "others", |heard| heard.topic.starts_with("ttn/node-") && heard.topic.ends_with("/uplink"))
-        .await;
 }

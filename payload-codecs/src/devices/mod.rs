@@ -153,4 +153,19 @@ mod tests {
         assert_eq!(find_by_version_ids("dragino", "lht65n").unwrap().id, "dragino/lht65n");
         assert!(find_by_version_ids("dragino", "unheard-of").is_none());
     }
+
+    #[test]
+    fn a_tables_fields_and_commands_stand_in_the_table_alone() {
+        let led = find("mbed/led-and-sensors").unwrap();
+        let names: Vec<_> = led.fields.iter().map(|field| field.name.as_str()).collect();
+        assert_eq!(names, ["temperature", "humidity", "battery", "led", "interval"]);
+        assert_eq!(led.command("interval").unwrap().f_port, Some(15));
+        let folder = FOLDERS.iter().find(|folder| folder.id == led.id).unwrap();
+        let twice = format!("{}\n[[fields]]\nname = \"led\"", folder.description);
+        let refused = Device::from_folder(&Folder { description: twice.leak(), ..*folder }).unwrap_err();
+        assert_eq!(refused, "mbed/led-and-sensors: fields and commands stand in codec.toml");
+        let refused = Device::from_folder(&Folder { codec: Some("uplink = 1"), ..*folder }).unwrap_err();
+        assert!(refused.starts_with("mbed/led-and-sensors/codec.toml: line 1: "), "{refused}");
+        assert!(Device::from_folder(&Folder { codec: None, ..*folder }).is_err());
+    }
 }

@@ -4,10 +4,10 @@ use serde_json::{Map, Value};
 
 use super::layout::{Cursor, is_fixed, least_bits, least_bits_of};
 use super::scale::Scalar;
-use super::{Endian, Field, Message, Ports, Repeat, Type, bits, text};
+use super::{Data, Endian, Field, Message, Ports, Repeat, Type, bits, text};
 
 /// What a payload says: its data, and warnings.
-pub(super) type Said = (Map<String, Value>, Vec<String>);
+pub(super) type Said = (Data, Vec<String>);
 
 /// Reads a payload with the first message that fits.
 ///
@@ -49,8 +49,6 @@ struct Reader<'a> {
     endian: Endian,
     warnings: Vec<String>,
 }
-
-type Data = Map<String, Value>;
 
 impl Reader<'_> {
     fn message(&mut self, message: &Message) -> Result<Data, String> {
@@ -95,7 +93,7 @@ impl Reader<'_> {
             }
             let end = match field.type_ {
                 None => self.group(field, start, data)?,
-                Some(Type::Bytes(_) | Type::Text(_)) => self.run(field, start, data)?,
+                Some(Type::Bytes(_) | Type::Text(_)) => self.string(field, start, data)?,
                 Some(type_) => self.scalar(Scalar { field, type_ }, start, data)?,
             };
             cursor.pass(end);
@@ -126,11 +124,11 @@ impl Reader<'_> {
     }
 
     /// Reads bytes or a text.
-    fn run(&mut self, field: &Field, start: usize, data: &mut Data) -> Result<usize, String> {
+    fn string(&mut self, field: &Field, start: usize, data: &mut Data) -> Result<usize, String> {
         let end = field.type_.and_then(Type::bits).map_or(self.end(), |width| start + width);
-        let run = self.bytes.get(start / 8..end / 8).ok_or_else(|| cut_short(label(field), start))?;
+        let bytes = self.bytes.get(start / 8..end / 8).ok_or_else(|| cut_short(label(field), start))?;
         let is_text = matches!(field.type_, Some(Type::Text(_)));
-        let said = if is_text { text::from_bytes(run) } else { text::to_hex(run) };
+        let said = if is_text { text::from_bytes(bytes) } else { text::to_hex(bytes) };
         for find in field.find.iter().flatten() {
             match text::find(find, &said) {
                 Some(value) => drop(data.insert(find.name.clone(), value)),

@@ -1,32 +1,31 @@
 //! From data to the payload that says it.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::keys::{counted_by, missing, written};
 use super::layout::Cursor;
 use super::scale::Scalar;
-use super::{Endian, Field, Message, Part, Repeat, Type, bits, text};
+use super::{Data, Endian, Field, Message, Part, Repeat, Type, bits, text};
 
 /// The longest application payload any data rate carries (LoRaWAN Regional Parameters 1.0.3, 2.2.6: EU863-870).
 pub(super) const LONGEST_PAYLOAD: usize = 242;
 
-type Data = Map<String, Value>;
-
-/// Writes the payload with the first message that has all the data's keys and misses none of its own.
+/// Writes the payload with the first message that has all the data's keys and misses none of its own; with it comes the
+/// port asked for, else the message's first.
 ///
 /// # Errors
 /// What is wrong with the data, and what would be right.
-pub(super) fn encode<'a>(
-    messages: &'a [Message],
+pub(super) fn encode(
+    messages: &[Message],
     endian: Endian,
     f_port: Option<u8>,
     data: &Data,
-) -> Result<(&'a Message, Vec<u8>), String> {
+) -> Result<(Vec<u8>, Option<u8>), String> {
     let message = choose(messages, f_port, data)?;
     let mut writer = Writer { bytes: Vec::new(), endian };
     writer.message(message, data)?;
     match writer.bytes.len() {
-        0..=LONGEST_PAYLOAD => Ok((message, writer.bytes)),
+        0..=LONGEST_PAYLOAD => Ok((writer.bytes, f_port.or(message.port.0.first().copied()))),
         length => Err(format!("the payload would have {length} bytes, and at most {LONGEST_PAYLOAD} can be sent")),
     }
 }
@@ -35,17 +34,17 @@ pub(super) fn encode<'a>(
 pub(super) fn check_value(field: &Field, value: &Value) -> Result<(), String> {
     match field.type_ {
         None => Err("is a group".to_owned()),
-        Some(Type::Bytes(_) | Type::Text(_)) => run_of(field, value).map(drop),
+        Some(Type::Bytes(_) | Type::Text(_)) => bytes_of(field, value).map(drop),
         Some(type_) => Scalar { field, type_ }.bits_of(value).map(drop),
     }
 }
 
 fn choose<'a>(messages: &'a [Message], f_port: Option<u8>, data: &Data) -> Result<&'a Message, String> {
-    let on_port: Vec<_> =
-        messages.iter().filter(|message| f_port.is_none_or(|f_port| message.port.allow(f_port))).collect();
+    let is_on_port = |message: &&Message| f_port.is_none_or(|f_port| message.port.allow(f_port));
+    let on_port: Vec<_> = messages.iter().filter(is_on_port).collect();
     if on_port.is_empty() {
-        return Err(f_port
-            .map_or("this device takes no commands".to_owned(), |port| format!("nothing goes out on port {port}")));
+        let nothing = f_port.map_or("no message".to_owned(), |port| format!("nothing for port {port}"));
+        return Err(format!("the table has {nothing} in this direction"));
     }
     refuse_unknown(data, on_port.iter().flat_map(|message| message.keys()))?;
     let knowing = on_port.iter().filter(|message| message.knows(data.keys().map(String::as_str)));
@@ -98,7 +97,7 @@ impl Writer {
             let start = cursor.start(field);
             let end = match field.type_ {
                 None => self.group(field, start, data)?,
-                Some(Type::Bytes(_) | Type::Text(_)) => self.run(field, start, data)?,
+                Some(Type::Bytes(_) | Type::Text(_)) => self.string(field, start, data)?,
                 Some(type_) => {
                     let scalar = Scalar { field, type_ };
                     let bits = match counted_by(fields, field) {
@@ -120,33 +119,26 @@ impl Writer {
     }
 
     /// Writes bytes or a text.
-    fn run(&mut self, field: &Field, start: usize, data: &Data) -> Result<usize, String> {
-        let run = match value_of(field, data) {
-            Some((name, value)) => run_of(field, value).map_err(|problem| format!("{name} {problem}"))?,
+    fn string(&mut self, field: &Field, start: usize, data: &Data) -> Result<usize, String> {
+        let bytes = match value_of(field, data) {
+            Some((name, value)) => bytes_of(field, value).map_err(|problem| format!("{name} {problem}"))?,
             None => Vec::new(),
         };
-        let end = start + field.type_.and_then(Type::bits).unwrap_or(run.len() * 8);
+        let end = start + field.type_.and_then(Type::bits).unwrap_or(bytes.len() * 8);
         self.bytes.resize(self.bytes.len().max(end.div_ceil(8)), 0);
-        self.bytes[start / 8..][..run.len()].copy_from_slice(&run);
+        self.bytes[start / 8..][..bytes.len()].copy_from_slice(&bytes);
         Ok(end)
     }
 
     fn group(&mut self, field: &Field, start: usize, data: &Data) -> Result<usize, String> {
         let Some((name, value)) = value_of(field, data) else { return Ok(start) };
-        let Some(repeat) = &field.repeat else {
+        if field.repeat.is_none() {
             return self.group_of(field, start, value).map_err(|problem| format!("{name}: {problem}"));
-        };
-        let list = value.as_array().filter(|list| list.len() <= most(field)).filter(|list| match repeat {
-            Repeat::Times(times) => list.len() == *times,
-            Repeat::Rest | Repeat::Count(_) => true,
-        });
-        let mut at = start;
-        for (index, value) in
-            list.ok_or_else(|| format!("{name} must be a list of {}", length(field)))?.iter().enumerate()
-        {
-            at = self.group_of(field, at, value).map_err(|problem| format!("{name}[{index}]: {problem}"))?;
         }
-        Ok(at)
+        let list = list_of(field, value).map_err(|problem| format!("{name} {problem}"))?;
+        list.iter().enumerate().try_fold(start, |at, (index, value)| {
+            self.group_of(field, at, value).map_err(|problem| format!("{name}[{index}]: {problem}"))
+        })
     }
 
     fn group_of(&mut self, field: &Field, start: usize, value: &Value) -> Result<usize, String> {
@@ -195,9 +187,9 @@ fn value_of<'a>(field: &'a Field, data: &'a Data) -> Option<(&'a str, &'a Value)
 }
 
 /// The bytes of a value that is a text or hex.
-fn run_of(field: &Field, value: &Value) -> Result<Vec<u8>, String> {
+fn bytes_of(field: &Field, value: &Value) -> Result<Vec<u8>, String> {
     let value = value.as_str();
-    let (run, fits, must_be) = match field.type_ {
+    let (bytes, fits, must_be) = match field.type_ {
         Some(Type::Bytes(Some(room))) => {
             (value.and_then(text::from_hex), usize::from(room)..=room.into(), format!("must be {room} bytes in hex"))
         }
@@ -208,16 +200,15 @@ fn run_of(field: &Field, value: &Value) -> Result<Vec<u8>, String> {
         }
         _ => return Err("is a number".to_owned()),
     };
-    run.filter(|run| fits.contains(&run.len())).ok_or(must_be)
+    bytes.filter(|bytes| fits.contains(&bytes.len())).ok_or(must_be)
 }
 
-fn most(field: &Field) -> usize {
-    field.most.unwrap_or(LONGEST_PAYLOAD)
-}
-
-fn length(field: &Field) -> String {
-    match field.repeat {
-        Some(Repeat::Times(times)) => times.to_string(),
-        _ => format!("at most {}", most(field)),
-    }
+/// The values of a group that is repeated.
+fn list_of<'a>(field: &Field, value: &'a Value) -> Result<&'a [Value], String> {
+    let (fits, length) = match (&field.repeat, field.most.unwrap_or(LONGEST_PAYLOAD)) {
+        (Some(Repeat::Times(times)), _) => (*times..=*times, times.to_string()),
+        (_, most) => (0..=most, format!("at most {most}")),
+    };
+    let list = value.as_array().filter(|list| fits.contains(&list.len()));
+    list.map(Vec::as_slice).ok_or_else(|| format!("must be a list of {length}"))
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Data, Table};
-use crate::codec::{Codec, Decoded, DownlinkInput, Encoded, Normalized, UplinkInput};
+use super::{Data, Table, bad_command};
+use crate::codec::{Codec, Decoded, DownlinkInput, Encoded, Functions, Naming, Normalized, UplinkInput};
 use crate::error::CodecError;
 
 /// The engine; it keeps nothing between calls.
@@ -14,7 +14,7 @@ pub(crate) struct TableCodec(pub(crate) Arc<Table>);
 
 impl Codec for TableCodec {
     fn decode_uplink(&mut self, input: &UplinkInput<'_>) -> Result<Decoded, CodecError> {
-        decoded(self.0.decode(input.f_port, input.bytes))
+        self.0.decode(input.f_port, input.bytes).map(decoded)
     }
 
     fn normalize_uplink(&mut self, data: &RawValue) -> Result<Option<Normalized>, CodecError> {
@@ -25,18 +25,24 @@ impl Codec for TableCodec {
     fn encode_downlink(&mut self, input: &DownlinkInput<'_>) -> Result<Encoded, CodecError> {
         let data =
             object(input.data).ok_or_else(|| bad_command("it must be an object with a key per field".to_owned()))?;
-        let (bytes, f_port) = self.0.encode(input.f_port, &data).map_err(bad_command)?;
+        let (bytes, f_port) = self.0.encode(input.f_port, &data)?;
         Ok(Encoded { bytes, f_port, warnings: Vec::new() })
     }
 
+    fn functions(&self) -> Functions {
+        let if_any = |any: bool| any.then_some(Naming::Current);
+        let (up, down) = (if_any(!self.0.uplink.is_empty()), if_any(!self.0.downlink.is_empty()));
+        let normalize_uplink = if_any(self.0.normalizes());
+        Functions { decode_uplink: up, normalize_uplink, encode_downlink: down, decode_downlink: down }
+    }
+
     fn decode_downlink(&mut self, input: &UplinkInput<'_>) -> Result<Decoded, CodecError> {
-        decoded(self.0.decode_downlink(input.f_port, input.bytes))
+        self.0.decode_downlink(input.f_port, input.bytes).map(decoded)
     }
 }
 
-fn decoded(said: Result<(Data, Vec<String>), String>) -> Result<Decoded, CodecError> {
-    let (data, warnings) = said.map_err(|reason| CodecError::BadPayload { format: "as the table says", reason })?;
-    Ok(Decoded { data: raw(&data.into()), warnings })
+fn decoded((data, warnings): (Data, Vec<String>)) -> Decoded {
+    Decoded { data: raw(&data.into()), warnings }
 }
 
 fn object(data: &RawValue) -> Option<Data> {
@@ -45,8 +51,4 @@ fn object(data: &RawValue) -> Option<Data> {
 
 fn raw(value: &Value) -> Box<RawValue> {
     to_raw_value(value).expect("a JSON value has a JSON text")
-}
-
-fn bad_command(reason: String) -> CodecError {
-    CodecError::BadCommand { format: "the table says", reason }
 }

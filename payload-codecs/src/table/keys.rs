@@ -1,6 +1,6 @@
 //! Which keys of the data a message's fields stand for, and which of them a command must have.
 
-use super::{Field, Message, Part, Repeat};
+use super::{Field, Message, Part, Repeat, Type};
 
 impl Message {
     /// The keys it shows, parts included.
@@ -13,14 +13,13 @@ impl Message {
         keys.all(|key| self.keys().any(|known| known == key))
     }
 
-    /// The first key that a command with these keys lacks to be encoded; a message with parts needs one of them.
+    /// The first key that a command with these keys lacks to be encoded; it must say something.
     pub(super) fn missing<'a>(&'a self, has: &dyn Fn(&str) -> bool) -> Option<&'a str> {
-        let mut chosen = self.parts.iter().filter(|part| part.keys().any(has)).peekable();
-        let part = match chosen.peek() {
-            Some(_) => None,
-            None => self.parts.first().and_then(|part| part.keys().next()),
-        };
-        missing(&self.fields, has).or(part).or_else(|| chosen.find_map(|part| missing(&part.fields, has)))
+        let says_something = self.keys().any(has);
+        let any_part = self.parts.iter().find(|_| !says_something).and_then(|part| part.keys().next());
+        let mut chosen = self.parts.iter().filter(|part| part.keys().any(has));
+        let of_parts = chosen.find_map(|part| missing(&part.fields, has));
+        missing(&self.fields, has).or(any_part).or(of_parts)
     }
 }
 
@@ -62,6 +61,13 @@ pub(super) fn written<'a>(fields: &'a [Field], has: &dyn Fn(&str) -> bool) -> &'
 pub(super) fn missing<'a>(fields: &'a [Field], has: &dyn Fn(&str) -> bool) -> Option<&'a str> {
     let needed = written(fields, has).iter().filter(|field| counted_by(fields, field).is_none());
     needed.filter_map(|field| field.missing(has)).next()
+}
+
+/// Whether a field can count the repetitions of a group.
+pub(super) fn is_plain_count(field: &Field) -> bool {
+    let scaled = [field.scale, field.offset, field.min, field.max].iter().any(Option::is_some);
+    let named = field.values.is_some() || field.flags.is_some() || field.absent.is_some() || field.default.is_some();
+    matches!(field.type_, Some(Type::Unsigned(_))) && !scaled && !named
 }
 
 /// The group whose repetitions this field counts, if it is such a count.

@@ -13,9 +13,9 @@
 //!     fields = [{ name = "temperature", type = "i16", scale = 0.01 }]
 //!     "#,
 //! )?;
-//! let (data, _warnings) = table.decode(1, &[0x08, 0x66]).expect("the payload has both bytes");
+//! let (data, _warnings) = table.decode(1, &[0x08, 0x66])?;
 //! assert_eq!(data["temperature"], 21.5);
-//! # Ok::<(), payload_codecs::table::TableError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod bits;
@@ -35,6 +35,8 @@ mod scale;
 mod text;
 
 use serde_json::{Map, Value};
+
+use crate::error::CodecError;
 
 pub(crate) use engine::TableCodec;
 pub use error::TableError;
@@ -58,34 +60,40 @@ impl Table {
     /// Reads an uplink's payload: its data, and warnings.
     ///
     /// # Errors
-    /// What the messages for this port (LoRaWAN's `FPort`) expected, and at which byte.
-    pub fn decode(&self, f_port: u8, bytes: &[u8]) -> Result<(Data, Vec<String>), String> {
-        decode::decode(&self.uplink, self.endian, f_port, bytes)
+    /// [`CodecError::BadPayload`]: what the messages for this port (LoRaWAN's `FPort`) expected, and at which byte.
+    pub fn decode(&self, f_port: u8, bytes: &[u8]) -> Result<(Data, Vec<String>), CodecError> {
+        decode::decode(&self.uplink, self.endian, f_port, bytes).map_err(bad_payload)
     }
 
     /// Reads a downlink's payload, as [`Self::decode`] does an uplink's.
     ///
     /// # Errors
     /// Those of [`Self::decode`].
-    pub fn decode_downlink(&self, f_port: u8, bytes: &[u8]) -> Result<(Data, Vec<String>), String> {
-        decode::decode(&self.downlink, self.endian, f_port, bytes)
+    pub fn decode_downlink(&self, f_port: u8, bytes: &[u8]) -> Result<(Data, Vec<String>), CodecError> {
+        decode::decode(&self.downlink, self.endian, f_port, bytes).map_err(bad_payload)
     }
 
     /// Writes a command's payload, and the port it goes out on: the one asked for, else its message's first, if any.
     ///
     /// # Errors
-    /// What is wrong with the data, and what would be right.
-    pub fn encode(&self, f_port: Option<u8>, data: &Data) -> Result<(Vec<u8>, Option<u8>), String> {
-        let (message, bytes) = encode::encode(&self.downlink, self.endian, f_port, data)?;
-        Ok((bytes, f_port.or(message.port.0.first().copied())))
+    /// [`CodecError::BadCommand`]: what is wrong with the data, and what would be right.
+    pub fn encode(&self, f_port: Option<u8>, data: &Data) -> Result<(Vec<u8>, Option<u8>), CodecError> {
+        encode::encode(&self.downlink, self.endian, f_port, data).map_err(bad_command)
     }
 
     /// Writes an uplink's payload, as the device itself does: for whoever simulates one.
     ///
     /// # Errors
     /// Those of [`Self::encode`].
-    pub fn encode_uplink(&self, f_port: Option<u8>, data: &Data) -> Result<(Vec<u8>, Option<u8>), String> {
-        let (message, bytes) = encode::encode(&self.uplink, self.endian, f_port, data)?;
-        Ok((bytes, f_port.or(message.port.0.first().copied())))
+    pub fn encode_uplink(&self, f_port: Option<u8>, data: &Data) -> Result<(Vec<u8>, Option<u8>), CodecError> {
+        encode::encode(&self.uplink, self.endian, f_port, data).map_err(bad_command)
     }
+}
+
+fn bad_payload(reason: String) -> CodecError {
+    CodecError::BadPayload { format: "as the table says", reason }
+}
+
+fn bad_command(reason: String) -> CodecError {
+    CodecError::BadCommand { format: "the table says", reason }
 }

@@ -115,7 +115,7 @@ pub struct Field {
     /// The payload may end before it. Only for a message's own fields of fixed size, at a byte, without `tag`.
     #[serde(default)]
     pub optional: bool,
-    /// The least value a command may have, in the field's unit.
+    /// The least value a command may have, in the field's unit; a step of the field, as `max` is.
     pub min: Option<f64>,
     /// The greatest value a command may have, in the field's unit.
     pub max: Option<f64>,

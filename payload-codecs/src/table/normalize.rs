@@ -18,6 +18,14 @@ impl Table {
         let list: Vec<_> = own.into_iter().chain(repeated).collect();
         (!list.is_empty()).then_some(Value::Array(list))
     }
+
+    /// Whether any field of an uplink has a place in a measurement.
+    pub(super) fn normalizes(&self) -> bool {
+        fn any(fields: &[Field]) -> bool {
+            fields.iter().any(|field| field.normalized_keys().next().is_some() || any(&field.fields))
+        }
+        self.uplink.iter().any(|message| any(&message.fields) || message.parts.iter().any(|part| any(&part.fields)))
+    }
 }
 
 fn collect(fields: &[Field], data: &Data, own: &mut Data, repeated: &mut Vec<Value>) {
@@ -43,7 +51,7 @@ fn collect(fields: &[Field], data: &Data, own: &mut Data, repeated: &mut Vec<Val
 
 impl Field {
     /// The keys it shows that have a place in a measurement, with that place.
-    pub(super) fn normalized_keys(&self) -> impl Iterator<Item = (&str, &str)> {
+    fn normalized_keys(&self) -> impl Iterator<Item = (&str, &str)> {
         let own = self.name.iter().zip(&self.normalized);
         let flags = self.flags.iter().flatten().filter_map(|flag| Some((&flag.name, flag.normalized.as_ref()?)));
         let found = self.find.iter().flatten().filter_map(|find| Some((&find.name, find.normalized.as_ref()?)));

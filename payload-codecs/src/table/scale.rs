@@ -24,9 +24,19 @@ impl Scalar<'_> {
         width >= 64 || (-1_i128 << (width - 1)..1_i128 << width).contains(&i128::from(raw))
     }
 
+    /// Whether a raw number is one that the bits hold.
+    pub fn holds(&self, raw: i128) -> bool {
+        self.raw_range().is_some_and(|(low, high)| (low..=high).contains(&raw))
+    }
+
+    /// Whether a raw number stands for "no reading".
+    pub fn is_absent(&self, raw: i128) -> bool {
+        self.field.absent.is_some_and(|absent| self.bits(absent) == raw as u64 & self.mask())
+    }
+
     /// What these bits say; the error says what is odd about them (the value is then null).
     pub fn value(&self, bits: u64) -> Result<Value, String> {
-        if self.field.absent.is_some_and(|absent| self.bits(absent) == bits) {
+        if self.is_absent(bits.into()) {
             return Ok(Value::Null);
         }
         match self.type_ {
@@ -125,12 +135,10 @@ impl Scalar<'_> {
             Type::Float(32) => Some((unscaled as f32).to_bits().into()).filter(|_| (unscaled as f32).is_finite()),
             Type::Float(_) => Some(unscaled.to_bits()).filter(|_| unscaled.is_finite()),
             _ => {
-                let (low, high) = self.raw_range()?;
                 let exact = || Decimal::of(number)?.steps(self.scale()?, self.offset()?);
                 let raw = exact().unwrap_or(unscaled.round() as i128);
                 let bits = raw as u64 & self.mask();
-                let is_absent = self.field.absent.is_some_and(|absent| self.bits(absent) == bits);
-                ((low..=high).contains(&raw) && !is_absent).then_some(bits)
+                (self.holds(raw) && !self.is_absent(raw)).then_some(bits)
             }
         }
     }

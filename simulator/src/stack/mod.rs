@@ -8,6 +8,7 @@
 //! | the HTTP face | `http` |
 //! | what a gateway hears and sends: joins, uplinks, receive windows | `gateway`, `transmission`, `session`, `radio` |
 //! | downlinks: what is accepted, in which order they leave | `downlinks`, `requests`, `queue` |
+//! | payload formatters, the device repository | `formatters` |
 //! | the JSON of every message | `messages` |
 //! | what can still be read later: storage, event history | `archive` |
 //!
@@ -17,6 +18,7 @@ mod archive;
 mod config;
 mod downlinks;
 mod faults;
+mod formatters;
 mod gateway;
 mod handle;
 mod http;
@@ -45,7 +47,8 @@ pub use config::{
     StorageConfig, VersionIds,
 };
 pub use faults::{Fault, FaultPlan, HttpFault};
-pub use handle::{HttpRequest, StackEvent, StackHandle, UnknownApplication};
+pub use formatters::{Formatter, Formatters, RepositoryCodec};
+pub use handle::{HttpRequest, StackEvent, StackHandle, UnknownApplication, UnknownDevice};
 pub use radio::{DataFrame, FrameError, FrameHeader, MAX_PAYLOAD, RadioFrame, SessionKeys};
 
 use shared::Shared;

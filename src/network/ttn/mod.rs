@@ -4,12 +4,14 @@
 //! - [`topics`]: which subscription, and what a topic says.
 //! - [`messages`]: the JSON of every message kind.
 //! - [`stream`]: the connection that is read without waiting for anything.
-//! - [`api`]: the HTTP API; [`downlinks`]: pushes through it; [`history`]: what was missed.
+//! - [`api`]: the HTTP API; [`downlinks`]: pushes through it; [`history`]: what was missed;
+//!   [`formatters`]: what the network itself makes of payloads.
 
 mod api;
 mod config;
 mod downlinks;
 mod endpoints;
+mod formatters;
 mod health;
 mod history;
 mod json;
@@ -31,6 +33,8 @@ pub use messages::parse as parse_message;
 pub use parts::{Parts, PartsError, parts};
 pub use refusal::{RateLimit, Refusal};
 
+#[cfg(test)]
+mod formatters_tests;
 #[cfg(test)]
 mod lookalike_tests;
 #[cfg(test)]

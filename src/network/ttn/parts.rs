@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use super::api::{Api, ApiError};
 use super::downlinks::Downlinks;
+use super::formatters::Formatters;
 use super::health::Health;
 use super::history::History;
 use super::registry::Registry;
@@ -82,6 +83,7 @@ pub fn parts(
         arrivals,
         notices: notices.clone(),
     };
+    let formatters = api.clone().map(|api| Formatters::new(name.clone(), api, health.clone(), notices.downgrade()));
     let stream = Stream {
         application: name.clone(),
         endpoint,
@@ -92,6 +94,6 @@ pub fn parts(
         notices,
     };
     let history = api.clone().map(|api| History::new(api, topics.clone()));
-    let server = Ttn { name, topics, health, downlinks: api.map(Downlinks::new), history };
+    let server = Ttn { name, topics, health, downlinks: api.map(Downlinks::new), history, formatters };
     Ok(Parts { server: Arc::new(server), stream, registry })
 }

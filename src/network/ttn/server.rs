@@ -8,16 +8,18 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::downlinks::{self, Downlinks};
+use super::formatters::Formatters;
 use super::health::Health;
 use super::history::History;
 use super::messages;
 use super::topics::TtnTopics;
 use crate::model::{
     ApplicationName, DeviceId, DownlinkEvent, DownlinkHappening, DownlinkId, Failure, NetworkMessage, QueuedDownlink,
+    VersionIds,
 };
 use crate::network::{
-    Budget, DownlinkHistory, HistoryError, NetworkHealth, NetworkServer, PushError, RawMessage, Source, Span,
-    Unreadable,
+    Budget, DownlinkHistory, Formatter, FormatterError, HistoryError, NetworkHealth, NetworkServer, PushError,
+    RawMessage, Source, Span, Unreadable,
 };
 
 /// An application: its messages are parsed here, its downlinks pushed from here.
@@ -29,6 +31,8 @@ pub struct Ttn {
     pub downlinks: Option<Downlinks>,
     /// `None` likewise: a broker remembers nothing.
     pub history: Option<History>,
+    /// `None` likewise: a broker runs none.
+    pub formatters: Option<Formatters>,
 }
 
 impl Ttn {
@@ -112,6 +116,20 @@ impl NetworkServer for Ttn {
             match &self.history {
                 Some(history) => history.missed(span, device, out).await,
                 None => Err(HistoryError::NotActivated),
+            }
+        }
+        .boxed()
+    }
+
+    fn formatter<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        version_ids: Option<&'a VersionIds>,
+    ) -> BoxFuture<'a, Result<Option<Formatter>, FormatterError>> {
+        async move {
+            match &self.formatters {
+                Some(formatters) => formatters.of(device, version_ids).await,
+                None => Ok(None),
             }
         }
         .boxed()

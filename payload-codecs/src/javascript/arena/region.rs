@@ -127,7 +127,7 @@ impl Difference {
         self.bytes.extend_from_slice(bytes);
         match self.runs.last_mut() {
             Some(run) if run.start + run.length == start => run.length += bytes.len(),
-            _ => self.runs.push(Run { start: start, length: bytes.len() }),
+            _ => self.runs.push(Run { start, length: bytes.len() }),
         }
     }
 
