@@ -272,7 +272,7 @@ impl Engines {
     }
 
     /// Loads a codec: a script is compiled and evaluated once, so that what is wrong with it shows now. That may take
-    /// longer than a call: up to one second, or [`Limits::time`] if that is more.
+    /// [`Limits::loading`].
     ///
     /// # Errors
     /// [`CodecError::Load`] if the script does not compile or throws; [`CodecError::MissingFunction`] if it defines none
