@@ -1,7 +1,8 @@
 //! The C or C++ compiler of this machine, and programs made with it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A language, as strict as the compilers can be told to be.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +24,9 @@ impl Program {
     pub fn compile(language: Language, source: &str, headers: &[(String, String)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in headers {
-            std::fs::write(folder.path().join(name), text).unwrap();
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
         }
         let (main, standard, variable, usual) = match language {
             Language::C99 => ("main.c", "-std=c99", "CC", "cc"),
@@ -36,13 +39,15 @@ impl Program {
         Self { path, _folder: folder }
     }
 
-    /// Runs it to a good end; what it printed.
-    pub fn run(&self, arguments: &[&str]) -> String {
-        let output = Command::new(&self.path).args(arguments).output().unwrap();
-        let printed = String::from_utf8(output.stdout).unwrap();
-        let last = printed.lines().last().unwrap_or_default();
-        assert!(output.status.success(), "{}: {last}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
-        printed
+    /// Runs it with this on its standard input, to a good end; what it printed.
+    pub fn run(&self, input: &str) -> String {
+        let mut command = Command::new(&self.path);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // The input is shorter than a pipe holds, so that this cannot wait for the program's output to be read.
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 }
 
@@ -53,7 +58,9 @@ fn compile(compiler: &str, standard: &str, source: &Path, program: &Path) {
     command.args(words).args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]);
     let compiled = command.arg(source).arg("-o").arg(program).output();
     let compiled = compiled.unwrap_or_else(|cause| {
-        panic!("cannot run `{compiler}`: {cause}. These tests compile C and C++: install gcc and g++, or set CC and CXX")
+        panic!(
+            "cannot run `{compiler}`: {cause}. These tests compile C and C++: install gcc and g++, or set CC and CXX"
+        )
     });
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
 }

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use payload_codecs::table::{Data, Table, header};
 
+use crate::port;
 use crate::tables::{self, Dice};
 use crate::values::{self, Said};
 use crate::written::{message_name, toml};
-use crate::port;
 
 /// Values per table, and payloads per table that may say anything.
 const VALUES: usize = 8;
@@ -76,12 +76,12 @@ impl Generated {
         struct {name}_{down} down;
         memset(&up, 0, sizeof up);
         {}
-        print(bytes, {name}_pack_{up}(&up, bytes, sizeof bytes));
         CHECK({length} == 0 || {name}_pack_{up}(&up, bytes, {length}) == {length});
         CHECK({length} == 0 || {name}_pack_{up}(&up, bytes, {length} - 1u) == 0);
         {}
         CHECK({name}_parse_{down}({}, bytes, {length}, &down));
         {}
+        print(bytes, {name}_pack_{up}(&up, bytes, sizeof bytes));
     }}
 ",
             said.assignments("up").join("\n        "),
@@ -120,7 +120,7 @@ impl Generated {
 
 /// The program that tries all cases.
 pub fn source(generated: &[Generated]) -> String {
-    let mut source = String::from("#include <stdio.h>\n#include <stdlib.h>\n");
+    let mut source = String::from("#include <stdio.h>\n");
     for table in generated {
         let _ = writeln!(source, "#include \"{}.h\"", table.name);
     }
@@ -133,7 +133,7 @@ pub fn source(generated: &[Generated]) -> String {
 }
 
 const TOOLS: &str = r#"
-#define CHECK(holds) do { if (!(holds)) { printf("line %d: %s\n", __LINE__, #holds); exit(1); } } while (0)
+#define CHECK(holds) do { if (!(holds)) { printf("%s (line %d) does not hold. ", #holds, __LINE__); } } while (0)
 
 static uint8_t bytes[300];
 

@@ -32,16 +32,33 @@ pub struct Spec {
 /// What a field is.
 pub enum Kind {
     Padding(usize),
-    Constant { bits: usize, raw: u64 },
+    Constant {
+        bits: usize,
+        raw: u64,
+    },
     Number(Number),
-    Values { bits: usize, names: Vec<u64> },
+    Values {
+        bits: usize,
+        names: Vec<u64>,
+    },
     Boolean(usize),
-    Float(usize),
-    Flags { bits: usize, flags: Vec<(String, usize)> },
+    /// So many bits; perhaps only from -1 to 1.
+    Float {
+        bits: usize,
+        limited: bool,
+    },
+    Flags {
+        bits: usize,
+        flags: Vec<(String, usize)>,
+    },
     Bytes(Option<usize>),
     Text(Option<usize>),
     Group(Vec<Spec>),
-    List { fields: Vec<Spec>, times: Times, most: usize },
+    List {
+        fields: Vec<Spec>,
+        times: Times,
+        most: usize,
+    },
 }
 
 /// A number and what it is worth: raw × step / 10^places + offset.
@@ -121,7 +138,7 @@ impl Builder {
             return self.tagged(dice);
         }
         let least = usize::from(!dice.once_in(10));
-        let mut fields = self.row(dice, 2, least, 0);
+        let mut fields = self.row(dice, 2, least);
         match dice.below(4) {
             0 => {
                 let rest = self.rest(dice);
@@ -137,29 +154,27 @@ impl Builder {
     }
 
     fn tagged(&mut self, dice: &mut Dice) -> Message {
-        let tag = [8, 16, 4, 12][dice.below(4)];
-        let fields = self.row(dice, 1, 0, 0);
+        let tag = [8, 8, 16, 24][dice.below(4)];
+        let fields = self.row(dice, 1, 0);
         let mut parts: Vec<(u64, Vec<Spec>)> = Vec::new();
         for _ in 0..1 + dice.below(4) {
             let number = dice.bits(tag);
             if parts.iter().all(|(taken, _)| *taken != number) {
-                // Groups and texts lie at whole bytes, so that a tag must leave them there.
-                let depth = usize::from(tag % 8 == 0);
-                parts.push((number, if dice.once_in(4) { Vec::new() } else { self.shown_row(dice, depth, tag) }));
+                parts.push((number, if dice.once_in(4) { Vec::new() } else { self.shown_row(dice, 1) }));
             }
         }
-        if dice.once_in(3) && tag % 8 == 0 && !parts.is_empty() {
+        if dice.once_in(3) {
             let last = parts.len() - 1;
             if !parts[last].1.is_empty() {
                 let rest = self.rest(dice);
-                parts[last].1.push(rest);
+                push_behind(&mut parts[last].1, rest);
             }
         }
         Message { fields, tag: Some(tag), parts }
     }
 
-    /// Fields that fill whole bytes together, behind so many bits; with `depth` 0 none that must lie at one.
-    fn row(&mut self, dice: &mut Dice, depth: usize, least: usize, before: usize) -> Vec<Spec> {
+    /// Fields that fill whole bytes together; with `depth` 0 none that must lie at one.
+    fn row(&mut self, dice: &mut Dice, depth: usize, least: usize) -> Vec<Spec> {
         let mut fields: Vec<Spec> = Vec::new();
         let mut at = 0;
         for _ in 0..least + dice.below(6) {
@@ -168,24 +183,24 @@ impl Builder {
                 Ok(kind) => kind,
                 Err((count, kind)) => {
                     at += 8;
-                    fields.extend(pad(&mut at, before));
+                    fields.extend(pad(&mut at));
                     fields.push(Spec { name: Some(count), ..Spec::of(number(8)) });
                     kind
                 }
             };
             if kind.needs_byte() {
-                fields.extend(pad(&mut at, before));
+                fields.extend(pad(&mut at));
             }
             let mut spec = if kind.nameless() { Spec::of(kind) } else { self.named(kind) };
             let bits = spec.kind.fixed_bits().unwrap_or(0);
-            let whole = (before + at).is_multiple_of(8) && bits.is_multiple_of(8);
+            let whole = at.is_multiple_of(8) && bits.is_multiple_of(8);
             if spec.kind.is_number() && whole && dice.once_in(3) {
                 spec.endian = Some(["big", "little"][dice.below(2)]);
             }
             at += bits;
             fields.push(spec);
         }
-        fields.extend(pad(&mut at, before));
+        fields.extend(pad(&mut at));
         let movable = fields.iter().all(|field| field.kind.fixed_bits().is_some());
         if movable && dice.once_in(3) { shuffled(dice, fields) } else { fields }
     }
@@ -196,7 +211,7 @@ impl Builder {
             0 => Kind::Padding(bits),
             1 => Kind::Constant { bits: bits.min(40), raw: dice.bits(bits.min(40)) },
             2 => Kind::Boolean([1, 1, 3, 8][dice.below(4)]),
-            3 => Kind::Float([32, 64][dice.below(2)]),
+            3 => Kind::Float { bits: [32, 64][dice.below(2)], limited: dice.once_in(3) },
             4 => self.flags(dice, bits),
             5 => self.values(dice, bits.min(40)),
             _ => Kind::Number(self.number(dice, bits)),
@@ -262,13 +277,13 @@ impl Builder {
     }
 
     fn group(&mut self, dice: &mut Dice, depth: usize) -> Vec<Spec> {
-        self.shown_row(dice, depth - 1, 0)
+        self.shown_row(dice, depth - 1)
     }
 
     /// Fields of which at least one shows.
-    fn shown_row(&mut self, dice: &mut Dice, depth: usize, before: usize) -> Vec<Spec> {
+    fn shown_row(&mut self, dice: &mut Dice, depth: usize) -> Vec<Spec> {
         loop {
-            let fields = self.row(dice, depth, 1, before);
+            let fields = self.row(dice, depth, 1);
             if fields.iter().any(Spec::shows) {
                 return fields;
             }
@@ -285,15 +300,28 @@ impl Builder {
         self.named(kind)
     }
 
-    /// Fields before which the payload may end.
+    /// Fields before which the payload may end, now and then with padding before, or with something behind.
     fn optional(&mut self, dice: &mut Dice, fields: &mut Vec<Spec>) {
         for _ in 0..1 + dice.below(3) {
-            let bits = 8 * (1 + dice.below(4));
-            let kind = if dice.once_in(3) { Kind::Text(Some(3)) } else { Kind::Number(self.number(dice, bits)) };
-            let mut spec = self.named(kind);
-            spec.optional = true;
-            push_behind(fields, spec);
+            if dice.once_in(4) {
+                push_behind(fields, Spec { optional: true, ..Spec::of(Kind::Padding(8)) });
+            }
+            let kind = match dice.below(4) {
+                0 => Kind::Text(Some(3)),
+                1 => Kind::Group(self.group(dice, 1)),
+                _ => self.bytes_number(dice),
+            };
+            push_behind(fields, Spec { optional: true, ..self.named(kind) });
+            if dice.once_in(3) {
+                let kind = self.bytes_number(dice);
+                push_behind(fields, self.named(kind));
+            }
         }
+    }
+
+    fn bytes_number(&mut self, dice: &mut Dice) -> Kind {
+        let bits = 8 * (1 + dice.below(4));
+        Kind::Number(self.number(dice, bits))
     }
 
     fn named(&mut self, kind: Kind) -> Spec {
@@ -329,7 +357,7 @@ impl Kind {
     /// Its bits, if every payload has as many.
     pub fn fixed_bits(&self) -> Option<usize> {
         match self {
-            Self::Padding(bits) | Self::Boolean(bits) | Self::Float(bits) => Some(*bits),
+            Self::Padding(bits) | Self::Boolean(bits) | Self::Float { bits, .. } => Some(*bits),
             Self::Constant { bits, .. } | Self::Values { bits, .. } | Self::Flags { bits, .. } => Some(*bits),
             Self::Number(number) => Some(number.bits),
             Self::Bytes(length) | Self::Text(length) => length.map(|length| length * 8),
@@ -357,7 +385,7 @@ impl Kind {
     }
 
     fn is_number(&self) -> bool {
-        !self.needs_byte()
+        !self.needs_byte() && !matches!(self, Self::Boolean(_))
     }
 }
 
@@ -392,8 +420,8 @@ fn number(bits: usize) -> Kind {
 }
 
 /// Padding to the next byte, if `at` is within one.
-fn pad(at: &mut usize, before: usize) -> Option<Spec> {
-    let missing = (8 - (before + *at) % 8) % 8;
+fn pad(at: &mut usize) -> Option<Spec> {
+    let missing = (8 - *at % 8) % 8;
     *at += missing;
     (missing > 0).then(|| Spec::of(Kind::Padding(missing)))
 }

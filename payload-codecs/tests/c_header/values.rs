@@ -59,9 +59,8 @@ impl Said {
 
     fn fields(&mut self, dice: &mut Dice, fields: &[Spec], path: &str) {
         for field in fields {
-            if field.optional {
+            if let Some(name) = field.name.as_ref().filter(|_| field.optional) {
                 let there = !dice.once_in(3);
-                let name = field.name.as_deref().unwrap();
                 self.number(&format!("{path}has_{name}"), if there { "true" } else { "false" });
                 if !there {
                     return;
@@ -91,7 +90,7 @@ impl Said {
                 self.number(&path, if on { "true" } else { "false" });
                 on.into()
             }
-            Kind::Float(bits) => self.float(dice, *bits, path),
+            Kind::Float { bits, limited } => self.float(dice, *bits, *limited, path),
             Kind::Bytes(length) => self.bytes(dice, *length, path),
             Kind::Text(length) => self.text(dice, length.unwrap_or(9), path),
             Kind::Group(fields) => self.inner(dice, fields, &format!("{path}.")),
@@ -123,9 +122,12 @@ impl Said {
         }
     }
 
-    fn float(&mut self, dice: &mut Dice, bits: usize, path: String) -> Value {
+    fn float(&mut self, dice: &mut Dice, bits: usize, limited: bool, path: String) -> Value {
         // Not the negative zero: JSON has only one.
-        let any = (dice.bits(40) as f64 - 1e9) / [1.0, 1e6, 3.0, 1e25][dice.below(4)] + 0.5;
+        let any = match limited {
+            true => [-1.0, -0.25, 0.1, 0.9999, 1.0][dice.below(5)],
+            false => (dice.bits(40) as f64 - 1e9) / [1.0, 1e6, 3.0, 1e25][dice.below(4)] + 0.5,
+        };
         let (pattern, number) = match bits {
             32 => (u64::from((any as f32).to_bits()), (any as f32).to_string().parse().unwrap()),
             _ => (any.to_bits(), any),
@@ -224,6 +226,7 @@ pub fn fits(fields: &[Spec], data: &Map<String, Value>) -> bool {
                 let [one, other] = [low, high].map(|raw| worth(number, *raw).parse::<f64>().unwrap());
                 (one.min(other)..=one.max(other)).contains(&value.as_f64().unwrap())
             }
+            (Kind::Float { limited: true, .. }, Some(value)) => value.as_f64().is_some_and(|value| value.abs() <= 1.0),
             (Kind::Group(fields), Some(value)) => inner(fields, value),
             (Kind::List { fields, most, .. }, Some(Value::Array(list))) => {
                 list.len() <= *most && list.iter().all(|value| inner(fields, value))

@@ -12,7 +12,8 @@ pub fn toml(table: &Table) -> String {
     }
     for direction in ["uplink", "downlink"] {
         for (index, message) in table.messages.iter().enumerate() {
-            let _ = writeln!(text, "[[{direction}]]\nname = \"{}\"\nport = {}", message_name(direction, index), index + 1);
+            let _ =
+                writeln!(text, "[[{direction}]]\nname = \"{}\"\nport = {}", message_name(direction, index), index + 1);
             text.push_str(&message_body(message, direction));
         }
     }
@@ -82,7 +83,8 @@ fn kind(kind: &Kind) -> Vec<String> {
         }
         Kind::Boolean(1) => vec!["type = \"bool\"".to_owned()],
         Kind::Boolean(bits) => vec![format!("type = \"bool{bits}\"")],
-        Kind::Float(bits) => vec![format!("type = \"f{bits}\"")],
+        Kind::Float { bits, limited: false } => vec![format!("type = \"f{bits}\"")],
+        Kind::Float { bits, limited: true } => vec![format!("type = \"f{bits}\""), "min = -1.0, max = 1.0".to_owned()],
         Kind::Flags { bits, flags } => vec![format!("type = \"u{bits}\""), flags_key(flags)],
         Kind::Bytes(size) => vec![format!("type = \"bytes{}\"", length(size))],
         Kind::Text(size) => vec![format!("type = \"text{}\"", length(size))],

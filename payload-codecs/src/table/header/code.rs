@@ -18,6 +18,20 @@ impl Code {
         self.text.push('\n');
     }
 
+    /// `head {`: the lines that follow stand one step further in.
+    pub(super) fn open(&mut self, head: impl AsRef<str>) {
+        self.line(format!("{} {{", head.as_ref()));
+        self.depth += 1;
+    }
+
+    /// Ends what was opened; `other` is done where its condition does not hold.
+    pub(super) fn close_or(&mut self, other: impl AsRef<str>) {
+        self.depth -= 1;
+        self.line("} else {");
+        self.indented(|code| code.line(other));
+        self.line("}");
+    }
+
     /// The lines of `body`, one step further in.
     pub(super) fn indented(&mut self, body: impl FnOnce(&mut Self)) {
         self.depth += 1;

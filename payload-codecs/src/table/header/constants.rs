@@ -11,7 +11,7 @@ use crate::table::model::{Field, Type};
 #[derive(Debug)]
 pub(super) struct Constants<'h> {
     pub(super) prefix: &'h str,
-    /// The macros and enum constants there are.
+    /// What is called something already.
     pub(super) names: &'h mut Names,
 }
 
@@ -22,9 +22,9 @@ impl Constants<'_> {
         if let [first, others @ ..] = message.ports {
             let others: Vec<_> = others.iter().map(u8::to_string).collect();
             let others = if others.is_empty() { String::new() } else { format!("  /* also {} */", others.join(", ")) };
-            self.define(code, format!("{macros}_PORT"), &format!("{first}{others}"))?;
+            self.define(code, "PORT", macros, &format!("{first}{others}"))?;
         }
-        self.define(code, format!("{macros}_SIZE"), &format!("{}  /* bytes, at the most */", message.size))?;
+        self.define(code, "SIZE", macros, &format!("{}  /* bytes, at the most */", message.size))?;
         for group in message.groups() {
             self.steps(code, group, &group.steps)?;
         }
@@ -42,63 +42,58 @@ impl Constants<'_> {
         Ok(())
     }
 
-    fn scalar(
-        &mut self,
-        code: &mut Code,
-        shape: &Shape<'_>,
-        field: &Field,
-        number: Number,
-    ) -> Result<(), HeaderError> {
+    fn scalar(&mut self, code: &mut Code, shape: &Shape<'_>, field: &Field, number: Number) -> Result<(), HeaderError> {
         let macros = macros(shape, field);
         if let Some(absent) = field.absent {
-            self.define(code, format!("{macros}_ABSENT"), &literal(number.raw(absent)))?;
+            self.define(code, "ABSENT", &macros, &literal(number.raw(absent)))?;
         }
         for flag in field.flags.iter().flatten() {
-            let name = format!("{macros}_{}", macro_part(&flag.name));
-            self.define(code, name, &format!("{:#x}u", 1_u64 << flag.bit))?;
+            self.define(code, &macro_part(&flag.name), &macros, &format!("{:#x}u", 1_u64 << flag.bit))?;
         }
         match field.values.is_some() && !matches!(number.kind, Type::Boolean(_)) {
-            true => self.values(code, &macros, &enum_name(self.prefix, shape, field), field),
+            true => self.values(code, &macros, shape, field),
             false => Ok(()),
         }
     }
 
     /// The names of raw numbers: an enum if each fits the least `int` that C allows, else macros.
-    fn values(&mut self, code: &mut Code, macros: &str, name: &str, field: &Field) -> Result<(), HeaderError> {
-        let mut named: Vec<(i128, String)> = Vec::new();
-        for (raw, label) in field.values.iter().flatten() {
-            let raw = raw.parse().map_err(|_| HeaderError::NoNumber(raw.clone()))?;
-            named.push((raw, value_name(macros, label, raw, &named)));
-        }
-        named.sort_unstable();
+    fn values(&mut self, code: &mut Code, macros: &str, shape: &Shape<'_>, field: &Field) -> Result<(), HeaderError> {
+        let named = value_names(field);
         if named.iter().any(|(raw, _)| i16::try_from(*raw).is_err()) {
-            code.line(format!("/* {name} */"));
-            return named.into_iter().try_for_each(|(raw, name)| self.define(code, name, &literal(raw)));
+            return named.iter().try_for_each(|(raw, name)| self.define(code, name, macros, &literal(*raw)));
         }
-        named.iter().try_for_each(|(_, name)| self.names.take(name, name))?;
-        code.definition(format!("enum {name}"), |code| {
-            named.iter().for_each(|(raw, name)| code.line(format!("{name} = {raw},")));
+        let tag =
+            format!("{}_{}", shape.name, macro_part(field.name.as_deref().unwrap_or_default()).to_ascii_lowercase());
+        self.names.take(&tag, &tag)?;
+        named.iter().try_for_each(|(_, name)| self.names.take(&format!("{macros}_{name}"), macros))?;
+        code.definition(format!("enum {}_{tag}", self.prefix), |code| {
+            named.iter().for_each(|(raw, name)| code.line(format!("{macros}_{name} = {raw},")));
         });
         Ok(())
     }
 
-    fn define(&mut self, code: &mut Code, name: String, value: &str) -> Result<(), HeaderError> {
-        self.names.take(&name, &name)?;
+    /// A macro called `name` behind what the macros of its field or message begin with.
+    fn define(&mut self, code: &mut Code, name: &str, macros: &str, value: &str) -> Result<(), HeaderError> {
+        let name = format!("{macros}_{name}");
+        self.names.take(&name, macros)?;
         code.line(format!("#define {name} {value}"));
         Ok(())
     }
 }
 
-/// What the enum of a field's `values` is called.
-pub(super) fn enum_name(prefix: &str, shape: &Shape<'_>, field: &Field) -> String {
-    let word = macro_part(field.name.as_deref().unwrap_or_default());
-    format!("{prefix}_{}_{}", shape.name, word.to_ascii_lowercase())
-}
-
-/// The label as a constant; with its number where that would be nothing, or what another is called.
-fn value_name(macros: &str, label: &str, raw: i128, named: &[(i128, String)]) -> String {
-    let number = if raw < 0 { format!("MINUS_{}", -raw) } else { raw.to_string() };
-    let word = macro_part(label);
-    let name = if word.is_empty() { format!("{macros}_{number}") } else { format!("{macros}_{word}") };
-    if named.iter().any(|(_, taken)| *taken == name) { format!("{name}_{number}") } else { name }
+/// Raw numbers and their labels as parts of macros; with the number where a label would be nothing, or like another.
+fn value_names(field: &Field) -> Vec<(i128, String)> {
+    let mut named: Vec<(i128, String)> = Vec::new();
+    let numbers = field.values.iter().flatten().filter_map(|(raw, label)| Some((raw.parse::<i128>().ok()?, label)));
+    for (raw, label) in numbers {
+        let number = if raw < 0 { format!("MINUS_{}", -raw) } else { raw.to_string() };
+        let name = match macro_part(label) {
+            label if label.is_empty() => number,
+            label if named.iter().any(|(_, taken)| *taken == label) => format!("{label}_{number}"),
+            label => label,
+        };
+        named.push((raw, name));
+    }
+    named.sort_unstable();
+    named
 }

@@ -179,7 +179,7 @@ static inline WORD PREFIX_get_be(struct PREFIX_reader *from, unsigned bits)
     WORD value = 0;
     if (PREFIX_has(from, bits)) {
         while (bits-- > 0) {
-            const unsigned bit = (from->bytes[from->at / 8] >> (7 - from->at % 8)) & 1u;
+            const unsigned bit = ((unsigned)from->bytes[from->at / 8] >> (7 - from->at % 8)) & 1u;
             value = (value << 1) | bit;
             from->at++;
         }
@@ -194,7 +194,7 @@ static inline WORD PREFIX_get_le(struct PREFIX_reader *from, unsigned bits)
     WORD value = 0;
     if (PREFIX_has(from, bits)) {
         for (unsigned i = 0; i < bits; i++) {
-            const unsigned bit = (from->bytes[from->at / 8] >> (from->at % 8)) & 1u;
+            const unsigned bit = ((unsigned)from->bytes[from->at / 8] >> (from->at % 8)) & 1u;
             value |= (WORD)bit << i;
             from->at++;
         }

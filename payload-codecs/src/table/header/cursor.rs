@@ -19,8 +19,9 @@ pub(super) fn functions(prefix: &str, code: &str, width: u32) -> String {
 }
 
 fn fill(text: &str, prefix: &str, width: u32) -> String {
-    let text = text.replace("PREFIX", prefix).replace("WORD", &format!("uint{width}_t"));
-    format!("{}\n\n", text.replace("INT", &format!("int{width}_t")).replace("WIDTH", &width.to_string()).trim_end())
+    let text = text.replace("WORD", &format!("uint{width}_t")).replace("INT", &format!("int{width}_t"));
+    // The prefix comes last: it may hold any of the other words.
+    format!("{}\n\n", text.trim_end().replace("WIDTH", &width.to_string()).replace("PREFIX", prefix))
 }
 
 /// Whether the word stands in the code, and is not just the beginning of a longer one.

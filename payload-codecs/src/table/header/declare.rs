@@ -1,10 +1,9 @@
 //! Structs of raw numbers, with comments that say what a number is worth.
 
 use super::code::Code;
-use super::constants::enum_name;
 use super::layout::{Length, Message, Number, Part, Shape, Slot, Step, Times, What};
 use super::names::{comment, macros};
-use super::range::{literal, raw_range};
+use super::range::raw_range;
 use crate::table::model::{Field, Type};
 
 /// Declares the structs of one header.
@@ -53,20 +52,23 @@ impl Structs<'_> {
     }
 
     fn members(&self, shape: &Shape<'_>, step: &Step<'_>) -> Vec<Member> {
-        let Step::Slot(Slot { field, optional, what, .. }) = step else { return Vec::new() };
-        let members = match what {
+        let Slot { field, what } = match step {
+            Step::Slot(slot) => slot,
+            Step::Open { has, .. } => {
+                return vec![Member::new(format!("bool {has};"), "if not, the payload ends here".into())];
+            }
+            Step::Seek(_) | Step::Align | Step::Close => return Vec::new(),
+        };
+        match what {
             What::Padding(_) | What::Constant(..) => Vec::new(),
             What::Scalar { member, number } => {
-                let comment = self.scalar_comment(shape, field, *number);
+                let comment = Self::scalar_comment(shape, field, *number);
                 vec![Member::new(format!("{} {member};", number.c_type()), comment)]
             }
             What::Flags { members, .. } => flag_members(field, members),
             What::Run { member, text, length } => run_members(field, member, *text, length),
             What::Group { member, shape, times } => self.group_members(field, member, shape, times),
-        };
-        let optional =
-            optional.iter().map(|optional| Member::new(format!("bool {};", optional.has), "if not, the payload ends here".into()));
-        optional.chain(members).collect()
+        }
     }
 
     fn group_members(&self, field: &Field, member: &str, shape: &Shape<'_>, times: &Times) -> Vec<Member> {
@@ -87,17 +89,17 @@ impl Structs<'_> {
         }
     }
 
-    fn scalar_comment(&self, shape: &Shape<'_>, field: &Field, number: Number) -> String {
+    fn scalar_comment(shape: &Shape<'_>, field: &Field, number: Number) -> String {
         let macros = macros(shape, field);
         let mut parts: Vec<String> = friendly(field).into_iter().chain(worth(field, number)).collect();
         if field.values.is_some() && !matches!(number.kind, Type::Boolean(_)) {
-            parts.push(format!("one of enum {}", enum_name(self.prefix, shape, field)));
+            parts.push(format!("one of {macros}_…"));
         }
         if field.flags.is_some() {
-            parts.push(format!("bits {macros}_…"));
+            parts.push(format!("bits of {macros}_…"));
         }
         if let Some((least, greatest)) = raw_range(field, number) {
-            parts.push(format!("{} to {}", literal(least), literal(greatest)));
+            parts.push(format!("{least} to {greatest}"));
         }
         if field.absent.is_some() {
             parts.push(format!("{macros}_ABSENT for none"));
@@ -115,7 +117,8 @@ impl Member {
 fn flag_members(field: &Field, members: &[(String, u8)]) -> Vec<Member> {
     let flags = members.iter().zip(field.flags.iter().flatten());
     let member = |((member, _), flag): (&(String, u8), &crate::table::model::Flag)| {
-        Member::new(format!("bool {member};"), flag.friendly_name.as_deref().map(comment).unwrap_or_default())
+        let friendly = flag.friendly_name.as_deref().filter(|name| !name.eq_ignore_ascii_case(&flag.name));
+        Member::new(format!("bool {member};"), friendly.map(comment).unwrap_or_default())
     };
     flags.map(member).collect()
 }
@@ -125,7 +128,8 @@ fn run_members(field: &Field, member: &str, text: bool, length: &Length) -> Vec<
     let bytes = |size: &usize| Member::new(format!("uint8_t {member}[{size}];"), friendly.clone());
     match (text, length) {
         (true, Length::Fixed(most) | Length::Rest { most, .. }) => {
-            let comment = [friendly.as_str(), "UTF-8 with a NUL at its end"].into_iter().filter(|part| !part.is_empty());
+            let comment =
+                [friendly.as_str(), "UTF-8 with a NUL at its end"].into_iter().filter(|part| !part.is_empty());
             let comment = comment.collect::<Vec<_>>().join("; ");
             vec![Member::new(format!("char {member}[{}];", most + 1), comment)]
         }
@@ -151,14 +155,17 @@ fn worth(field: &Field, number: Number) -> Option<String> {
     (!worth.is_empty()).then(|| worth.join(", "))
 }
 
+/// What people call it, if that says more than the name of its member.
 fn friendly(field: &Field) -> Option<String> {
-    field.friendly_name.as_deref().map(comment)
+    let name = field.friendly_name.as_deref()?;
+    let says_more = !field.name.as_ref().is_some_and(|key| key.eq_ignore_ascii_case(name));
+    says_more.then(|| comment(name))
 }
 
 fn part_comment(part: &Part<'_>) -> String {
-    match (part.friendly_name, part.steps.is_empty()) {
-        (Some(name), _) => comment(name),
-        (None, true) => String::new(),
-        (None, false) => "whether what follows is there".to_owned(),
+    match part.friendly_name {
+        Some(name) => comment(name),
+        None if part.members.len() < 2 => String::new(),
+        None => format!("whether there are {}", part.members.join(", ")),
     }
 }

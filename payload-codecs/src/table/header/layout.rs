@@ -2,9 +2,6 @@
 
 use crate::table::model::{Endian, Field, Type};
 
-/// The most bytes of application payload that any region's fastest data rate carries (LoRaWAN Regional Parameters).
-pub(super) const LONGEST: usize = 242;
-
 /// A message: a struct, and how it goes over the air.
 #[derive(Debug)]
 pub(super) struct Message<'t> {
@@ -32,6 +29,8 @@ pub(super) struct Part<'t> {
     pub(super) has: String,
     /// What people call it, if it has no fields.
     pub(super) friendly_name: Option<&'t str>,
+    /// What else comes with it.
+    pub(super) members: Vec<&'t str>,
     pub(super) steps: Vec<Step<'t>>,
 }
 
@@ -48,10 +47,17 @@ pub(super) struct Shape<'t> {
 /// What is done next with the cursor.
 #[derive(Debug)]
 pub(super) enum Step<'t> {
-    /// It goes behind the last field, which is not the one before: so many bits behind the beginning.
+    /// It goes to so many bits behind the beginning of the message, part or group.
     Seek(usize),
     /// It goes on to the next byte, if it is within one.
     Align,
+    /// The payload may end before what comes until `Close`. The boolean member says that it does not: then so many bits
+    /// follow at least.
+    Open {
+        has: String,
+        bits: usize,
+    },
+    Close,
     /// A field is written or read.
     Slot(Slot<'t>),
 }
@@ -60,19 +66,7 @@ pub(super) enum Step<'t> {
 #[derive(Debug)]
 pub(super) struct Slot<'t> {
     pub(super) field: &'t Field,
-    /// Where the cursor goes first: so many bits behind the beginning of the message, part or group.
-    pub(super) seek: Option<usize>,
-    pub(super) optional: Option<Optional>,
     pub(super) what: What<'t>,
-}
-
-/// A field before which the payload may end.
-#[derive(Debug)]
-pub(super) struct Optional {
-    /// The boolean member that says that the payload goes on to it.
-    pub(super) has: String,
-    /// How many bits the payload has from the field before to the end of this one.
-    pub(super) bits: usize,
 }
 
 /// What a field is in C.
@@ -100,12 +94,15 @@ pub(super) struct Number {
     pub(super) endian: Endian,
 }
 
-/// How long bytes or text are.
+/// How long bytes or a text are.
 #[derive(Debug)]
 pub(super) enum Length {
     Fixed(usize),
     /// They end with the payload; there is room for so many. `count` is the member with the length of bytes.
-    Rest { count: String, most: usize },
+    Rest {
+        count: String,
+        most: usize,
+    },
 }
 
 /// How often a group comes.
@@ -160,17 +157,6 @@ impl Number {
     }
 }
 
-impl Step<'_> {
-    /// Whether it needs to know where the message, part or group begins.
-    pub(super) fn seeks(&self) -> bool {
-        match self {
-            Self::Seek(_) => true,
-            Self::Align => false,
-            Self::Slot(slot) => slot.seek.is_some(),
-        }
-    }
-}
-
 impl Shape<'_> {
     /// Whether nothing in it has a member: only padding and constants.
     pub(super) fn is_empty(&self) -> bool {
@@ -201,4 +187,9 @@ fn groups<'s>(steps: &'s [Step<'_>]) -> Vec<&'s Shape<'s>> {
         }
     }
     found
+}
+
+/// Whether the steps need to know where their message, part or group begins.
+pub(super) fn seek(steps: &[Step<'_>]) -> bool {
+    steps.iter().any(|step| matches!(step, Step::Seek(_)))
 }

@@ -1,8 +1,9 @@
 //! From the table as it is written to the layout in C.
 
 use super::HeaderError;
-use super::layout::{LONGEST, Length, Message, Number, Optional, Part, Parts, Shape, Slot, Step, Times, What};
-use super::names::{Names, identifier, macro_part};
+use super::layout::{Length, Message, Number, Part, Parts, Shape, Slot, Step, Times, What};
+use super::names::{self, Names, macro_part, member, part};
+use crate::table::encode::LONGEST_PAYLOAD;
 use crate::table::layout::{least_bits, least_bits_of};
 use crate::table::model::{self, Endian, Field, Repeat, Type};
 
@@ -23,13 +24,16 @@ struct Scope {
     before: usize,
 }
 
-/// Where the next field lies, in bits from the beginning of its message, part or group: at the most, behind a list.
-#[derive(Clone, Copy, Default)]
-struct Place {
+/// Fields in a row while their steps are collected.
+#[derive(Default)]
+struct Row<'t> {
+    steps: Vec<Step<'t>>,
+    /// Where the next field lies, and behind all so far: in bits from the beginning of the message, part or group, and at
+    /// the most, behind a list.
     next: usize,
     end: usize,
-    /// Whether a list came before, so that `next` and `end` depend on the payload.
-    varies: bool,
+    /// The step that opened what the payload may end before, and whether any of it shows.
+    open: Option<(usize, bool)>,
 }
 
 impl<'n> Lowering<'n> {
@@ -38,25 +42,27 @@ impl<'n> Lowering<'n> {
         Self { endian, macros: macros.to_owned(), globals }
     }
 
-    /// The messages of one direction; the only one may go without a name of its own.
+    /// The messages of one direction; the only one may go without a name of its own. One that shares its name with a
+    /// message of the `other` direction says which it is.
     pub(super) fn direction<'t>(
         &mut self,
-        messages: &'t [model::Message],
         direction: &str,
+        messages: &'t [model::Message],
+        other: &[model::Message],
     ) -> Result<Vec<Message<'t>>, HeaderError> {
-        let alone = messages.len() == 1;
-        let named = messages.iter().map(|message| match &message.name {
-            Some(name) => Ok((name.as_str(), message)),
-            None if alone => Ok((direction, message)),
+        let name = |message: &model::Message| match &message.name {
+            Some(name) if other.iter().any(|other| other.name == message.name) => Ok(format!("{name}_{direction}")),
+            Some(name) => Ok(name.clone()),
+            None if messages.len() == 1 => Ok(direction.to_owned()),
             None => Err(HeaderError::Unnamed(direction.to_owned())),
-        });
-        named.map(|named| named.and_then(|(name, message)| self.message(name, message))).collect()
+        };
+        messages.iter().map(|message| self.message(&name(message)?, message)).collect()
     }
 
     fn message<'t>(&mut self, name: &str, message: &'t model::Message) -> Result<Message<'t>, HeaderError> {
         let mut scope = self.scope(None, name, 0)?;
         let (mut steps, bits) = self.steps(&mut scope, &message.fields)?;
-        if bits % 8 != 0 {
+        if !bits.is_multiple_of(8) {
             steps.push(Step::Align);
         }
         scope.before = bits.next_multiple_of(8);
@@ -64,7 +70,7 @@ impl<'n> Lowering<'n> {
         if let Some(tag) = message.tag {
             parts = Some(self.parts(&mut scope, self.number(tag, None), &message.parts)?);
         }
-        let size = (scope.before / 8).min(LONGEST);
+        let size = (scope.before / 8).min(LONGEST_PAYLOAD);
         Ok(Message { shape: scope.shape(steps), ports: &message.port.0, parts, size })
     }
 
@@ -81,15 +87,16 @@ impl<'n> Lowering<'n> {
         for part in parts {
             let name = part.name.as_deref().or_else(|| part.fields.iter().find_map(shown));
             let name = name.map_or_else(|| format!("part_{}", part.tag), str::to_owned);
-            let has = if part.fields.is_empty() { identifier(&name)? } else { format!("has_{}", identifier(&name)?) };
+            let has = if part.fields.is_empty() { member(&name)? } else { format!("has_{}", names::part(&name)?) };
             scope.members.take(&has, &name)?;
             scope.before = first + tag.bits;
             let (mut steps, bits) = self.steps(scope, &part.fields)?;
-            if (tag.bits + bits) % 8 != 0 {
+            if !(tag.bits + bits).is_multiple_of(8) {
                 steps.push(Step::Align);
             }
             sum += (tag.bits + bits).next_multiple_of(8);
-            lowered.push(Part { tag: part.tag, has, friendly_name: part.friendly_name.as_deref(), steps });
+            let members = part.fields.iter().flat_map(Field::keys).collect();
+            lowered.push(Part { tag: part.tag, has, friendly_name: part.friendly_name.as_deref(), members, steps });
         }
         scope.before = sum;
         Ok(Parts { tag, parts: lowered })
@@ -97,29 +104,22 @@ impl<'n> Lowering<'n> {
 
     /// The steps through fields in a row, and how many bits they have at the most.
     fn steps<'t>(&mut self, scope: &mut Scope, fields: &'t [Field]) -> Result<(Vec<Step<'t>>, usize), HeaderError> {
-        let (mut steps, mut place, before) = (Vec::new(), Place::default(), scope.before);
+        let (mut row, before) = (Row::default(), scope.before);
         for field in fields {
-            if place.varies && field.at.is_some() {
-                return Err(HeaderError::BehindList(scope.word(field)));
+            row.seek(field.at.map_or(row.next, |at| at.bits));
+            if field.optional {
+                row.open(least_bits_of(field));
             }
-            if field.optional && place.end > place.next {
-                steps.push(Step::Seek(place.end));
-                place.next = place.end;
+            if let Some(name) = shown(field) {
+                row.name(scope, name)?;
             }
-            let start = field.at.map_or(place.next, |at| at.bits);
-            scope.before = before + start;
-            let optional = optional(scope, field, place.next, start)?;
+            scope.before = before + row.next;
             let (what, bits) = self.what(scope, field)?;
-            place.varies |= what.varies();
-            let seek = (start != place.next).then_some(start);
-            place.next = start + bits;
-            place.end = place.end.max(place.next);
-            steps.push(Step::Slot(Slot { field, seek, optional, what }));
+            row.steps.push(Step::Slot(Slot { field, what }));
+            row.next += bits;
+            row.end = row.end.max(row.next);
         }
-        if place.end > place.next {
-            steps.push(Step::Seek(place.end));
-        }
-        Ok((steps, place.end))
+        Ok(row.close())
     }
 
     /// What a field is, and how many bits it has at the most.
@@ -139,7 +139,7 @@ impl<'n> Lowering<'n> {
         let (member, word) = scope.member(field)?;
         let mut inner = self.scope(Some(scope), word, scope.before)?;
         let (steps, bits) = self.steps(&mut inner, &field.fields)?;
-        let room = (LONGEST * 8).saturating_sub(scope.before) / least_bits(&field.fields).max(8);
+        let room = (LONGEST_PAYLOAD * 8).saturating_sub(scope.before) / least_bits(&field.fields).max(8);
         let times = times(scope, field, &member, room.max(1))?;
         let most = match times {
             Times::Once => 1,
@@ -150,10 +150,9 @@ impl<'n> Lowering<'n> {
 
     /// A struct named after its message, or after the groups it is in.
     fn scope(&mut self, outer: Option<&Scope>, word: &str, before: usize) -> Result<Scope, HeaderError> {
-        let plain = identifier(word)?;
-        let plain = plain.trim_matches('_');
+        let plain = part(word)?;
         let (name, macros) = match outer {
-            None => (plain.to_owned(), format!("{}_{}", self.macros, macro_part(word))),
+            None => (plain, format!("{}_{}", self.macros, macro_part(word))),
             Some(outer) => (format!("{}_{plain}", outer.name), format!("{}_{}", outer.macros, macro_part(word))),
         };
         self.globals.take(&name, word)?;
@@ -165,46 +164,66 @@ impl<'n> Lowering<'n> {
     }
 }
 
+impl<'t> Row<'t> {
+    fn seek(&mut self, start: usize) {
+        if start != self.next {
+            self.steps.push(Step::Seek(start));
+            self.next = start;
+        }
+    }
+
+    /// The payload may end before the next field, of so many bits. Padding that may be missing belongs to what follows it.
+    fn open(&mut self, more: usize) {
+        if let Some((at, false)) = self.open
+            && let Step::Open { bits, .. } = &mut self.steps[at]
+        {
+            *bits += more;
+            return;
+        }
+        if self.open.is_some() {
+            self.steps.push(Step::Close);
+        }
+        self.open = Some((self.steps.len(), false));
+        self.steps.push(Step::Open { has: String::new(), bits: more });
+    }
+
+    /// A field that shows is next: the first behind an end of the payload tells whether that was the end.
+    fn name(&mut self, scope: &mut Scope, name: &str) -> Result<(), HeaderError> {
+        let Some((at, shows @ false)) = &mut self.open else { return Ok(()) };
+        let member = format!("has_{}", part(name)?);
+        scope.members.take(&member, name)?;
+        if let Step::Open { has, .. } = &mut self.steps[*at] {
+            *has = member;
+        }
+        *shows = true;
+        Ok(())
+    }
+
+    fn close(mut self) -> (Vec<Step<'t>>, usize) {
+        self.seek(self.end);
+        match self.open {
+            None => {}
+            Some((_, true)) => self.steps.push(Step::Close),
+            // Nobody can tell whether padding at the end is there.
+            Some((at, false)) => self.steps.truncate(at),
+        }
+        (self.steps, self.end)
+    }
+}
+
 impl Scope {
     /// Takes the member of a field; the word too that it is made of.
     fn member<'t>(&mut self, field: &'t Field) -> Result<(String, &'t str), HeaderError> {
         // Only a text that is searched goes without a name and is still more than padding.
         let word = field.name.as_deref().unwrap_or("text");
-        let member = identifier(word)?;
+        let member = member(word)?;
         self.members.take(&member, word)?;
         Ok((member, word))
-    }
-
-    /// What messages call a field: its struct and its name.
-    fn word(&self, field: &Field) -> String {
-        format!("{}.{}", self.name, shown(field).unwrap_or("(padding)"))
     }
 
     fn shape<'t>(self, steps: Vec<Step<'t>>) -> Shape<'t> {
         Shape { name: self.name, macros: self.macros, steps }
     }
-}
-
-impl What<'_> {
-    /// Whether its length depends on the payload.
-    fn varies(&self) -> bool {
-        match self {
-            Self::Run { length, .. } => matches!(length, Length::Rest { .. }),
-            Self::Group { shape, times, .. } => {
-                let inner = |step: &Step<'_>| matches!(step, Step::Slot(slot) if slot.what.varies());
-                !matches!(times, Times::Once | Times::Fixed(_)) || shape.steps.iter().any(inner)
-            }
-            _ => false,
-        }
-    }
-}
-
-/// How an optional field at `start` says that it is there; `next` is where the cursor stands.
-fn optional(scope: &mut Scope, field: &Field, next: usize, start: usize) -> Result<Option<Optional>, HeaderError> {
-    let Some(name) = shown(field).filter(|_| field.optional) else { return Ok(None) };
-    let has = format!("has_{}", identifier(name)?);
-    scope.members.take(&has, name)?;
-    Ok(Some(Optional { has, bits: start + least_bits_of(field) - next }))
 }
 
 fn scalar<'t>(scope: &mut Scope, field: &'t Field, number: Number) -> Result<What<'t>, HeaderError> {
@@ -217,7 +236,7 @@ fn scalar<'t>(scope: &mut Scope, field: &'t Field, number: Number) -> Result<Wha
     let Some(flags) = &field.flags else { return Ok(What::Padding(number.bits)) };
     let mut members = Vec::new();
     for flag in flags {
-        let member = identifier(&flag.name)?;
+        let member = member(&flag.name)?;
         scope.members.take(&member, &flag.name)?;
         members.push((member, flag.bit));
     }
@@ -237,7 +256,7 @@ fn run<'t>(
     let (length, most) = match length {
         Some(length) => (Length::Fixed(length.into()), length.into()),
         None => {
-            let most = LONGEST.saturating_sub(scope.before / 8).max(1);
+            let most = LONGEST_PAYLOAD.saturating_sub(scope.before / 8).max(1);
             let count = format!("{member}_length");
             if !text {
                 scope.members.take(&count, &member)?;
@@ -254,7 +273,7 @@ fn times(scope: &mut Scope, field: &Field, member: &str, room: usize) -> Result<
     match &field.repeat {
         None => Ok(Times::Once),
         Some(Repeat::Times(times)) => Ok(Times::Fixed(*times)),
-        Some(Repeat::Count(name)) => Ok(Times::Counted { count: identifier(name)?, most }),
+        Some(Repeat::Count(name)) => Ok(Times::Counted { count: names::member(name)?, most }),
         Some(Repeat::Rest) => {
             let count = format!("{member}_count");
             scope.members.take(&count, member)?;
@@ -265,6 +284,5 @@ fn times(scope: &mut Scope, field: &Field, member: &str, room: usize) -> Result<
 
 /// The first name under which the field shows in decoded data.
 fn shown(field: &Field) -> Option<&str> {
-    let flag = || field.flags.iter().flatten().map(|flag| flag.name.as_str()).next();
-    field.name.as_deref().or_else(flag)
+    field.keys().next()
 }

@@ -21,7 +21,7 @@ use self::constants::Constants;
 use self::declare::Structs;
 use self::layout::Message;
 use self::lower::Lowering;
-use self::names::{Names, comment, identifier, macro_part};
+use self::names::{Names, comment, macro_part};
 use super::model::{Field, Table};
 
 /// The least width of the integers that the header computes with, and the greatest.
@@ -46,12 +46,6 @@ pub enum HeaderError {
     /// Several messages in one direction, and one without a name.
     #[error("there are several {0} messages: in C each needs a `name`")]
     Unnamed(String),
-    /// A field whose place depends on how long a list before it is.
-    #[error("{0} says `at` behind a list: its place would depend on the list's length")]
-    BehindList(String),
-    /// A key of `values` that is no number.
-    #[error("`{0}` in `values` is no whole number")]
-    NoNumber(String),
 }
 
 /// The header of a table. Identifiers begin with the table's own name; with `name` if it has none.
@@ -60,17 +54,17 @@ pub enum HeaderError {
 /// [`HeaderError`] says which names C cannot tell apart or take.
 pub fn header(table: &Table, name: &str) -> Result<String, HeaderError> {
     let name = table.name.as_deref().unwrap_or(name);
-    let prefix = identifier(name)?.trim_matches('_').to_owned();
-    let macros = macro_part(name);
+    let prefix = names::prefix(name)?;
+    let macros = macro_part(&prefix);
     let mut names = Names::default();
     // The cursor's own structs.
     ["writer", "reader"].iter().try_for_each(|own| names.take(own, own))?;
     let mut lowering = Lowering::new(table.endian, &macros, &mut names);
-    let uplinks = lowering.direction(&table.uplink, "uplink")?;
-    let downlinks = lowering.direction(&table.downlink, "downlink")?;
+    let uplinks = lowering.direction("uplink", &table.uplink, &table.downlink)?;
+    let downlinks = lowering.direction("downlink", &table.downlink, &table.uplink)?;
 
     let mut types = Code::default();
-    let mut constants = Constants { prefix: &prefix, names: &mut Names::default() };
+    let mut constants = Constants { prefix: &prefix, names: &mut names };
     for message in uplinks.iter().chain(&downlinks) {
         declare(&mut types, &mut constants, message)?;
     }
@@ -83,10 +77,10 @@ fn opening(name: &str, macros: &str) -> String {
     format!(
         "\
 /*
- * The payloads of {name}: packs what the device sends, parses what it gets.
+ * The payloads of `{name}`: packs what the device sends, parses what it gets.
  * Made by `ttn-ferry codec header` from the table of its codec: change that, then make this anew.
  *
- * Structs hold raw numbers; their comments say what a step of them is worth. Plain C99 or C++11; allocates nothing.
+ * Structs hold raw numbers; the comments say what a step of them is worth. Plain C99 and C++11, nothing is allocated.
  */
 #ifndef {macros}_H
 #define {macros}_H

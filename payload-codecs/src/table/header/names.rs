@@ -33,18 +33,33 @@ impl Names {
     }
 }
 
-/// The word with all that C does not take made `_`: `PM2.5` becomes `PM2_5`.
+/// The word as a part of an identifier, with all that C does not take made `_`: `PM2.5` becomes `PM2_5`.
 ///
 /// # Errors
 /// [`HeaderError::NoIdentifier`] if nothing is left of it.
-pub(super) fn identifier(word: &str) -> Result<String, HeaderError> {
-    let plain = letters(word);
-    match plain.chars().next() {
-        None => Err(HeaderError::NoIdentifier(word.to_owned())),
-        // A leading underscore and digit is free for members, and nothing else begins with such a word.
-        Some(first) if first.is_ascii_digit() => Ok(format!("_{plain}")),
-        Some(_) if RESERVED.split(' ').any(|reserved| reserved == plain) => Ok(format!("{plain}_")),
-        Some(_) => Ok(plain),
+pub(super) fn part(word: &str) -> Result<String, HeaderError> {
+    Some(letters(word)).filter(|part| !part.is_empty()).ok_or_else(|| HeaderError::NoIdentifier(word.to_owned()))
+}
+
+/// The word as what identifiers begin with.
+///
+/// # Errors
+/// Those of [`part`].
+pub(super) fn prefix(word: &str) -> Result<String, HeaderError> {
+    let part = part(word)?;
+    Ok(if part.starts_with(|first: char| first.is_ascii_digit()) { format!("device_{part}") } else { part })
+}
+
+/// The word as a member of a struct.
+///
+/// # Errors
+/// Those of [`part`].
+pub(super) fn member(word: &str) -> Result<String, HeaderError> {
+    let part = part(word)?;
+    match part.starts_with(|first: char| first.is_ascii_digit()) {
+        true => Ok(format!("_{part}")),
+        false if RESERVED.split(' ').any(|reserved| reserved == part) => Ok(format!("{part}_")),
+        false => Ok(part),
     }
 }
 
@@ -86,9 +101,10 @@ mod tests {
     #[test]
     fn words_become_identifiers_that_c_and_cpp_take() {
         for (word, expected) in [("PM2.5", "PM2_5"), ("2nd", "_2nd"), ("class", "class_"), ("a__b-", "a_b")] {
-            assert_eq!(identifier(word).unwrap(), expected);
+            assert_eq!(member(word).unwrap(), expected);
         }
-        assert!(matches!(identifier("°"), Err(HeaderError::NoIdentifier(word)) if word == "°"));
+        assert_eq!([prefix("int").unwrap(), prefix("2nd-node").unwrap()], ["int", "device_2nd_node"]);
+        assert!(matches!(member("°"), Err(HeaderError::NoIdentifier(word)) if word == "°"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Functions that pack the messages a device sends.
 
 use super::code::Code;
-use super::layout::{Length, Message, Number, Part, Parts, Shape, Slot, Step, Times, What};
+use super::layout::{self, Length, Message, Number, Part, Parts, Shape, Slot, Step, Times, What};
 use crate::table::model::Type;
 
 /// Writes the functions that fill payloads.
@@ -65,37 +65,23 @@ impl Pack<'_> {
 
     /// Remembers where a group or part begins, if its fields say where they lie.
     fn start(&self, code: &mut Code, steps: &[Step<'_>]) {
-        if steps.iter().any(Step::seeks) {
+        if layout::seek(steps) {
             code.line(format!("const size_t start = {}at;", self.to_dot));
         }
     }
 
     fn steps(&self, code: &mut Code, steps: &[Step<'_>], start: &str) {
+        let dot = self.to_dot;
         for step in steps {
             match step {
-                Step::Seek(bits) => self.seek(code, start, *bits),
-                Step::Align => code.line(format!("{0}at = ({0}at + 7) / 8 * 8;", self.to_dot)),
-                Step::Slot(slot) => self.slot(code, slot, start),
+                Step::Seek(bits) => code.line(format!("{dot}at = {start}{bits};")),
+                Step::Align => code.line(format!("{dot}at = ({dot}at + 7) / 8 * 8;")),
+                Step::Open { has, .. } => code.open(format!("if (values->{has})")),
+                // Behind what is not there the payload has no room for more.
+                Step::Close => code.close_or(format!("{dot}end = {dot}at;")),
+                Step::Slot(slot) => self.what(code, slot),
             }
         }
-    }
-
-    fn seek(&self, code: &mut Code, start: &str, bits: usize) {
-        code.line(format!("{}at = {start}{bits};", self.to_dot));
-    }
-
-    /// A field; behind an optional one that is not there the payload has no room for more.
-    fn slot(&self, code: &mut Code, slot: &Slot<'_>, start: &str) {
-        let put = |code: &mut Code| {
-            slot.seek.iter().for_each(|bits| self.seek(code, start, *bits));
-            self.what(code, slot);
-        };
-        let Some(optional) = &slot.optional else { return put(code) };
-        code.line(format!("if (values->{}) {{", optional.has));
-        code.indented(put);
-        code.line("} else {");
-        code.indented(|code| self.full(code));
-        code.line("}");
     }
 
     fn what(&self, code: &mut Code, slot: &Slot<'_>) {
@@ -153,14 +139,12 @@ impl Pack<'_> {
             (true, Length::Rest { most, .. }) => {
                 let length = format!("{prefix}_text_length({to}, values->{member}, {most})");
                 code.line(format!("{prefix}_put_bytes({to}, values->{member}, {length});"));
-                self.full(code);
             }
             (false, Length::Rest { count, most }) => {
                 self.at_most(code, count, *most);
                 code.block(format!("if (!{}failed)", self.to_dot), |code| {
                     code.line(format!("{prefix}_put_bytes({to}, values->{member}, values->{count});"));
                 });
-                self.full(code);
             }
         }
     }
@@ -181,9 +165,6 @@ impl Pack<'_> {
                 code.block(head, |code| put(code, "[i]"));
             }
         }
-        if matches!(times, Times::Rest { .. }) {
-            self.full(code);
-        }
     }
 
     fn at_most(&self, code: &mut Code, count: &str, most: usize) {
@@ -193,10 +174,5 @@ impl Pack<'_> {
                 code.line(format!("{}failed = true;", self.to_dot));
             });
         }
-    }
-
-    /// Nothing can follow: what took the rest of the payload, or an optional field that is not there, was the end.
-    fn full(&self, code: &mut Code) {
-        code.line(format!("{0}end = {0}at;", self.to_dot));
     }
 }

@@ -1,8 +1,8 @@
 //! Functions that parse the messages a device gets.
 
 use super::code::Code;
-use super::layout::{Length, Message, Number, Optional, Part, Parts, Shape, Slot, Step, Times, What};
-use super::range::{c_bounds, literal, raw_range};
+use super::layout::{self, Length, Message, Number, Part, Parts, Shape, Slot, Step, Times, What};
+use super::range::{c_bounds, float_range, literal, raw_range};
 use crate::table::model::{Field, Type};
 
 /// Writes the functions that read payloads.
@@ -76,7 +76,7 @@ impl Parse<'_> {
     }
 
     fn part(&self, code: &mut Code, part: &Part<'_>) {
-        let seeks = part.steps.iter().any(Step::seeks);
+        let seeks = layout::seek(&part.steps);
         code.line(format!("case {:#04x}u:{}", part.tag, if seeks { " {" } else { "" }));
         code.indented(|code| {
             self.start(code, &part.steps);
@@ -91,38 +91,26 @@ impl Parse<'_> {
 
     /// Remembers where a group or part begins, if its fields say where they lie.
     fn start(&self, code: &mut Code, steps: &[Step<'_>]) {
-        if steps.iter().any(Step::seeks) {
+        if layout::seek(steps) {
             code.line(format!("const size_t start = {}at;", self.from_dot));
         }
     }
 
     fn steps(&self, code: &mut Code, steps: &[Step<'_>], start: &str) {
+        let (dot, values) = (self.from_dot, self.values);
         for step in steps {
             match step {
-                Step::Seek(bits) => self.seek(code, start, *bits),
-                Step::Align => code.line(format!("{0}at = ({0}at + 7) / 8 * 8;", self.from_dot)),
-                Step::Slot(slot) => self.slot(code, slot, start),
+                Step::Seek(bits) => code.line(format!("{dot}at = {start}{bits};")),
+                Step::Align => code.line(format!("{dot}at = ({dot}at + 7) / 8 * 8;")),
+                Step::Open { has, bits } => {
+                    code.line(format!("{values}{has} = {}_left({}) >= {bits};", self.prefix, self.from));
+                    code.open(format!("if ({values}{has})"));
+                }
+                // What is not there, or not whole, was the end.
+                Step::Close => code.close_or(format!("{dot}end = {dot}at;")),
+                Step::Slot(slot) => self.what(code, slot),
             }
         }
-    }
-
-    fn seek(&self, code: &mut Code, start: &str, bits: usize) {
-        code.line(format!("{}at = {start}{bits};", self.from_dot));
-    }
-
-    /// A field; an optional one that is not there, or not whole, ends the payload.
-    fn slot(&self, code: &mut Code, slot: &Slot<'_>, start: &str) {
-        let get = |code: &mut Code| {
-            slot.seek.iter().for_each(|bits| self.seek(code, start, *bits));
-            self.what(code, slot);
-        };
-        let Some(Optional { has, bits }) = &slot.optional else { return get(code) };
-        code.line(format!("{}{has} = {}_left({}) >= {bits};", self.values, self.prefix, self.from));
-        code.line(format!("if ({}{has}) {{", self.values));
-        code.indented(get);
-        code.line("} else {");
-        code.indented(|code| code.line(format!("{0}end = {0}at;", self.from_dot)));
-        code.line("}");
     }
 
     fn what(&self, code: &mut Code, slot: &Slot<'_>) {
@@ -159,13 +147,11 @@ impl Parse<'_> {
         }
     }
 
-    /// Only the limits that the type in C does not keep by itself: compilers warn of the others.
     fn range(&self, code: &mut Code, member: &str, field: &Field, number: Number) {
-        let Some((least, greatest)) = raw_range(field, number) else { return };
         let value = format!("{}{member}", self.values);
-        let (first, last) = c_bounds(number);
-        let least = (least > first).then(|| format!("{value} >= {}", literal(least)));
-        let greatest = (greatest < last).then(|| format!("{value} <= {}", literal(greatest)));
+        let (least, greatest) = limits(field, number);
+        let least = least.map(|least| format!("{value} >= {least}"));
+        let greatest = greatest.map(|greatest| format!("{value} <= {greatest}"));
         let within = match (least, greatest) {
             (None, None) => return,
             (Some(limit), None) | (None, Some(limit)) => limit,
@@ -241,4 +227,14 @@ impl Parse<'_> {
             code.line(format!("{count}++;"));
         });
     }
+}
+
+/// The limits of a raw number that its type in C does not keep by itself: compilers warn of the others.
+fn limits(field: &Field, number: Number) -> (Option<String>, Option<String>) {
+    if matches!(number.kind, Type::Float(_)) {
+        return float_range(field, number);
+    }
+    let Some((least, greatest)) = raw_range(field, number) else { return (None, None) };
+    let (first, last) = c_bounds(number);
+    ((least > first).then(|| literal(least)), (greatest < last).then(|| literal(greatest)))
 }

@@ -4,7 +4,7 @@ use super::layout::Number;
 use crate::table::decimal::Decimal;
 use crate::table::model::{Field, Type};
 
-/// The least and the greatest raw number between a field's `min` and `max`; `None` if it has neither.
+/// The least and the greatest whole raw number between a field's `min` and `max`; `None` if it has neither.
 pub(super) fn raw_range(field: &Field, number: Number) -> Option<(i128, i128)> {
     if matches!(number.kind, Type::Float(_)) || (field.min.is_none() && field.max.is_none()) {
         return None;
@@ -14,6 +14,17 @@ pub(super) fn raw_range(field: &Field, number: Number) -> Option<(i128, i128)> {
     let (least, greatest) = if scale < 0.0 { (at_max, at_min) } else { (at_min, at_max) };
     let (first, last) = bounds(number);
     Some((least.unwrap_or(first).max(first), greatest.unwrap_or(last).min(last)))
+}
+
+/// The least and the greatest raw number of a float, where it has them, as C writes them.
+pub(super) fn float_range(field: &Field, number: Number) -> (Option<String>, Option<String>) {
+    let (scale, offset) = (field.scale.unwrap_or(1.0), field.offset.unwrap_or(0.0));
+    let literal = |limit: f64| match (limit - offset) / scale {
+        raw if number.bits == 32 => format!("{:?}f", raw as f32),
+        raw => format!("{raw:?}"),
+    };
+    let (at_min, at_max) = (field.min.map(literal), field.max.map(literal));
+    if scale < 0.0 { (at_max, at_min) } else { (at_min, at_max) }
 }
 
 /// The least and the greatest number of the type in C that holds it.
