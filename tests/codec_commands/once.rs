@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::codec;
+use crate::{codec, codec_within};
 
 const TANK: &str = "ttn/vendor/acme/tank-codec.yaml";
 
@@ -79,9 +79,37 @@ fn a_table_has_a_header_and_a_script_has_none() {
     for part in ["#include <stdint.h>", "payload_pack_report(", "payload_parse_settings("] {
         assert!(told.out.contains(part), "{part}: {}", told.out);
     }
-    let told = codec(&["header", "mbed/led-and-sensors", "--name", "My node"], "");
+    let told = codec(&["header", "mbed/led-and-sensors", "--name", "my_node"], "");
     assert!(told.out.contains("my_node_pack_report(") && !told.out.contains("payload_pack_report("), "{}", told.out);
     let told = codec(&["header", "single/plug.js"], "");
     assert_eq!((told.code, told.out.as_str()), (Some(2), ""));
     assert!(told.err.contains("single/plug.js is no table"), "{}", told.err);
+}
+
+#[test]
+fn a_codec_is_looked_over_without_a_payload() {
+    let told = codec(&["lint", "ttn/vendor/acme/tank.js", "--json"], "");
+    let looked = &told.json_lines()[0];
+    let functions = json!(["decodeUplink", "normalizeUplink", "encodeDownlink"]);
+    assert_eq!((&looked["loads"], &looked["functions"], told.code), (&json!(true), &functions, Some(0)));
+    let kept = looked["findings"].as_array().unwrap();
+    assert!(kept.iter().any(|found| found["kind"] == "kept_state" && found["name"] == "voltage"), "{looked}");
+    let told = codec(&["lint", "single/plug.js"], "");
+    assert_eq!((told.out.as_str(), told.code), ("functions: Decoder\nnothing remarkable\n", Some(0)));
+}
+
+#[test]
+fn a_codec_that_does_not_load_is_told_so_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("broken.js");
+    std::fs::write(&path, "var a = Date.now();\nfunction decodeUplink( {\n").unwrap();
+    let told = codec(&["lint", path.to_str().unwrap()], "");
+    assert_eq!(told.code, Some(1), "{}", told.err);
+    assert!(told.out.contains("does not load") && told.out.contains("Date.now (line 1)"), "{}", told.out);
+    let told = codec(&["lint", path.to_str().unwrap(), "--json"], "");
+    assert_eq!(told.json_lines()[0]["loads"], json!(false));
+    std::fs::write(&path, "new Array(0x7fffffff).join()").unwrap();
+    let told = codec_within("300ms", &["lint", path.to_str().unwrap()], "");
+    assert_eq!(told.code, Some(1), "{}", told.err);
+    assert!(told.out.contains("did not come back"), "{}", told.out);
 }

@@ -2,6 +2,7 @@
 
 mod given;
 mod header;
+mod look_over;
 mod once;
 mod replay;
 mod source;
@@ -17,6 +18,7 @@ use payload_codecs::Limits;
 use super::moment::span;
 use super::{Exit, Terminal};
 use header::Header;
+use look_over::LookOver;
 use once::{Decode, DecodeDownlink, Encode, Normalize};
 use replay::Replay;
 use test::Test;
@@ -46,6 +48,8 @@ enum Action {
     Normalize(Normalize),
     #[command(name = "run")]
     Replay(Replay),
+    #[command(name = "lint")]
+    LookOver(LookOver),
     Header(Header),
 }
 
@@ -60,6 +64,7 @@ impl Codec {
             Action::DecodeDownlink(decode) => decode.run(&mut watched, terminal),
             Action::Normalize(normalize) => normalize.run(&mut watched, terminal),
             Action::Replay(replay) => replay.run(&mut watched, terminal),
+            Action::LookOver(look_over) => look_over.run(&mut watched, terminal),
             Action::Header(header) => header.run(terminal),
         };
         done.unwrap_or_else(|error| {

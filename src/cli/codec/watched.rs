@@ -13,8 +13,6 @@ use payload_codecs::{Codec, CodecError, Engines, Limits, Source};
 /// How long a codec may stay beyond its limit. The engine ends a script at its limit; only a native loop inside the engine
 /// stays longer. With the delays of a busy machine it is told within 100 ms.
 const OVERSTAY: Duration = Duration::from_millis(50);
-/// The least time there is for loading, which reads the whole script.
-const LOADING: Duration = Duration::from_secs(1);
 /// Threads given up and still busy at once; each holds a processor, so after that no codec runs any more.
 const MOST_ABANDONED: usize = 4;
 /// How often one codec may cost a thread, so that a single bad one does not cost all others theirs.
@@ -78,18 +76,19 @@ impl Watched {
         }
     }
 
-    /// Does something with the engines themselves, within the limit of one call.
+    /// Does something with the engines themselves that may take as long as loading so many codecs.
     pub fn with_engines<T: Send + 'static>(
         &mut self,
-        job: impl FnOnce(&Engines) -> T + Send + 'static,
+        loads: u32,
+        job: impl FnOnce(&Engines, &Limits) -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        self.watch(LOADING.max(self.limits.time), |bench| job(&bench.engines))
+        let limits = self.limits;
+        self.watch(limits.loading() * loads, move |bench| job(&bench.engines, &limits))
     }
 
     fn load(&mut self, subject: &mut Subject) -> Result<(), Failure> {
         let (id, source) = (subject.id, subject.source.clone());
-        let loaded =
-            self.watch_subject(subject, LOADING.max(self.limits.time), move |bench| bench.load(id, &source))?;
+        let loaded = self.watch_subject(subject, self.limits.loading(), move |bench| bench.load(id, &source))?;
         loaded.map_err(Failure::from)
     }
 
@@ -240,7 +239,7 @@ mod tests {
         let told = decode(&mut watched, &mut stuck, 1).unwrap_err();
         let took = started.elapsed();
         assert!(told.contains("did not come back within 400 ms"), "{told}");
-        assert!(took >= LIMIT && took < LIMIT + LOADING + Duration::from_secs(2), "{took:?}");
+        assert!(took >= LIMIT && took < LIMIT + Duration::from_secs(3), "{took:?}");
         assert_eq!(decode(&mut watched, &mut stuck, 0).unwrap(), r#"{"fine":true}"#);
         decode(&mut watched, &mut stuck, 1).unwrap_err();
         assert!(decode(&mut watched, &mut stuck, 0).unwrap_err().starts_with("not run"));

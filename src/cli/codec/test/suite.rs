@@ -120,12 +120,16 @@ fn in_file(file: &Path, watched: &mut Watched) -> Vec<Entry> {
         Err(error) => return vec![Err(ExamplesError::Form(with_causes(&error)))],
     };
     let name = file.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    let operation = match name {
-        _ if name.starts_with("test_decode_") => Operation::DecodeUplink,
-        _ if name.starts_with("test_encode_") => Operation::EncodeDownlink,
-        _ => return beside_script(&text).unwrap_or_else(|error| vec![Err(in_its_file(file, error))]),
+    let function = match name {
+        _ if name.starts_with("test_decode_") => Some(Operation::DecodeUplink),
+        _ if name.starts_with("test_encode_") => Some(Operation::EncodeDownlink),
+        _ => None,
     };
-    let read = watched.with_engines(move |engines| chirpstack(operation, &text, engines));
+    // Two loads: what is no JSON is a script.
+    let read = watched.with_engines(2, move |engines, _| match function {
+        Some(operation) => chirpstack(operation, &text, engines),
+        None => beside_script(&text, engines),
+    });
     let read = read.unwrap_or_else(|failure| Err(ExamplesError::Form(failure.to_string())));
     read.unwrap_or_else(|error| vec![Err(in_its_file(file, error))])
 }
