@@ -77,9 +77,9 @@ fn search(folder: &Path, found: &mut BTreeSet<Lead>) -> Result<(), SourceError> 
 /// What a file in a folder leads to. One that cannot be read is none of ours.
 fn lead(path: PathBuf) -> Option<Lead> {
     match extension(&path) {
-        "yaml" | "yml" => is_codec(&path).then(|| Lead::Repository(path)),
-        "js" => (!beside(&path).is_empty()).then(|| Lead::Script(path)),
-        "toml" => is_table(&path).then(|| Lead::Table(path)),
+        "yaml" | "yml" => is_codec(&path).then_some(Lead::Repository(path)),
+        "js" => (!beside(&path).is_empty()).then_some(Lead::Script(path)),
+        "toml" => is_table(&path).then_some(Lead::Table(path)),
         _ => None,
     }
 }
