@@ -132,7 +132,7 @@ async fn every_refusal_says_why_and_nothing_reaches_the_network() {
         (push, "{".into(), "not the JSON it should be"),
         (push, "[]".into(), "holds 0 downlinks"),
         (push, "\u{0}".into(), "not the JSON"),
-        ("lamp/set", r#"{"leed": true}"#.into(), "led must be true or false"),
+        ("lamp/set", r#"{"leed": true}"#.into(), "there are led"),
         ("lamp/set", "ON".into(), "…/set/<field>"),
         ("lamp/set", String::new(), "empty"),
         ("lamp/set", format!("{{\"led\":\"{}\"}}", "x".repeat(300_000)), "at most"),
