@@ -15,6 +15,7 @@
 //! rest, says `offline` and disconnects.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -169,7 +170,8 @@ impl App {
         };
         let backfill = repair.clone();
         let record = Record::new(disk.memory, shared.counters.clone(), repair);
-        let decode = decode_step(config, environment, &servers, &codecs, &shared, &mut tasks)?;
+        let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
+        let decode = Decode::new(codecs.clone(), wants, shared.counters.clone());
         let uplinks =
             uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, decode, &shared);
         let answers = Arc::new(answers(config, servers, desk, backfill, &shared));
@@ -185,6 +187,7 @@ impl App {
         };
         let stop = shared.stop.clone();
         tasks.add("uplinks", uplinks.run());
+        formatters.into_iter().for_each(|task| tasks.add("formatters", task.run(stop.clone())));
         tasks.add("downlinks", downlinks.run(stop.clone()));
         tasks.add("control", control.run(stop.clone()));
         if let Some(path) = control_socket(config, environment) {
@@ -224,6 +227,7 @@ struct Asked {
 
 /// The store, and what was in it.
 struct Disk {
+    folder: PathBuf,
     store: Store,
     restored: Restored,
     memory: Memory,
@@ -235,11 +239,11 @@ fn open_store(
     shared: &Shared,
     tasks: &mut Tasks,
 ) -> Result<Disk, BuildError> {
-    let file = store_folder(config, environment)?.join(store::FILE);
-    let (store, writer, mut restored) = store::open(&file, &config.store, shared.notices.clone())?;
+    let folder = store_folder(config, environment)?;
+    let (store, writer, mut restored) = store::open(&folder.join(store::FILE), &config.store, shared.notices.clone())?;
     tasks.add("store", writer.run());
     let memory = Memory::restore(std::mem::take(&mut restored.runs));
-    Ok(Disk { store, restored, memory })
+    Ok(Disk { folder, store, restored, memory })
 }
 
 fn repair_task(
@@ -388,21 +392,6 @@ fn uplink_flow(
         listed,
         drain: config.service.grace / 2,
     }
-}
-
-/// Decoding, and beside it the learning of what the networks have where there is no better codec.
-fn decode_step(
-    config: &Config,
-    environment: &dyn Environment,
-    servers: &[Arc<dyn NetworkServer>],
-    codecs: &Codecs,
-    shared: &Shared,
-    tasks: &mut Tasks,
-) -> Result<Decode, BuildError> {
-    let state = store_folder(config, environment)?;
-    let (wants, formatters) = Formatters::of_all(servers, codecs, &state, config.codecs.refresh);
-    formatters.into_iter().for_each(|task| tasks.add("formatters", task.run(shared.stop.clone())));
-    Ok(Decode::new(codecs.clone(), wants, shared.counters.clone()))
 }
 
 fn by_name(servers: &[Arc<dyn NetworkServer>]) -> HashMap<ApplicationName, Arc<dyn NetworkServer>> {

@@ -125,7 +125,7 @@ impl Lane {
         let quarantine = lock(&self.quarantine);
         match &job.task {
             Task::Decode(uplink, _) if !uplink.is_decodable() => Some(Fault::NothingToDecode),
-            _ if quarantine.is_exhausted() && job.codec.source.has_script() => Some(Fault::TooManyStuck),
+            _ if quarantine.is_exhausted() && job.codec.source.runs_scripts() => Some(Fault::TooManyStuck),
             _ if !quarantine.admits(job.codec.id, Instant::now()) => Some(Fault::Quarantined),
             _ => None,
         }

@@ -91,8 +91,12 @@ impl Decode {
             Err(Fault::NothingToDecode) => from_network(&mut uplink),
             Err(fault) => {
                 self.counters.count(Count::CodecError);
-                let codec = Some(crossed.codec.name.clone());
-                Reading { codec, fault: Some(fault), ..Reading::default() }
+                // The network ran the same script, perhaps with more luck.
+                let network = match self.codecs.lacks_codec(&uplink.key) {
+                    true => from_network(&mut uplink),
+                    false => Reading::default(),
+                };
+                Reading { codec: Some(crossed.codec.name.clone()), fault: Some(fault), ..network }
             }
         };
         (uplink, reading)

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::library::{Draft, FindError, Library, Lookup, is_plain};
 use super::{Chosen, Codec, CodecsConfig, Learned};
 use crate::model::{ApplicationName, DeviceKey, VersionIds};
-use crate::telemetry::{Notice, Notices, with_causes};
+use crate::telemetry::{Notice, Notices, WeakNotices, with_causes};
 
 pub use renewal::News;
 
@@ -31,7 +31,8 @@ pub struct Finder {
     found: HashMap<Lookup, Found>,
     /// Each device's answer, so that the search is made once a device.
     devices: HashMap<DeviceKey, Known>,
-    notices: Option<Notices>,
+    /// Weak: codecs are watched for as long as there is anything to do, also when nobody listens any more.
+    notices: Option<WeakNotices>,
     /// Rung when the library is asked about a place for the first time.
     asked: Arc<Notify>,
     next_id: usize,
@@ -89,7 +90,7 @@ impl Finder {
 
     /// Codecs that devices ask for and that cannot be used are told there.
     pub fn tell(&mut self, notices: Notices) {
-        self.notices = Some(notices);
+        self.notices = Some(notices.downgrade());
     }
 
     /// The configuration's word for one device.
