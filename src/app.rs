@@ -193,8 +193,7 @@ impl App {
         if let Some(path) = control_socket(config, environment) {
             tasks.add("control API", Web { socket: Socket::open(&path)?, answers }.run(stop.clone()));
         }
-        let notices = shared.notices.downgrade();
-        tasks.add_background("codec watch", async move { codecs.watch(&notices, systemd.is_there()).await });
+        tasks.add_background("codec watch", codecs.watch(shared.notices.downgrade(), systemd.is_there()));
         tasks.add_background("watchdog", async move { systemd.watchdog().await });
         Ok(Self { tasks, stop, grace: config.service.grace, systemd, counters: shared.counters })
     }

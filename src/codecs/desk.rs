@@ -1,9 +1,10 @@
 //! What a worker is doing at the moment, and the bell that wakes the watch in time.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use payload_codecs::Reading;
+use rustix::process::{Pid, setpriority_process};
 use tokio::sync::Notify;
 
 use super::lane::{Job, lock};
@@ -12,10 +13,14 @@ use super::lane::{Job, lock};
 /// only a native loop inside the engine stays longer. With the watch's own delay it is known within 100 ms.
 const OVERSTAY: Duration = Duration::from_millis(50);
 
+/// The nice value of a thread that is given up (Linux has one for each thread).
+const LEAST_PRIORITY: i32 = 19;
+
 /// A worker's desk, shared with the watch. Whoever takes the job from it answers for it: the worker when it is done, or
 /// the watch when the worker has overstayed. A worker that finds its job taken is abandoned, and ends.
 #[derive(Debug)]
 pub struct Desk {
+    thread: OnceLock<Pid>,
     work: Mutex<Option<Work>>,
     bell: Arc<Bell>,
 }
@@ -30,7 +35,20 @@ struct Work {
 
 impl Desk {
     pub fn new(bell: Arc<Bell>) -> Self {
-        Self { work: Mutex::default(), bell }
+        Self { thread: OnceLock::new(), work: Mutex::default(), bell }
+    }
+
+    /// The thread that calls this is the one that works here.
+    pub fn sit_down(&self) {
+        self.thread.get_or_init(rustix::thread::gettid);
+    }
+
+    /// Gives up on the thread: it runs on, but only when nobody else has use for the processor.
+    pub fn send_to_the_back(&self) {
+        let Some(thread) = self.thread.get() else { return };
+        if let Err(error) = setpriority_process(Some(*thread), LEAST_PRIORITY) {
+            tracing::debug!(error = %error, "The abandoned thread keeps its priority.");
+        }
     }
 
     /// Begins with a job, for which there is so much time.
@@ -123,6 +141,14 @@ mod tests {
 
     use super::*;
     use crate::codecs::lane::Task;
+
+    impl Desk {
+        /// The nice value of the thread that works here, once it does.
+        pub fn nice(&self) -> i32 {
+            let thread = self.thread.wait();
+            rustix::process::getpriority_process(Some(*thread)).unwrap()
+        }
+    }
 
     fn job() -> Job {
         let codec = super::super::Codec::sample(1, "test", "");

@@ -82,6 +82,7 @@ impl Lane {
 
     /// Works until the lane is closed, or until the watch gave up on this thread.
     fn work(&self, desk: &Desk) {
+        desk.sit_down();
         let mut bench = Bench::new(self.limits);
         while let Some(job) = self.next_job() {
             if let Some(fault) = self.objection(&job) {

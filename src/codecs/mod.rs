@@ -183,9 +183,11 @@ impl Codecs {
         }
     }
 
-    /// Watches the workers. Ends only when too many threads are lost to codecs and somebody starts the process again.
-    pub async fn watch(&self, notices: &WeakNotices, is_started_again: bool) {
-        self.pool.watch(notices, is_started_again).await;
+    /// The watch over the workers. Ends only when too many threads are lost to codecs and somebody starts the process
+    /// again. It outlives the flows, and so it holds nothing that they wait for.
+    pub fn watch(&self, notices: WeakNotices, is_started_again: bool) -> impl Future<Output = ()> + use<> {
+        let pool = self.pool.clone();
+        async move { pool.watch(&notices, is_started_again).await }
     }
 }
 

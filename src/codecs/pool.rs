@@ -112,6 +112,7 @@ impl Pool {
         let rest_s = quarantine.abandoned(job.codec.id, Instant::now()).as_secs();
         drop(quarantine);
         tracing::error!(codec = job.codec.name, rest_s, "Codec never came back; its thread is abandoned.");
+        desk.send_to_the_back();
         // In this order: the new thread goes on with what came after.
         job.give_up(found, Fault::Stuck { rest_s }, &self.shared.crossed);
         lane.restaff();
@@ -210,6 +211,16 @@ mod tests {
         let all = returned(&pool, &mut back, 4).await;
         assert_eq!(all.iter().map(|(f_cnt, _)| *f_cnt).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(all.iter().filter(|(_, decoded)| *decoded).count(), 1, "{all:?}");
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_is_given_up_gets_out_of_the_others_way() {
+        let (pool, mut back) = pool(1, Duration::from_millis(100));
+        let before = lock(&pool.shared.lanes[0].desk).clone().unwrap();
+        pool.decode(Uplink::sample("node", 0, 0), Codec::sample(1, "stuck", STUCK));
+        assert_eq!(returned(&pool, &mut back, 1).await, [(0, false)]);
+        let after = lock(&pool.shared.lanes[0].desk).clone().unwrap();
+        assert!(before.nice() == 19 && after.nice() < 19, "{} and {}", before.nice(), after.nice());
     }
 
     #[tokio::test]
