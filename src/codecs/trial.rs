@@ -95,7 +95,9 @@ mod tests {
         let end = std::sync::Arc::new(std::sync::Barrier::new(MOST_LOST));
         trial.lost.extend((1..MOST_LOST).map(|_| {
             let end = end.clone();
-            thread::spawn(move || drop(end.wait()))
+            thread::spawn(move || {
+                end.wait();
+            })
         }));
         assert!(matches!(trial.load(script("")).await, Err(TrialError::TooManyStuck)));
         end.wait();
