@@ -35,7 +35,7 @@ struct payload_settings {
 };
 
 /* Writes bits one after the other over zeros. Once something did not fit it has failed, and writes no more. */
-struct payload_writer {
+struct payload_bit_writer {
     uint8_t *bytes;
     size_t at;  /* in bits, as is end */
     size_t end;
@@ -43,21 +43,23 @@ struct payload_writer {
 };
 
 /* Reads bits one after the other. Once something was missing or wrong it has failed, and reads only zeros. */
-struct payload_reader {
+struct payload_bit_reader {
     const uint8_t *bytes;
     size_t at;  /* in bits, as is end */
     size_t end;
     bool failed;
 };
 
-static inline struct payload_writer payload_start(uint8_t *bytes, size_t room)
+/* A message of `size` bytes at the most; those beyond it are left alone. */
+static inline struct payload_bit_writer payload_start_packing(uint8_t *bytes, size_t room, size_t size)
 {
-    const struct payload_writer to = {bytes, 0, room * 8, false};
-    memset(bytes, 0, room);
+    const size_t used = room < size ? room : size;
+    const struct payload_bit_writer to = {bytes, 0, used * 8, false};
+    memset(bytes, 0, used);
     return to;
 }
 
-static inline bool payload_room(struct payload_writer *to, size_t bits)
+static inline bool payload_has_room(struct payload_bit_writer *to, size_t bits)
 {
     if (bits > to->end || to->at > to->end - bits) {
         to->failed = true;
@@ -66,12 +68,12 @@ static inline bool payload_room(struct payload_writer *to, size_t bits)
 }
 
 /* The most significant bit first. */
-static inline void payload_put_be(struct payload_writer *to, unsigned bits, uint32_t value)
+static inline void payload_put_be(struct payload_bit_writer *to, unsigned bits, uint32_t value)
 {
     if (bits < 32 && value >> bits != 0) {
         to->failed = true;
     }
-    if (payload_room(to, bits)) {
+    if (payload_has_room(to, bits)) {
         while (bits-- > 0) {
             const unsigned bit = (unsigned)(value >> bits) & 1u;
             to->bytes[to->at / 8] = (uint8_t)(to->bytes[to->at / 8] | (bit << (7 - to->at % 8)));
@@ -81,7 +83,7 @@ static inline void payload_put_be(struct payload_writer *to, unsigned bits, uint
 }
 
 /* The number in so many bits of two's complement. */
-static inline uint32_t payload_twos(struct payload_writer *to, unsigned bits, int32_t number)
+static inline uint32_t payload_to_twos(struct payload_bit_writer *to, unsigned bits, int32_t number)
 {
     const uint32_t sign = (uint32_t)1 << (bits - 1);
     const uint32_t mask = sign | (sign - 1);
@@ -91,7 +93,7 @@ static inline uint32_t payload_twos(struct payload_writer *to, unsigned bits, in
     return (uint32_t)number & mask;
 }
 
-static inline void payload_require(struct payload_reader *from, bool holds)
+static inline void payload_must_hold(struct payload_bit_reader *from, bool holds)
 {
     if (!holds) {
         from->failed = true;
@@ -99,22 +101,22 @@ static inline void payload_require(struct payload_reader *from, bool holds)
 }
 
 /* How many bits there are still to read. */
-static inline size_t payload_left(const struct payload_reader *from)
+static inline size_t payload_bits_left(const struct payload_bit_reader *from)
 {
     return from->failed || from->at > from->end ? 0 : from->end - from->at;
 }
 
-static inline bool payload_has(struct payload_reader *from, size_t bits)
+static inline bool payload_has_bits(struct payload_bit_reader *from, size_t bits)
 {
-    payload_require(from, bits <= payload_left(from));
+    payload_must_hold(from, bits <= payload_bits_left(from));
     return !from->failed;
 }
 
 /* The most significant bit first. */
-static inline uint32_t payload_get_be(struct payload_reader *from, unsigned bits)
+static inline uint32_t payload_get_be(struct payload_bit_reader *from, unsigned bits)
 {
     uint32_t value = 0;
-    if (payload_has(from, bits)) {
+    if (payload_has_bits(from, bits)) {
         while (bits-- > 0) {
             const unsigned bit = ((unsigned)from->bytes[from->at / 8] >> (7 - from->at % 8)) & 1u;
             value = (value << 1) | bit;
@@ -124,12 +126,14 @@ static inline uint32_t payload_get_be(struct payload_reader *from, unsigned bits
     return value;
 }
 
-/* Packs the message. Returns its length in bytes: PAYLOAD_REPORT_SIZE at the most;
- * 0 if there is nothing to send, no room, or a number that does not fit its bits. */
+/*
+ * Packs the message. Returns its length in bytes:
+ * 0 if there is nothing to send, no room, or a number that does not fit its bits.
+ */
 static inline size_t payload_pack_report(const struct payload_report *values, uint8_t *bytes, size_t room)
 {
-    struct payload_writer to = payload_start(bytes, room < PAYLOAD_REPORT_SIZE ? room : PAYLOAD_REPORT_SIZE);
-    payload_put_be(&to, 16, payload_twos(&to, 16, values->temperature));
+    struct payload_bit_writer to = payload_start_packing(bytes, room, PAYLOAD_REPORT_SIZE);
+    payload_put_be(&to, 16, payload_to_twos(&to, 16, values->temperature));
     payload_put_be(&to, 8, values->humidity);
     payload_put_be(&to, 16, values->battery);
     payload_put_be(&to, 8, values->led ? 0x01u : 0u);
@@ -137,18 +141,20 @@ static inline size_t payload_pack_report(const struct payload_report *values, ui
     return to.failed ? 0 : (to.at + 7) / 8;
 }
 
-/* Parses the message. One that is not whole, or says what it may not, is refused: then the answer is
- * false, and `values` are as before. */
+/*
+ * Parses the message. One that is not whole, or says what it may not, is refused:
+ * then the answer is false, and `values` are as before.
+ */
 static inline bool payload_parse_settings(
     uint8_t port, const uint8_t *bytes, size_t length, struct payload_settings *values)
 {
-    struct payload_reader from = {bytes, 0, length * 8, false};
+    struct payload_bit_reader from = {bytes, 0, length * 8, false};
     struct payload_settings parsed;
     memset(&parsed, 0, sizeof parsed);
     if (port != 15) {
         return false;
     }
-    while (payload_left(&from) > 0) {
+    while (payload_bits_left(&from) > 0) {
         switch (payload_get_be(&from, 8)) {
             case 0x01u:
                 parsed.led = payload_get_be(&from, 8) != 0;
@@ -156,7 +162,7 @@ static inline bool payload_parse_settings(
                 break;
             case 0x02u:
                 parsed.interval = (uint16_t)payload_get_be(&from, 16);
-                payload_require(&from, parsed.interval >= 10);
+                payload_must_hold(&from, parsed.interval >= 10);
                 parsed.has_interval = true;
                 break;
             default:

@@ -54,18 +54,24 @@ impl Source {
         }
     }
 
-    /// Whether a stranger's script is run for it, in either direction.
-    pub fn is_script(&self) -> bool {
-        match self {
-            Self::JavaScript { .. } => true,
-            Self::ByDirection { uplink, downlink } => [uplink, downlink].into_iter().flatten().any(|it| it.is_script()),
-            Self::Table { .. } | Self::CayenneLpp => false,
-        }
-    }
-
     /// Whether it is for uplinks at all.
     pub fn reads_uplinks(&self) -> bool {
         !matches!(self, Self::ByDirection { uplink: None, .. })
+    }
+
+    /// What it is made of: itself, or what each direction has.
+    pub fn parts(&self) -> Vec<&Self> {
+        match self {
+            Self::ByDirection { uplink, downlink } => {
+                [uplink, downlink].into_iter().flatten().map(|it| &**it).collect()
+            }
+            single => vec![single],
+        }
+    }
+
+    /// Whether strangers' code is run.
+    pub fn runs_scripts(&self) -> bool {
+        self.parts().iter().any(|part| matches!(part, Self::JavaScript { .. }))
     }
 }
 
@@ -281,7 +287,7 @@ impl Engines {
     }
 
     /// Loads a codec: a script is compiled and evaluated once, so that what is wrong with it shows now. That may take
-    /// longer than a call: up to one second, or [`Limits::time`] if that is more.
+    /// [`Limits::loading`].
     ///
     /// # Errors
     /// [`CodecError::Load`] if the script does not compile or throws; [`CodecError::MissingFunction`] if it defines none
@@ -292,8 +298,7 @@ impl Engines {
             Source::Table { table, .. } => Ok(Box::new(TableCodec(Arc::clone(table)))),
             Source::CayenneLpp => Ok(Box::new(CayenneLpp)),
             Source::ByDirection { uplink, downlink } => {
-                let load = |source: &Option<Arc<Source>>| source.as_deref().map(|source| self.load(source)).transpose();
-                Ok(Box::new(ByDirection { uplink: load(uplink)?, downlink: load(downlink)? }))
+                Ok(Box::new(ByDirection::load(self, uplink.as_deref(), downlink.as_deref())?))
             }
         }
     }

@@ -16,7 +16,7 @@
 //!
 //! | to learn about | open |
 //! |---|---|
-//! | the types callers use | `codec.rs`, `error.rs` |
+//! | the types callers use | `codec.rs`, `error.rs`, `lint.rs` |
 //! | how a stranger's script is run | `javascript/` |
 //! | codecs that are tables | `table/` |
 //! | the fixed format of Cayenne LPP | `cayenne_lpp.rs` |
@@ -33,6 +33,7 @@ pub mod devices;
 mod error;
 pub mod examples;
 mod javascript;
+mod lint;
 pub mod metadata;
 pub mod normalized;
 pub mod repository;
@@ -43,3 +44,4 @@ pub use codec::{
     UplinkInput, load, normalize, read_uplink,
 };
 pub use error::CodecError;
+pub use lint::{Finding, FindingKind, Lint, lint};

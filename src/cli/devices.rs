@@ -41,6 +41,8 @@ struct Seen {
 struct Codec {
     name: String,
     chosen_by: String,
+    /// What to do about it, if nothing decodes.
+    hint: Option<String>,
 }
 
 impl Devices {
@@ -66,11 +68,15 @@ async fn listed(service: &Service) -> Result<Vec<Box<RawValue>>, ServiceError> {
 }
 
 fn tell(devices: &[Box<RawValue>], terminal: &mut Terminal) -> anyhow::Result<()> {
-    let rows: Vec<_> = devices.iter().map(|device| parse(device.get()).map(Seen::row)).collect::<Result<_, _>>()?;
-    if rows.is_empty() {
+    let mut seen: Vec<_> = devices.iter().map(|device| parse(device.get())).collect::<Result<_, _>>()?;
+    if seen.is_empty() {
         terminal.say("no device is known yet: none is registered, or none has been heard");
     }
-    Ok(aligned(&rows).iter().try_for_each(|line| terminal.line(line))?)
+    let hint = seen.iter_mut().find_map(|device| device.codec.as_mut()?.hint.take());
+    let rows: Vec<_> = seen.into_iter().map(Seen::row).collect();
+    aligned(&rows).iter().try_for_each(|line| terminal.line(line))?;
+    hint.into_iter().for_each(|hint| terminal.say(&format!("hint: where there is no codec: {hint}")));
+    Ok(())
 }
 
 fn parse(json: &str) -> Result<Seen, ServiceError> {
@@ -80,13 +86,23 @@ fn parse(json: &str) -> Result<Seen, ServiceError> {
 impl Seen {
     fn row(self) -> [String; 6] {
         let Self { name, application, device_id, dev_eui, codec, fields, last_seen } = self;
-        let codec = codec.map_or("no codec".into(), |Codec { name, chosen_by }| format!("{name} ({chosen_by})"));
         let fields = match fields.len() {
             1 => "1 field".into(),
             count => format!("{count} fields"),
         };
         let seen = last_seen.map_or("never heard".into(), |at| whole_seconds(at).to_string());
-        [name, format!("{application}/{device_id}"), dev_eui.unwrap_or_else(|| "-".into()), codec, fields, seen]
+        let (key, eui) = (format!("{application}/{device_id}"), dev_eui.unwrap_or_else(|| "-".into()));
+        [name, key, eui, codec.map_or_else(|| "not known yet".into(), Codec::told), fields, seen]
+    }
+}
+
+impl Codec {
+    fn told(self) -> String {
+        match self.chosen_by.as_str() {
+            "none" => "no codec".into(),
+            "network" => "decoded by the network".into(),
+            by => format!("{} ({by})", self.name),
+        }
     }
 }
 
@@ -113,13 +129,18 @@ mod tests {
             "codec": {"name": "mbed/led", "chosen_by": "configuration"}, "fields": [{"name": "led"}], "commands": [],
             "last_seen": "2026-11-21T06:00:02.999Z",
         });
-        let new = json!({"name": "n", "application": "garden", "device_id": "new", "codec": null, "fields": []});
-        let rows: Vec<_> = [known, new].iter().map(|device| parse(&device.to_string()).unwrap().row()).collect();
+        let bare = json!({
+            "name": "n", "application": "garden", "device_id": "new", "fields": [],
+            "codec": {"name": "none", "chosen_by": "none", "hint": "choose one"},
+        });
+        let new = json!({"name": "o", "application": "garden", "device_id": "one", "codec": null, "fields": []});
+        let rows: Vec<_> = [known, bare, new].iter().map(|device| parse(&device.to_string()).unwrap().row()).collect();
         assert_eq!(
             aligned(&rows),
             [
                 "hall/lamp  garden/lamp-1  70B3D57ED0000001  mbed/led (configuration)  1 field   2026-11-21T06:00:02Z",
                 "n          garden/new     -                 no codec                  0 fields  never heard",
+                "o          garden/one     -                 not known yet             0 fields  never heard",
             ]
         );
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use payload_codecs::Reading;
 use tokio::sync::Notify;
 
 use super::lane::{Job, lock};
@@ -19,11 +20,12 @@ pub struct Desk {
     bell: Arc<Bell>,
 }
 
-/// A job, and when the worker must have come on with it.
+/// A job, when the worker must have come on with it, and what it has found so far.
 #[derive(Debug)]
 struct Work {
     due: Instant,
     job: Job,
+    found: Option<Reading>,
 }
 
 impl Desk {
@@ -34,7 +36,7 @@ impl Desk {
     /// Begins with a job, for which there is so much time.
     pub fn put(&self, job: Job, limit: Duration) {
         let due = Instant::now() + limit + OVERSTAY;
-        *lock(&self.work) = Some(Work { due, job });
+        *lock(&self.work) = Some(Work { due, job, found: None });
         self.bell.wake_by(due);
     }
 
@@ -47,14 +49,21 @@ impl Desk {
         self.bell.wake_by(due);
     }
 
+    /// Lays down what is found so far: whoever answers for the job has it.
+    pub fn lay(&self, reading: Reading) {
+        if let Some(work) = &mut *lock(&self.work) {
+            work.found = Some(reading);
+        }
+    }
+
     /// Takes the job, if the watch has not.
     pub fn take(&self) -> Option<Job> {
         lock(&self.work).take().map(|work| work.job)
     }
 
-    /// Takes the job away if its worker should have come on with it.
-    pub fn take_overdue(&self, now: Instant) -> Option<Job> {
-        lock(&self.work).take_if(|work| work.due <= now).map(|work| work.job)
+    /// Takes the job away if its worker should have come on with it, and what was found so far.
+    pub fn take_overdue(&self, now: Instant) -> Option<(Job, Option<Reading>)> {
+        lock(&self.work).take_if(|work| work.due <= now).map(|work| (work.job, work.found))
     }
 
     /// When the watch has to look here, unless the worker comes on before.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use payload_codecs::{CodecError, DownlinkInput, Limits, UplinkInput};
+use payload_codecs::{CodecError, Decoded, DownlinkInput, Limits, Reading, UplinkInput};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
@@ -44,6 +44,18 @@ impl Job {
             Task::Encode { reply, .. } => {
                 reply.send(Err(fault)).ok();
             }
+        }
+    }
+
+    /// Answers for a worker that was given up: with what it had found, if there is such.
+    pub fn give_up(self, found: Option<Reading>, fault: Fault, crossed: &mpsc::Sender<Crossed>) {
+        let Self { codec, task } = self;
+        match (task, found) {
+            (Task::Decode(uplink, _turn), Some(mut reading)) => {
+                reading.warnings.push(format!("normalizeUplink: {fault}"));
+                crossed.try_send(Crossed { uplink, codec, outcome: Ok(reading) }).ok();
+            }
+            (task, _) => Self { codec, task }.refuse(fault, crossed),
         }
     }
 }
@@ -95,7 +107,7 @@ impl Lane {
             Ok(loaded) => loaded,
             Err(error) => return Output::failed(input, error),
         };
-        let output = input.run(loaded, || desk.next_phase(self.limits.time));
+        let output = input.run(loaded, desk, &self.limits);
         for line in loaded.take_console() {
             tracing::debug!(codec = codec.name, line, "Codec wrote to its console.");
         }
@@ -111,9 +123,9 @@ impl Lane {
     /// not see stays behind those it does.
     fn objection(&self, job: &Job) -> Option<Fault> {
         let quarantine = lock(&self.quarantine);
-        match (&job.task, &job.codec.source) {
-            (Task::Decode(uplink, _), _) if !uplink.is_decodable() => Some(Fault::NothingToDecode),
-            (_, source) if source.is_script() && quarantine.is_exhausted() => Some(Fault::TooManyStuck),
+        match &job.task {
+            Task::Decode(uplink, _) if !uplink.is_decodable() => Some(Fault::NothingToDecode),
+            _ if quarantine.is_exhausted() && job.codec.source.runs_scripts() => Some(Fault::TooManyStuck),
             _ if !quarantine.admits(job.codec.id, Instant::now()) => Some(Fault::Quarantined),
             _ => None,
         }
@@ -143,7 +155,7 @@ enum Input {
 }
 
 enum Output {
-    Decoded(Result<payload_codecs::Reading, CodecError>),
+    Decoded(Result<Reading, CodecError>),
     Encoded(Result<Encoded, CodecError>),
 }
 
@@ -159,14 +171,16 @@ impl Input {
         }
     }
 
-    /// Calls `next_phase` before each thing that the codec is asked.
-    fn run(&self, codec: &mut dyn payload_codecs::Codec, next_phase: impl Fn()) -> Output {
-        next_phase();
+    /// Asks the codec; each question has the limit for itself.
+    fn run(&self, codec: &mut dyn payload_codecs::Codec, desk: &Desk, limits: &Limits) -> Output {
+        desk.next_phase(limits.time);
         match self {
             Self::Uplink { bytes, f_port, recv_time_ms } => {
                 let input = UplinkInput { bytes, f_port: *f_port, recv_time_ms: Some(*recv_time_ms) };
                 Output::Decoded(codec.decode_uplink(&input).map(|decoded| {
-                    next_phase();
+                    // A normalizer that never comes back must not cost the fields.
+                    desk.lay(not_normalized(&decoded));
+                    desk.next_phase(limits.time);
                     decoded.normalized_by(codec)
                 }))
             }
@@ -175,6 +189,10 @@ impl Input {
             }
         }
     }
+}
+
+fn not_normalized(Decoded { data, warnings }: &Decoded) -> Reading {
+    Reading { data: data.clone(), measurements: None, warnings: warnings.clone() }
 }
 
 impl Output {

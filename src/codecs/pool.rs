@@ -108,12 +108,12 @@ impl Pool {
         // back.
         let mut quarantine = lock(&self.shared.quarantine);
         let Some(desk) = lock(&lane.desk).clone() else { return lane.restaff() };
-        let Some(job) = desk.take_overdue(Instant::now()) else { return };
+        let Some((job, found)) = desk.take_overdue(Instant::now()) else { return };
         let rest_s = quarantine.abandoned(job.codec.id, Instant::now()).as_secs();
         drop(quarantine);
         tracing::error!(codec = job.codec.name, rest_s, "Codec never came back; its thread is abandoned.");
         // In this order: the new thread goes on with what came after.
-        job.refuse(Fault::Stuck { rest_s }, &self.shared.crossed);
+        job.give_up(found, Fault::Stuck { rest_s }, &self.shared.crossed);
         lane.restaff();
     }
 
@@ -210,6 +210,17 @@ mod tests {
         let all = returned(&pool, &mut back, 4).await;
         assert_eq!(all.iter().map(|(f_cnt, _)| *f_cnt).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(all.iter().filter(|(_, decoded)| *decoded).count(), 1, "{all:?}");
+    }
+
+    #[tokio::test]
+    async fn a_normalizer_that_is_stuck_costs_no_fields() {
+        let (pool, mut back) = pool(1, Duration::from_millis(100));
+        let script = format!("{GOOD} function normalizeUplink() {{ new Array(15e6).sort(); return {{data: {{}}}}; }}");
+        let codec = Codec::sample(1, "stuck", &script);
+        for f_cnt in 0..2 {
+            pool.decode(Uplink::sample("node", f_cnt, 0), codec.clone());
+        }
+        assert_eq!(returned(&pool, &mut back, 2).await, [(0, true), (1, false)]);
     }
 
     #[tokio::test]

@@ -45,8 +45,8 @@ impl Trial {
         }
         let (reply, loaded) = oneshot::channel();
         let limits = self.limits;
-        let load = move || drop(reply.send(payload_codecs::load(&source, &limits).map(drop)));
-        let thread = thread::Builder::new().name("codec-trial".into()).spawn(load)?;
+        let task = move || drop(reply.send(load(&source, &limits)));
+        let thread = thread::Builder::new().name("codec-trial".into()).spawn(task)?;
         match tokio::time::timeout(limits.time + PATIENCE, loaded).await {
             Ok(Ok(loaded)) => Ok(loaded?),
             // It panicked: as good as never.
@@ -67,6 +67,11 @@ impl TrialError {
             _ => None,
         }
     }
+}
+
+/// Loads every part by itself: a codec of two loads also where one of them does not.
+fn load(source: &Source, limits: &Limits) -> Result<(), CodecError> {
+    source.parts().into_iter().try_for_each(|part| payload_codecs::load(part, limits).map(drop))
 }
 
 #[cfg(test)]

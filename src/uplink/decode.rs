@@ -89,16 +89,14 @@ impl Decode {
                 }
             }
             Err(Fault::NothingToDecode) => from_network(&mut uplink),
-            // It is the network's own script, and there it came to a result.
-            Err(fault) if crossed.codec.is_networks && uplink.network_fields.is_some() => {
-                let mut reading = from_network(&mut uplink);
-                reading.warnings.push(format!("codec `{}` here: {fault}", crossed.codec.name));
-                reading
-            }
             Err(fault) => {
                 self.counters.count(Count::CodecError);
-                let codec = Some(crossed.codec.name.clone());
-                Reading { codec, fault: Some(fault), ..Reading::default() }
+                // The network ran the same script, perhaps with more luck.
+                let network = match self.codecs.lacks_codec(&uplink.key) {
+                    true => from_network(&mut uplink),
+                    false => Reading::default(),
+                };
+                Reading { codec: Some(crossed.codec.name.clone()), fault: Some(fault), ..network }
             }
         };
         (uplink, reading)

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{APP, Ferry, uplink};
+use crate::harness::{APP, Ferry, Process, Stage, uplink};
 
 #[tokio::test]
 async fn a_shipped_codec_decodes_and_normalises() {
@@ -42,7 +42,8 @@ async fn without_a_codec_the_networks_fields_are_used_and_without_those_the_payl
     ferry.network.fixture("uplink-full");
     let told = ferry.home.on("ttn/dev1/uplink").await;
     assert_eq!((&told["codec"], &told["fields"]["temp"]), (&json!("network"), &json!(120)));
-    assert_eq!((&told["warnings"], &told["normalized"][0]["air"]["temperature"]), (&json!(["hot"]), &json!(120)));
+    let warnings = json!(["hot", "nw", "measurement 1: `air.relativeHumidity` should be equal or less than `100`"]);
+    assert_eq!((&told["warnings"], &told["normalized"][0]["air"]["temperature"]), (&warnings, &json!(120)));
     ferry.network.up("node", 1, &[0xca, 0xfe]);
     let raw = ferry.home.on("ttn/node/uplink").await;
     assert_eq!((&raw["payload_hex"], raw.get("fields"), raw.get("codec")), (&json!("cafe"), None, None));
@@ -161,4 +162,22 @@ async fn measurements_keep_to_the_schema_whatever_a_normalizer_gives() {
         assert!(told["warnings"][0].as_str().unwrap_or_default().contains(warning), "{device}: {told}");
         assert_eq!(told.get("codec_error"), None, "{device}");
     }
+}
+
+#[tokio::test]
+async fn what_a_codec_writes_to_its_console_is_in_the_log() {
+    let script = "function decodeUplink(input) { for (;;) { console.log('port', input.fPort); } }";
+    let mut stage = Stage::set(|setup| {
+        setup.add_codec("node", script);
+        setup.codec_time = "200ms";
+    })
+    .await;
+    let process = Process::ferry(&stage.configuration());
+    stage.network.subscribed().await;
+    stage.network.up("node", 1, &[1]);
+    stage.home.on("ttn/node/uplink").await;
+    process.signal("TERM").await;
+    let (_, said) = process.ended().await;
+    let lines = said.lines().filter(|line| line.contains("wrote to its console")).count();
+    assert!((1..=1000).contains(&lines) && said.contains("port 2"), "{lines} lines");
 }

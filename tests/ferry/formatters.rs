@@ -73,18 +73,13 @@ async fn a_script_typed_into_the_console_gives_the_networks_own_result_and_its_e
     let error = ferry.home.on("ttn/node/event/codec_error").await;
     assert_eq!((&error["codec"], &error["payload_hex"]), (&json!("ttn/app1/node"), &json!("01")));
     assert!(error["error"].as_str().unwrap().contains("two bytes are expected"), "{error}");
-}
-
-#[tokio::test]
-async fn where_the_networks_script_fails_here_only_the_networks_own_result_is_used() {
-    let mut ferry = with_formatters(javascript(UP, DOWN), |_| {}).await;
-    codec_of(&mut ferry, "node").await;
-    let mut message = uplink(1, &[1]);
-    message["uplink_message"]["decoded_payload"] = json!({"temperature": 1});
+    // And where it made something of it nevertheless, nothing is lost.
+    ferry.home.forget();
+    let mut message = uplink(3, &[1]);
+    message["uplink_message"]["decoded_payload"] = made.clone();
     ferry.network.handle.publish_up(APP, "node", &message);
     let told = ferry.home.on("ttn/node/uplink").await;
-    assert_eq!((&told["fields"]["temperature"], &told["codec"]), (&json!(1), &json!("network")));
-    assert!(told["warnings"][0].as_str().unwrap().contains("two bytes are expected"), "{told}");
+    assert_eq!((&told["fields"], told["codec_error"].is_string()), (&made, true), "{told}");
 }
 
 #[tokio::test]
@@ -201,6 +196,11 @@ async fn the_command_line_lists_devices_with_their_codecs() {
     assert!(lines[0].contains("mbed/led-and-sensors (configuration)") && lines[0].contains(" fields"), "{listed:?}");
     assert!(lines[1].contains("0707070707070707  ttn/app1/node (network's formatter)"), "{listed:?}");
     assert!(lines[1].ends_with("never heard"), "{listed:?}");
+    ferry.network.up("raw-one", 1, &[1]);
+    ferry.home.on("ttn/raw-one/uplink").await;
+    let listed = ferry.command(&["devices"]).await;
+    assert!(listed.out.lines().any(|line| line.contains("app1/raw-one") && line.contains("no codec")), "{listed:?}");
+    assert!(listed.err.starts_with("hint: where there is no codec: "), "{listed:?}");
     let json = ferry.command(&["devices", "--json"]).await.json_lines();
-    assert_eq!((json.len(), &json[1]["codec"]["chosen_by"]), (2, &json!("network's formatter")));
+    assert_eq!((json.len(), &json[1]["codec"]["chosen_by"]), (3, &json!("network's formatter")));
 }

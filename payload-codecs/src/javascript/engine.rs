@@ -25,9 +25,6 @@ use crate::error::CodecError;
 /// What stack traces call the script.
 pub(super) const SCRIPT_NAME: &str = "codec.js";
 
-/// A script may take at least this long to load: that happens once, and the largest public ones need some 10 ms.
-const LOAD_TIME: Duration = Duration::from_secs(1);
-
 /// Finds what the script defined. `typeof` also sees `let` and `const`, which are not on the global object.
 const COLLECT: &str = "[\
     typeof decodeUplink==='function'?decodeUplink:void 0,\
@@ -100,7 +97,7 @@ impl Engine {
 
     /// Evaluates a script, as a script: sloppy, and in the global scope. What it says goes to `console`.
     pub(super) fn load(&self, script: &str, console: &mut Vec<String>) -> Result<Loaded, CodecError> {
-        let time = self.limits.time.max(LOAD_TIME);
+        let time = self.limits.loading();
         self.watch.start(time);
         let (defined, state) = self.machine.build(self.guarded(console, |call| evaluate(call, script)));
         self.watch.judge(defined, time).map(|defined| Loaded { state, defined })

@@ -10,6 +10,7 @@ mod arena;
 mod engine;
 mod fault;
 mod host;
+mod lint;
 mod outcome;
 mod prelude;
 mod to_json;
@@ -23,6 +24,7 @@ use serde_json::value::RawValue;
 pub(crate) use self::engine::Engine;
 use self::engine::{Call, Entry, Loaded};
 use self::fault::Fault;
+pub(crate) use self::lint::lint;
 use crate::codec::{Codec, Decoded, DownlinkInput, Encoded, Functions, Naming, Normalized, UplinkInput};
 use crate::error::CodecError;
 

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use payload_codecs::table::{Data, Table, header};
 
+use crate::dice::{self, Dice};
 use crate::port;
-use crate::tables::{self, Dice};
+use crate::tables;
 use crate::values::{self, Said};
 use crate::written::{message_name, toml};
 
@@ -34,7 +35,7 @@ pub enum Case {
 
 impl Generated {
     pub fn roll(dice: &mut Dice, number: usize) -> Self {
-        let spec = tables::table(dice);
+        let spec = dice::table(dice);
         let toml = toml(&spec);
         let table = Table::parse(&toml).unwrap_or_else(|error| panic!("{error}\n{toml}"));
         let mut generated =

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::tables::{Dice, Kind, Message, Number, Spec, Times};
+use crate::dice::Dice;
+use crate::tables::{Kind, Message, Number, Spec, Times};
 use crate::written::{part_name, value_name, worth};
 
 /// What a message says.
@@ -66,8 +67,8 @@ impl Said {
                     return;
                 }
             }
-            let counts = |other: &&Spec| matches!((&other.kind, &field.name), (Kind::List { times: Times::Counted(count), .. }, Some(name)) if count == name);
-            if !fields.iter().any(|other| counts(&other)) {
+            // What counts a list is said with the list.
+            if !fields.iter().any(|list| counts(field, list)) {
                 self.field(dice, field, path);
             }
         }
@@ -221,8 +222,7 @@ pub fn fits(fields: &[Spec], data: &Map<String, Value>) -> bool {
         let value = field.name.as_ref().and_then(|name| data.get(name));
         let inner = |fields: &[Spec], value: &Value| value.as_object().is_none_or(|data| fits(fields, data));
         match (&field.kind, value) {
-            (Kind::Number(Number { range: Some((low, high)), .. }), Some(value)) if !value.is_null() => {
-                let Kind::Number(number) = &field.kind else { unreachable!("it was matched") };
+            (Kind::Number(number @ Number { range: Some((low, high)), .. }), Some(value)) if !value.is_null() => {
                 let [one, other] = [low, high].map(|raw| worth(number, *raw).parse::<f64>().unwrap());
                 (one.min(other)..=one.max(other)).contains(&value.as_f64().unwrap())
             }
@@ -234,6 +234,11 @@ pub fn fits(fields: &[Spec], data: &Map<String, Value>) -> bool {
             _ => true,
         }
     })
+}
+
+/// Whether `field` says how often `list` comes.
+fn counts(field: &Spec, list: &Spec) -> bool {
+    matches!(&list.kind, Kind::List { times: Times::Counted(count), .. } if field.name.as_ref() == Some(count))
 }
 
 fn literal(raw: i128) -> String {

@@ -62,9 +62,14 @@ impl Heap {
         self.read(TOP)
     }
 
-    /// The highest `top` ever was.
+    /// The highest that `top` was since the last call of [`Heap::begin_peak`].
     pub fn peak(&self) -> usize {
         self.read(PEAK)
+    }
+
+    /// Lets the peak begin at the top.
+    pub fn begin_peak(&self) {
+        self.write(PEAK, self.top());
     }
 
     /// A block of at least `size` bytes, aligned to 16; none if there is no room.

@@ -12,6 +12,7 @@
 //! - values of the engine (`Ctx`, `Value` …). They carry the lifetime of the closure that a [`Machine`] runs, so they
 //!   cannot leave it; and what could carry them out regardless (`Persistent`, `Context`) is not `Send`, while closures and
 //!   what they return must be. A machine is not `Sync`, so a closure cannot run another one on the same machine either.
+//!   (A thread-local variable would be a way round; there is none.)
 //! - what QuickJS holds itself: all in the region, and so as old as the image.
 //! - what rquickjs holds outside of it: the runtime's and the context's address, and the interrupt handler. All are made
 //!   before the base. Its tables of Rust classes and user data stay empty: we put no Rust object into the engine, which
@@ -32,6 +33,19 @@ use rquickjs::{Array, Context, Ctx, Persistent, Runtime};
 
 use self::region::{Difference, Image, Region};
 use crate::codec::Limits;
+
+/// Fails to compile if a handle of the engine becomes `Send`, as it would with rquickjs's feature `parallel`.
+const _: () = {
+    trait Unclear<Which> {
+        const PICK: () = ();
+    }
+    struct IsSend;
+    impl<T> Unclear<()> for T {}
+    impl<T: Send> Unclear<IsSend> for T {}
+    let () = <Persistent<Array<'static>> as Unclear<_>>::PICK;
+    let () = <Context as Unclear<_>>::PICK;
+    let () = <Runtime as Unclear<_>>::PICK;
+};
 
 /// What the region holds beyond the limit: the heap's own headers, and gaps between its blocks.
 const SLACK: usize = 1 << 20;
@@ -149,6 +163,18 @@ mod tests {
         // SAFETY: as in `run`.
         unsafe { machine.region.restore(&machine.base, Some(&state.difference)) };
         assert_eq!(machine.region.difference(&before).size(), 0);
+    }
+
+    /// Linux fills what was given back with zeros.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_a_greedy_job_touched_goes_back_to_the_system() {
+        let machine = machine();
+        let state = machine.build(count).1;
+        state.run(|ctx, _| ctx.eval::<(), _>("var hoard = new Uint8Array(5e6).fill(1)").unwrap());
+        assert!(machine.region.touched_beyond(2 << 20) > 2 << 20);
+        state.run(|_, _| ());
+        assert_eq!(machine.region.touched_beyond(2 << 20), 0);
     }
 
     #[test]

@@ -44,11 +44,13 @@ impl Region {
 
     /// A copy of everything in use.
     pub fn image(&self) -> Image {
+        self.note_peak();
         Image { bytes: self.bytes().into() }
     }
 
     /// What is different now from a base image.
     pub fn difference(&self, base: &Image) -> Difference {
+        self.note_peak();
         let now = self.bytes();
         let common = base.bytes.len().min(now.len());
         let mut difference = Difference { runs: Vec::new(), bytes: Vec::new() };
@@ -71,7 +73,7 @@ impl Region {
     /// # Safety
     /// Whoever holds a pointer into the region that did not exist at that time must never use it again.
     pub unsafe fn restore(&self, base: &Image, difference: Option<&Difference>) {
-        self.touched.set(self.touched.get().max(self.heap.peak()));
+        self.note_peak();
         // SAFETY: an image is no longer than the region it was taken of; the mapping is writable and nothing else runs.
         unsafe { self.write(0, &base.bytes) };
         for (start, bytes) in difference.into_iter().flat_map(Difference::iter) {
@@ -79,6 +81,12 @@ impl Region {
             unsafe { self.write(start, bytes) };
         }
         self.give_back();
+    }
+
+    /// Remembers how far the heap has been; what is kept of it must not tell of a peak that later calls never reach.
+    fn note_peak(&self) {
+        self.touched.set(self.touched.get().max(self.heap.peak()));
+        self.heap.begin_peak();
     }
 
     unsafe fn write(&self, offset: usize, bytes: &[u8]) {
@@ -95,8 +103,16 @@ impl Region {
             // SAFETY: what lies above `top` means nothing, so it may as well be zero. If the system refuses, the pages
             // stay ours, which does no harm.
             let _ = unsafe { self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, keep, touched - keep) };
-            self.touched.set(0);
+            self.touched.set(keep);
         }
+    }
+
+    /// How many bytes are not zero from this offset on.
+    #[cfg(test)]
+    pub fn touched_beyond(&self, offset: usize) -> usize {
+        // SAFETY: as in `bytes`, for the whole of the mapping.
+        let all = unsafe { slice::from_raw_parts(self.heap.start().as_ptr(), self.map.len()) };
+        all[offset..].iter().filter(|byte| **byte != 0).count()
     }
 
     fn bytes(&self) -> &[u8] {

@@ -8,12 +8,14 @@ pub(super) struct Code {
 }
 
 impl Code {
-    /// One line, or an empty one.
+    /// One line; empty, it parts what stands before from what follows.
     pub(super) fn line(&mut self, line: impl AsRef<str>) {
         let line = line.as_ref();
         if !line.is_empty() {
             self.text.push_str(&"    ".repeat(self.depth));
             self.text.push_str(line);
+        } else if self.text.is_empty() || self.text.ends_with("\n\n") {
+            return;
         }
         self.text.push('\n');
     }
@@ -46,17 +48,24 @@ impl Code {
         self.line("}");
     }
 
-    /// A struct or an enum: a block with a semicolon, and an empty line.
+    /// A struct or an enum: a block with a semicolon, between empty lines.
     pub(super) fn definition(&mut self, head: impl AsRef<str>, body: impl FnOnce(&mut Self)) {
+        self.line("");
         self.line(format!("{} {{", head.as_ref()));
         self.indented(body);
         self.line("};");
         self.line("");
     }
 
-    /// A function: its head and the braces of its body stand on lines of their own.
-    pub(super) fn function(&mut self, head: impl AsRef<str>, body: impl FnOnce(&mut Self)) {
-        self.line(head);
+    /// `static inline` and the rest of a function; its parameters get a line of their own where one would be too long.
+    pub(super) fn function(&mut self, head: &str, parameters: &str, body: impl FnOnce(&mut Self)) {
+        match head.len() + parameters.len() {
+            0..=100 => self.line(format!("static inline {head}({parameters})")),
+            _ => {
+                self.line(format!("static inline {head}("));
+                self.indented(|code| code.line(format!("{parameters})")));
+            }
+        }
         self.line("{");
         self.indented(body);
         self.line("}");

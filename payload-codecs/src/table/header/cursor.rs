@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn only_what_is_called_is_there() {
         let some = functions("node", "node_get_bytes(&from, out, 3);", 32);
-        assert!(some.contains("struct node_reader {") && some.contains("bool node_has("), "{some}");
+        assert!(some.contains("struct node_bit_reader {") && some.contains("bool node_has_bits("), "{some}");
         assert!(!some.contains("writer") && !some.contains("get_be") && !some.contains("PREFIX"), "{some}");
         assert_eq!(functions("node", "", 32), "");
     }

@@ -269,7 +269,7 @@ fn run<'t>(
 
 /// How often a group comes if `room` is what the longest payload holds of it.
 fn times(scope: &mut Scope, field: &Field, member: &str, room: usize) -> Result<Times, HeaderError> {
-    let most = field.most.unwrap_or(room);
+    let most = field.most.unwrap_or(room).min(LONGEST_PAYLOAD);
     match &field.repeat {
         None => Ok(Times::Once),
         Some(Repeat::Times(times)) => Ok(Times::Fixed(*times)),

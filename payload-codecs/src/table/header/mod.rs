@@ -2,26 +2,26 @@
 //!
 //! Plain C99, and C++11 too: `static inline` functions, structs of raw numbers, nothing allocated, and no floats but for
 //! fields that are floats on the air. A table is lowered to structs and steps of a cursor (`lower.rs`, `layout.rs`), from
-//! which constants, structs and functions are written (`constants.rs`, `declare.rs`, `pack.rs`, `parse.rs`); `cursor.h`
+//! which constants, structs and functions are written (`constants.rs`, `structs.rs`, `pack.rs`, `parse.rs`); `cursor.h`
 //! holds the few functions that move bits.
 
 mod code;
 mod constants;
 mod cursor;
-mod declare;
 mod layout;
 mod lower;
 mod names;
 mod pack;
 mod parse;
 mod range;
+mod structs;
 
 use self::code::Code;
 use self::constants::Constants;
-use self::declare::Structs;
 use self::layout::Message;
 use self::lower::Lowering;
 use self::names::{Names, comment, macro_part};
+use self::structs::Structs;
 use super::model::{Field, Table};
 
 /// The least width of the integers that the header computes with, and the greatest.
@@ -57,8 +57,6 @@ pub fn header(table: &Table, name: &str) -> Result<String, HeaderError> {
     let prefix = names::prefix(name)?;
     let macros = macro_part(&prefix);
     let mut names = Names::default();
-    // The cursor's own structs.
-    ["writer", "reader"].iter().try_for_each(|own| names.take(own, own))?;
     let mut lowering = Lowering::new(table.endian, &macros, &mut names);
     let uplinks = lowering.direction("uplink", &table.uplink, &table.downlink)?;
     let downlinks = lowering.direction("downlink", &table.downlink, &table.uplink)?;

@@ -17,13 +17,14 @@ pub(super) fn message(code: &mut Code, prefix: &str, message: &Message<'_>) {
     let pack = Pack { prefix, to: "&to", to_dot: "to." };
     let Shape { name, macros, steps } = &message.shape;
     let on = message.ports.first().map(|_| format!(", to be sent on port {macros}_PORT")).unwrap_or_default();
-    code.line(format!("/* Packs the message{on}. Returns its length in bytes: {macros}_SIZE at the most;"));
-    code.line(" * 0 if there is nothing to send, no room, or a number that does not fit its bits. */");
-    let head = format!("static inline size_t {prefix}_pack_{name}(");
-    let head = format!("{head}const struct {prefix}_{name} *values, uint8_t *bytes, size_t room)");
-    code.function(head, |code| {
-        let room = format!("room < {macros}_SIZE ? room : {macros}_SIZE");
-        code.line(format!("struct {prefix}_writer to = {prefix}_start(bytes, {room});"));
+    code.line("/*");
+    code.line(format!(" * Packs the message{on}. Returns its length in bytes:"));
+    code.line(" * 0 if there is nothing to send, no room, or a number that does not fit its bits.");
+    code.line(" */");
+    let parameters = format!("const struct {prefix}_{name} *values, uint8_t *bytes, size_t room");
+    code.function(&format!("size_t {prefix}_pack_{name}"), &parameters, |code| {
+        let start = format!("{prefix}_start_packing(bytes, room, {macros}_SIZE)");
+        code.line(format!("struct {prefix}_bit_writer to = {start};"));
         if message.shape.is_empty() && message.parts.is_none() {
             code.line("(void)values;");
         }
@@ -39,9 +40,8 @@ pub(super) fn message(code: &mut Code, prefix: &str, message: &Message<'_>) {
 pub(super) fn group(code: &mut Code, prefix: &str, shape: &Shape<'_>) {
     let pack = Pack { prefix, to: "to", to_dot: "to->" };
     let name = &shape.name;
-    let head = format!("static inline void {prefix}_put_{name}(");
-    let head = format!("{head}struct {prefix}_writer *to, const struct {prefix}_{name} *values)");
-    code.function(head, |code| {
+    let parameters = format!("struct {prefix}_bit_writer *to, const struct {prefix}_{name} *values");
+    code.function(&format!("void {prefix}_put_{name}"), &parameters, |code| {
         if shape.is_empty() {
             code.line("(void)values;");
         }
@@ -106,7 +106,7 @@ impl Pack<'_> {
             Type::Boolean(_) => format!("values->{member} ? 1u : 0u"),
             Type::Float(32) => format!("{}_float_bits(values->{member})", self.prefix),
             Type::Float(_) => format!("{}_double_bits(values->{member})", self.prefix),
-            Type::Signed(bits) => format!("{}_twos({}, {bits}, values->{member})", self.prefix, self.to),
+            Type::Signed(bits) => format!("{}_to_twos({}, {bits}, values->{member})", self.prefix, self.to),
             _ => format!("values->{member}"),
         }
     }
@@ -168,11 +168,8 @@ impl Pack<'_> {
     }
 
     fn at_most(&self, code: &mut Code, count: &str, most: usize) {
-        // Compilers warn of a comparison that is always the same.
-        if most < usize::from(u8::MAX) {
-            code.block(format!("if (values->{count} > {most})"), |code| {
-                code.line(format!("{}failed = true;", self.to_dot));
-            });
-        }
+        code.block(format!("if (values->{count} > {most})"), |code| {
+            code.line(format!("{}failed = true;", self.to_dot));
+        });
     }
 }

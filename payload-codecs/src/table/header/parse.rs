@@ -19,12 +19,13 @@ struct Parse<'h> {
 pub(super) fn message(code: &mut Code, prefix: &str, message: &Message<'_>) {
     let parse = Parse { prefix, from: "&from", from_dot: "from.", values: "parsed." };
     let name = &message.shape.name;
-    code.line("/* Parses the message. One that is not whole, or says what it may not, is refused: then the answer is");
-    code.line(" * false, and `values` are as before. */");
-    code.line(format!("static inline bool {prefix}_parse_{name}("));
-    let head = format!("    uint8_t port, const uint8_t *bytes, size_t length, struct {prefix}_{name} *values)");
-    code.function(head, |code| {
-        code.line(format!("struct {prefix}_reader from = {{bytes, 0, length * 8, false}};"));
+    code.line("/*");
+    code.line(" * Parses the message. One that is not whole, or says what it may not, is refused:");
+    code.line(" * then the answer is false, and `values` are as before.");
+    code.line(" */");
+    let parameters = format!("uint8_t port, const uint8_t *bytes, size_t length, struct {prefix}_{name} *values");
+    code.function(&format!("bool {prefix}_parse_{name}"), &parameters, |code| {
+        code.line(format!("struct {prefix}_bit_reader from = {{bytes, 0, length * 8, false}};"));
         code.line(format!("struct {prefix}_{name} parsed;"));
         code.line("memset(&parsed, 0, sizeof parsed);");
         parse.port(code, message.ports);
@@ -42,9 +43,8 @@ pub(super) fn message(code: &mut Code, prefix: &str, message: &Message<'_>) {
 pub(super) fn group(code: &mut Code, prefix: &str, shape: &Shape<'_>) {
     let parse = Parse { prefix, from: "from", from_dot: "from->", values: "values->" };
     let name = &shape.name;
-    let head = format!("static inline void {prefix}_get_{name}(");
-    let head = format!("{head}struct {prefix}_reader *from, struct {prefix}_{name} *values)");
-    code.function(head, |code| {
+    let parameters = format!("struct {prefix}_bit_reader *from, struct {prefix}_{name} *values");
+    code.function(&format!("void {prefix}_get_{name}"), &parameters, |code| {
         if shape.is_empty() {
             code.line("(void)values;");
         }
@@ -63,7 +63,7 @@ impl Parse<'_> {
     }
 
     fn parts(&self, code: &mut Code, parts: &Parts<'_>) {
-        code.block(format!("while ({}_left({}) > 0)", self.prefix, self.from), |code| {
+        code.block(format!("while ({}_bits_left({}) > 0)", self.prefix, self.from), |code| {
             code.block(format!("switch ({})", self.get(parts.tag)), |code| {
                 parts.parts.iter().for_each(|part| self.part(code, part));
                 code.line("default:");
@@ -103,7 +103,7 @@ impl Parse<'_> {
                 Step::Seek(bits) => code.line(format!("{dot}at = {start}{bits};")),
                 Step::Align => code.line(format!("{dot}at = ({dot}at + 7) / 8 * 8;")),
                 Step::Open { has, bits } => {
-                    code.line(format!("{values}{has} = {}_left({}) >= {bits};", self.prefix, self.from));
+                    code.line(format!("{values}{has} = {}_bits_left({}) >= {bits};", self.prefix, self.from));
                     code.open(format!("if ({values}{has})"));
                 }
                 // What is not there, or not whole, was the end.
@@ -115,7 +115,7 @@ impl Parse<'_> {
 
     fn what(&self, code: &mut Code, slot: &Slot<'_>) {
         match &slot.what {
-            What::Padding(bits) => code.line(format!("{}_skip({}, {bits});", self.prefix, self.from)),
+            What::Padding(bits) => code.line(format!("{}_skip_bits({}, {bits});", self.prefix, self.from)),
             What::Constant(number, bits) => self.require(code, &format!("{} == {bits:#04x}u", self.get(*number))),
             What::Scalar { member, number } => {
                 code.line(format!("{}{member} = {};", self.values, self.value(*number)));
@@ -128,7 +128,7 @@ impl Parse<'_> {
     }
 
     fn require(&self, code: &mut Code, condition: &str) {
-        code.line(format!("{}_require({}, {condition});", self.prefix, self.from));
+        code.line(format!("{}_must_hold({}, {condition});", self.prefix, self.from));
     }
 
     fn get(&self, number: Number) -> String {
@@ -204,9 +204,7 @@ impl Parse<'_> {
                 code.block(format!("for (size_t i = 0; i < {times}; i++)"), |code| get(code, "[i]"));
             }
             Times::Counted { count, most } => {
-                if *most < usize::from(u8::MAX) {
-                    self.require(code, &format!("{values}{count} <= {most}"));
-                }
+                self.require(code, &format!("{values}{count} <= {most}"));
                 let head = format!("for (size_t i = 0; !{dot}failed && i < {values}{count}; i++)");
                 code.block(head, |code| get(code, "[i]"));
             }
@@ -218,7 +216,7 @@ impl Parse<'_> {
 
     /// Occurrences until the payload ends; one too many is refused.
     fn rest(&self, code: &mut Code, count: &str, most: usize, get: impl FnOnce(&mut Code, &str)) {
-        code.block(format!("while ({}_left({}) > 0)", self.prefix, self.from), |code| {
+        code.block(format!("while ({}_bits_left({}) > 0)", self.prefix, self.from), |code| {
             code.block(format!("if ({count} == {most})"), |code| {
                 code.line(format!("{}failed = true;", self.from_dot));
                 code.line("break;");
