@@ -17,7 +17,8 @@ fuzz_target!(|input: &[u8]| {
                 table.decode(f_port, payload).ok();
                 table.decode_downlink(f_port, payload).ok();
             }
-            (table.fields(), table.commands());
+            assert!(table.fields().iter().all(|field| !field.name.is_empty()));
+            assert!(table.commands().iter().all(|command| !command.field.is_empty()));
             header(&table, "fuzz").ok();
         }
     }

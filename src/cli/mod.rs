@@ -5,6 +5,7 @@
 
 mod backfill;
 mod check;
+mod codec;
 mod demo;
 mod devices;
 mod downlink;
@@ -51,6 +52,8 @@ enum Command {
     Devices(devices::Devices),
     /// Send, list, show and cancel downlinks of the running bridge
     Downlink(downlink::Downlink),
+    /// Test and try payload codecs
+    Codec(codec::Codec),
 }
 
 /// How a command ended, and the exit code that says so.
@@ -58,6 +61,8 @@ enum Command {
 pub enum Exit {
     Success = 0,
     Failure = 1,
+    /// A command of `codec` had nothing to run, or could not read it.
+    CouldNotRun = 2,
     /// The command line was wrong (`EX_USAGE`).
     Usage = 64,
     /// The running bridge cannot be reached (`EX_UNAVAILABLE`).
@@ -104,6 +109,7 @@ impl Command {
             Self::Backfill(backfill) => backfill.run(config.as_deref(), environment, terminal).await,
             Self::Devices(devices) => devices.run(config.as_deref(), environment, terminal).await,
             Self::Downlink(downlink) => downlink.run(config.as_deref(), environment, terminal).await,
+            Self::Codec(codec) => Ok(codec.run(terminal)),
         }
     }
 }

@@ -11,6 +11,10 @@ pub struct Terminal {
     talk: Box<dyn Write>,
     /// Whether a person sits there, so that what they type can be hidden.
     person: bool,
+    /// Whether talk goes to a screen, where a line can be written over.
+    screen: bool,
+    /// Whether a line of progress stands on it.
+    progress: bool,
 }
 
 impl Terminal {
@@ -18,22 +22,35 @@ impl Terminal {
     pub fn standard() -> Self {
         let person = io::stdin().is_terminal();
         let input = Box::new(io::BufReader::new(io::stdin()));
-        Self { input, data: Box::new(io::stdout()), talk: Box::new(io::stderr()), person }
+        let screen = io::stderr().is_terminal();
+        Self { input, data: Box::new(io::stdout()), talk: Box::new(io::stderr()), person, screen, progress: false }
     }
 
     /// Reads from and writes to whatever is given, as if no person were there.
     pub fn of(input: impl BufRead + 'static, data: impl Write + 'static, talk: impl Write + 'static) -> Self {
-        Self { input: Box::new(input), data: Box::new(data), talk: Box::new(talk), person: false }
+        let (data, talk) = (Box::new(data), Box::new(talk));
+        Self { input: Box::new(input), data, talk, person: false, screen: false, progress: false }
     }
 
     /// One line of data. An error means that nobody reads it any more.
     pub fn line(&mut self, text: &str) -> io::Result<()> {
+        self.clear_progress();
         writeln!(self.data, "{text}")
     }
 
     /// One line of talk. If nobody hears it there is nobody to tell.
     pub fn say(&mut self, text: &str) {
+        self.clear_progress();
         let _ = writeln!(self.talk, "{text}");
+    }
+
+    /// How far a long run is: one line that the next one takes the place of. Only a person at a screen sees it.
+    pub fn progress(&mut self, text: &str) {
+        if self.screen {
+            self.clear_progress();
+            let _ = write!(self.talk, "{text}").and_then(|()| self.talk.flush());
+            self.progress = true;
+        }
     }
 
     /// Tells an error with its causes.
@@ -72,6 +89,13 @@ impl Terminal {
     /// The input itself.
     pub fn input(&mut self) -> &mut dyn BufRead {
         &mut *self.input
+    }
+
+    /// Takes the line of progress away (ECMA-48: carriage return, erase in line).
+    fn clear_progress(&mut self) {
+        if std::mem::take(&mut self.progress) {
+            let _ = write!(self.talk, "\r\x1b[K");
+        }
     }
 
     fn read_line(&mut self) -> io::Result<Option<String>> {

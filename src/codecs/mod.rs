@@ -37,7 +37,7 @@ use library::Draft;
 pub use config::CodecsConfig;
 pub use finder::{Finder, Wishes};
 pub use lane::LANE_CAPACITY;
-pub use library::{FindError, Library};
+pub use library::{FindError, Library, Lookup, codec_at};
 pub use payload_codecs::Encoded;
 pub use pool::Pool;
 pub use reload::Reload;

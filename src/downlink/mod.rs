@@ -43,6 +43,7 @@ pub use encode::Encoder;
 pub use intake::Clock;
 pub use queue::OpenDownlink;
 pub use refusal::Refusal;
+pub use request::{from_base64, from_hex};
 
 use crate::home::{Home, HomeCommand};
 use crate::model::{ApplicationName, DeviceKey, Directory, DownlinkId};

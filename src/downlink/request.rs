@@ -105,14 +105,14 @@ pub fn checked(bytes: Vec<u8>) -> Result<Vec<u8>, InvalidDownlink> {
 }
 
 /// `01FF`, `01 ff`, `01:FF`, `0x01 0xFF`: every group whole bytes.
-fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let groups = text.split(|c: char| c == ':' || c.is_whitespace()).filter(|group| !group.is_empty());
     let digits = groups.map(|group| group.strip_prefix("0x").or(group.strip_prefix("0X")).unwrap_or(group));
     digits.map(|digits| hex::decode(digits).ok()).collect::<Option<Vec<_>>>().map(|groups| groups.concat())
 }
 
 /// Standard and URL alphabet, with or without padding.
-fn from_base64(text: &str) -> Option<Vec<u8>> {
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let engine = GeneralPurpose::new(&alphabet::STANDARD, config);
     engine.decode(text.trim().replace('-', "+").replace('_', "/")).ok()

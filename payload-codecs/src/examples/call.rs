@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::codec::{Codec, DownlinkInput, UplinkInput};
+use crate::codec::{Codec, DownlinkInput, UplinkInput, normalize};
 use crate::error::CodecError;
 
 /// The port of a payload whose port nobody names: the first one for applications (LoRaWAN 1.0.3, 4.3.2).
@@ -26,7 +26,7 @@ pub enum Operation {
     /// Bytes to the device to fields.
     #[serde(alias = "decode_downlink")]
     DecodeDownlink,
-    /// Fields to measurements.
+    /// Fields to measurements, checked as [`normalize`] does.
     #[serde(alias = "normalize_uplink")]
     NormalizeUplink,
 }
@@ -49,7 +49,7 @@ pub struct Input {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
-    /// The fields, or the list of measurements. None if bytes came out, and if a codec has no normaliser.
+    /// The fields, or the list of measurements; none where bytes came out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Box<RawValue>>,
     /// The payload of a command.
@@ -77,6 +77,9 @@ pub enum Failure {
     /// The codec itself says so, in its own words.
     #[error("the codec reports: {}", .0.join("; "))]
     Reported(Vec<String>),
+    /// It has no function for it; this is the name looked for.
+    #[error("the codec defines no function {0}")]
+    Missing(&'static str),
     /// Anything else, for people.
     #[error("{0}")]
     Other(String),
@@ -118,9 +121,10 @@ impl Call {
                 Ok(Output { data: None, bytes, f_port, warnings: encoded.warnings })
             }
             Operation::NormalizeUplink => {
-                let normalized = codec.normalize_uplink(input.fields()?)?;
-                let (data, warnings) = normalized.map(|found| (found.measurements, found.warnings)).unzip();
-                Ok(Output { data, bytes: None, f_port: None, warnings: warnings.unwrap_or_default() })
+                let normalized = normalize(codec, input.fields()?)?;
+                let normalized = normalized.ok_or(Failure::Missing(Operation::NormalizeUplink.name()))?;
+                let (data, warnings) = (Some(normalized.measurements), normalized.warnings);
+                Ok(Output { data, bytes: None, f_port: None, warnings })
             }
         }
     }
@@ -172,6 +176,7 @@ impl From<CodecError> for Failure {
     fn from(error: CodecError) -> Self {
         match error {
             CodecError::Reported { errors } => Self::Reported(errors),
+            CodecError::MissingFunction { wanted } => Self::Missing(wanted),
             other => Self::Other(other.to_string()),
         }
     }

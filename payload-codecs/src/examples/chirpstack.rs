@@ -13,10 +13,15 @@ use crate::codec::{Engines, Source, UplinkInput};
 /// # Errors
 /// [`ExamplesError::Form`] if it is neither, or no list.
 pub fn chirpstack(operation: Operation, text: &str, engines: &Engines) -> Result<Vec<Entry>, ExamplesError> {
-    let text = text.trim_start_matches('\u{feff}');
-    let list = serde_json::from_str(text).or_else(|_| evaluate(text, engines))?;
+    let list = value(text, engines)?;
     let entries = list.as_array().ok_or_else(|| ExamplesError::Form("expected a list of examples".to_owned()))?;
     Ok(published(operation, entries))
+}
+
+/// The value of a text that is JSON, or was meant to be.
+pub(super) fn value(text: &str, engines: &Engines) -> Result<Value, ExamplesError> {
+    let text = text.trim_start_matches('\u{feff}');
+    serde_json::from_str(text).or_else(|_| evaluate(text, engines))
 }
 
 /// The value of an expression: a codec is made of it that decodes everything to this value.

@@ -102,6 +102,7 @@ impl Example {
                 actual["warnings"].as_array_mut().expect("an output always has its list of warnings").extend(more);
             }
             Err(Failure::Reported(errors)) => actual["normalizedErrors"] = errors.into(),
+            Err(Failure::Missing(_)) => {}
             Err(Failure::Other(reason)) => actual["normalizedErrors"] = vec![reason].into(),
         }
         actual
@@ -132,7 +133,7 @@ impl Expected {
                 let wanted = of(expected.get("errors").cloned().unwrap_or_default());
                 Self::Result(wanted).judge(&of(errors.clone().into()))
             }
-            (Self::Result(_), Failure::Other(reason)) => Verdict::Error(reason.clone()),
+            (Self::Result(_), failure) => Verdict::Error(failure.to_string()),
         }
     }
 }

@@ -13,7 +13,9 @@ use jiff::Timestamp;
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
 
-use super::{Example, ExamplesError, Expected, Input, Operation, own};
+use super::chirpstack::value;
+use super::{Example, ExamplesError, Expected, Input, Operation, own_values};
+use crate::codec::Engines;
 use crate::repository;
 
 /// An example, or why it cannot be read; one that cannot does not spoil its neighbours.
@@ -35,20 +37,23 @@ pub fn published(operation: Operation, entries: &[Value]) -> Vec<Entry> {
     (1..).zip(entries).map(|(number, entry)| Written::of(entry).read(operation, number)).collect()
 }
 
-/// Reads a JSON file of examples that lies beside a script, whoever's form it has: this project's own, a list in the form
-/// above (an entry with `data` going in is a command, any other an uplink), or an object with a list each under
-/// `decodeUplink`, `encodeDownlink`, `decodeDownlink`, `normalizeUplink`.
+/// Reads a file of examples that lies beside a script, whoever's form it has: this project's own, a list in the form
+/// above, or an object with a list each under `decodeUplink`, `encodeDownlink`, `decodeDownlink`, `normalizeUplink`. In a
+/// list, an entry may say its `type` as the LoRa Alliance's TS013 does (`uplink`, `downlink-encode`, `downlink-decode`);
+/// without it, one with `data` going in is a command and any other an uplink. What is no JSON is read as
+/// [`chirpstack`](super::chirpstack) does, with the same caution.
 ///
 /// # Errors
-/// [`ExamplesError::Form`] if it is none of them, and for this project's own form those of [`own`].
-pub fn beside_script(text: &str) -> Result<Vec<Entry>, ExamplesError> {
+/// [`ExamplesError::Form`] if it is none of them, and for this project's own form those of [`own`](super::own).
+pub fn beside_script(text: &str, engines: &Engines) -> Result<Vec<Entry>, ExamplesError> {
     let form = |reason: String| ExamplesError::Form(reason);
-    match serde_json::from_str(text).map_err(|error| form(error.to_string()))? {
+    match value(text, engines)? {
         Value::Array(entries) if entries.iter().any(|entry| entry.get("op").is_some()) => {
-            own(text).map(|examples| examples.into_iter().map(Ok).collect())
+            own_values(&entries).map(|examples| examples.into_iter().map(Ok).collect())
         }
         Value::Array(entries) => {
-            Ok((1..).zip(&entries).map(|(number, entry)| Written::of(entry).read(guess(entry), number)).collect())
+            let read = |(number, entry): (u32, &Value)| Written::of(entry).read(guess(entry), number);
+            Ok((1..).zip(&entries).map(read).collect())
         }
         Value::Object(lists) => by_function(&lists).map_err(form),
         _ => Err(form("expected a list of examples".to_owned())),
@@ -56,8 +61,13 @@ pub fn beside_script(text: &str) -> Result<Vec<Entry>, ExamplesError> {
 }
 
 fn guess(entry: &Value) -> Operation {
-    let is_command = entry.pointer("/input/data").is_some();
-    if is_command { Operation::EncodeDownlink } else { Operation::DecodeUplink }
+    match entry.get("type").and_then(Value::as_str) {
+        Some("uplink") => Operation::DecodeUplink,
+        Some("downlink-encode") => Operation::EncodeDownlink,
+        Some("downlink-decode") => Operation::DecodeDownlink,
+        _ if entry.pointer("/input/data").is_some() => Operation::EncodeDownlink,
+        _ => Operation::DecodeUplink,
+    }
 }
 
 fn by_function(lists: &Map<String, Value>) -> Result<Vec<Entry>, String> {
@@ -173,7 +183,9 @@ fn add_normalized(result: &mut Map<String, Value>, normalized: &Map<String, Valu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Limits;
     use serde_json::json;
+    use std::time::Duration;
 
     #[test]
     fn both_dialects_say_the_same() {
@@ -222,16 +234,22 @@ mod tests {
 
     #[test]
     fn a_file_beside_a_script_may_have_any_form() {
+        let engines = Engines::new(&Limits { time: Duration::from_secs(20), ..Limits::default() }).unwrap();
         let operations = |text: &str| -> Vec<_> {
-            beside_script(text).unwrap().into_iter().map(|entry| entry.unwrap().operation.name()).collect()
+            let entries = beside_script(text, &engines).unwrap();
+            entries.into_iter().map(|entry| entry.unwrap().operation.name()).collect()
         };
         let (up, down) = (r#"{"input": {"bytes": []}, "output": {}}"#, r#"{"input": {"data": {}}, "output": {}}"#);
         assert_eq!(operations(&format!("[{up}, {down}]")), ["decodeUplink", "encodeDownlink"]);
         assert_eq!(operations(&format!(r#"{{"decodeDownlink": [{up}]}}"#)), ["decodeDownlink"]);
         let own = r#"[{"op": "decode_uplink", "description": "", "input": {"hex": ""}, "output": {}}]"#;
         assert_eq!(operations(own), ["decodeUplink"]);
+        let typed = ["uplink", "downlink-encode", "downlink-decode"]
+            .map(|kind| format!("{{type: '{kind}', input: {{bytes: []}}, output: {{}}}}"));
+        let functions = ["decodeUplink", "encodeDownlink", "decodeDownlink"];
+        assert_eq!(operations(&format!("[ // no JSON\n{}]", typed.join(","))), functions);
         for bad in ["", "7", r#"{"decodeUplink": 7}"#, r#"{"decode": []}"#] {
-            assert!(matches!(beside_script(bad), Err(ExamplesError::Form(_))), "{bad}");
+            assert!(matches!(beside_script(bad, &engines), Err(ExamplesError::Form(_))), "{bad}");
         }
     }
 }

@@ -171,6 +171,14 @@ impl FindError {
     }
 }
 
+/// The codec at a path: a script, a table, or a folder with either; `None` if it is a folder without one.
+///
+/// # Errors
+/// What is there cannot be read.
+pub fn codec_at(path: &Path) -> Result<Option<Draft>, FindError> {
+    entry::at(&path.display().to_string(), path)
+}
+
 /// A name that stays inside a folder: no absolute path, no `..`. Attributes are written by whoever may edit devices.
 pub fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.split('/').all(|level| !level.is_empty() && !level.starts_with('.'))
