@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(codec.decode_uplink(&input).unwrap().data.get(), r#"{"from":"up"}"#);
         let data = RawValue::from_string(r#"{"value_1":1}"#.into()).unwrap();
         assert_eq!(codec.encode_downlink(&DownlinkInput { data: &data, f_port: None }).unwrap().bytes, [1, 0, 100]);
-        assert!(source.reads_uplinks() && source.runs_scripts());
+        assert!(source.reads_uplinks());
     }
 
     #[test]
@@ -118,6 +118,6 @@ mod tests {
         let mut codec = load(&source, &Limits::default()).unwrap();
         let input = UplinkInput { bytes: &[], f_port: 1, recv_time_ms: None };
         assert!(matches!(codec.decode_uplink(&input), Err(CodecError::MissingFunction { wanted: "decodeUplink" })));
-        assert!(!source.reads_uplinks() && !source.runs_scripts() && codec.functions().decode_uplink.is_none());
+        assert!(!source.reads_uplinks() && codec.functions().decode_uplink.is_none());
     }
 }

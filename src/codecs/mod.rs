@@ -54,8 +54,6 @@ pub struct Codec {
     /// What its decoded fields are, and what its device can be told; empty if nobody said.
     pub fields: Arc<[Field]>,
     pub commands: Arc<[Command]>,
-    /// The network runs it, too: what it made of an uplink is worth as much.
-    pub is_networks: bool,
 }
 
 /// What a network's own formatter for a device was found to be.
@@ -228,6 +226,6 @@ impl Codec {
     pub fn sample(id: usize, name: &str, script: &str) -> Arc<Self> {
         let source = payload_codecs::Source::JavaScript { name: name.into(), script: script.into() };
         let (fields, commands) = Default::default();
-        Arc::new(Self { id, name: name.into(), source, fields, commands, is_networks: false })
+        Arc::new(Self { id, name: name.into(), source, fields, commands })
     }
 }

@@ -89,12 +89,6 @@ impl Decode {
                 }
             }
             Err(Fault::NothingToDecode) => from_network(&mut uplink),
-            // It is the network's own script, and there it came to a result.
-            Err(fault) if crossed.codec.is_networks && uplink.network_fields.is_some() => {
-                let mut reading = from_network(&mut uplink);
-                reading.warnings.push(format!("codec `{}` here: {fault}", crossed.codec.name));
-                reading
-            }
             Err(fault) => {
                 self.counters.count(Count::CodecError);
                 // The network ran the same script, perhaps with more luck.

@@ -83,18 +83,6 @@ async fn a_script_typed_into_the_console_gives_the_networks_own_result_and_its_e
 }
 
 #[tokio::test]
-async fn where_the_networks_script_fails_here_only_the_networks_own_result_is_used() {
-    let mut ferry = with_formatters(javascript(UP, DOWN), |_| {}).await;
-    codec_of(&mut ferry, "node").await;
-    let mut message = uplink(1, &[1]);
-    message["uplink_message"]["decoded_payload"] = json!({"temperature": 1});
-    ferry.network.handle.publish_up(APP, "node", &message);
-    let told = ferry.home.on("ttn/node/uplink").await;
-    assert_eq!((&told["fields"]["temperature"], &told["codec"]), (&json!(1), &json!("network")));
-    assert!(told["warnings"][0].as_str().unwrap().contains("two bytes are expected"), "{told}");
-}
-
-#[tokio::test]
 async fn a_command_is_encoded_by_the_networks_script() {
     let mut ferry = with_formatters(javascript(UP, DOWN), |_| {}).await;
     codec_of(&mut ferry, "node").await;

@@ -112,7 +112,7 @@ impl Finder {
         match learned {
             Some(Learned { name, source }) => {
                 let same = self.learned.values().find(|codec| is_same(&codec.source, &source)).cloned();
-                let codec = same.unwrap_or_else(|| self.make(Draft::bare(&name, source), true));
+                let codec = same.unwrap_or_else(|| self.make(Draft::bare(&name, source)));
                 self.learned.insert(device.clone(), codec);
             }
             None => drop(self.learned.remove(device)),
@@ -211,13 +211,13 @@ impl Finder {
         let mut known = self.found.values().filter_map(|found| found.codec.as_ref());
         match known.find(|codec| codec.is_made_of(&draft)) {
             Some(codec) => codec.clone(),
-            None => self.make(draft, false),
+            None => self.make(draft),
         }
     }
 
-    fn make(&mut self, Draft { name, source, fields, commands }: Draft, is_networks: bool) -> Arc<Codec> {
+    fn make(&mut self, Draft { name, source, fields, commands }: Draft) -> Arc<Codec> {
         self.next_id += 1;
-        Arc::new(Codec { id: self.next_id, name, source, fields, commands, is_networks })
+        Arc::new(Codec { id: self.next_id, name, source, fields, commands })
     }
 
     fn broken(&self, lookup: &Lookup, error: &str, line: Option<u32>) {

@@ -99,8 +99,9 @@ impl Library {
     pub fn place_of(&self, lookup: &Lookup) -> Option<Place> {
         match lookup {
             Lookup::Named(path) if is_path(path) => {
-                let folder = Path::new(path).parent()?.to_owned();
-                Some(Place { folder, deep: Path::new(path).is_dir() })
+                let path = Path::new(path);
+                let folder = if path.is_dir() { path } else { path.parent()? };
+                Some(Place { folder: folder.to_owned(), deep: false })
             }
             Lookup::Product(version) => {
                 let folder = repository::vendor_folder(self.repository.as_ref()?, version)?;
