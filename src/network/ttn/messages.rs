@@ -269,7 +269,8 @@ mod tests {
         let up = uplink("uplink-full");
         assert_eq!(up.id, "app1/dev1/AaH7gAt4KgztAJ3E5XyHWA==/1");
         assert_eq!((up.f_port, up.f_cnt, up.payload.as_ref()), (Some(2), 1, &[0xf0][..]));
-        assert_eq!(up.network_warnings, ["hot"]);
+        let of_the_normalizer = ["nw", "measurement 1: `air.relativeHumidity` should be equal or less than `100`"];
+        assert_eq!(up.network_warnings, [&["hot"], &of_the_normalizer[..]].concat());
         assert_eq!(up.radio.best().unwrap().rssi, -60.0);
         assert_eq!(up.radio.data_rate.spreading_factor, Some(7));
         assert_eq!(up.radio.frequency, Some(868_100_000));
