@@ -25,7 +25,7 @@ const MAY_SEE_CONFIG: &str = "src/network/ttn/parts.rs";
 const MAY_SEE_TTN: [&str; 4] = ["network", "config", "app", "cli"];
 
 /// Outside crates that one place each may touch, so that each can be swapped there. Tests may use them.
-const DOORS: [(&str, &[&str]); 12] = [
+const DOORS: [(&str, &[&str]); 14] = [
     ("rumqttc", &["src/mqtt/", "simulator/src/wire.rs"]),
     ("clap", &["src/cli/"]),
     ("anyhow", &["src/cli/"]),
@@ -33,7 +33,9 @@ const DOORS: [(&str, &[&str]); 12] = [
     ("toml", &["src/config/", "payload-codecs/src/devices/", "payload-codecs/src/table/"]),
     ("reqwest", &["src/network/ttn/", "src/cli/"]),
     ("rusqlite", &["src/store/sqlite/"]),
-    ("rquickjs", &["payload-codecs/src/"]),
+    ("rquickjs", &["payload-codecs/src/javascript/"]),
+    ("serde_saphyr", &["payload-codecs/src/repository.rs"]),
+    ("notify", &["src/codecs/reload/"]),
     ("memmap2", &["payload-codecs/src/javascript/arena/"]),
     ("sd_notify", &["src/telemetry/"]),
     ("axum", &["src/web/", "simulator/src/"]),
