@@ -9,6 +9,7 @@
 mod api;
 mod config;
 mod downlinks;
+mod end_to_end;
 mod endpoints;
 mod health;
 mod history;
