@@ -28,7 +28,7 @@ use crate::downlink::{self, Desk, Downlinks};
 use crate::home::{self, Home, OFFLINE, Topics, Wiring};
 use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, DownlinkId, HomeName, InvalidName};
 use crate::mqtt::{Address, Endpoint, InvalidAddress, Will};
-use crate::network::ttn::{self, Parts};
+use crate::network::ttn::{self, EncryptedDevices, Parts};
 use crate::network::{Arrival, Late, NetworkServer, Outages, Sorting, Tracked};
 use crate::shutdown::{Ended, Tasks};
 use crate::store::{self, OpenError, Restored, Store};
@@ -138,7 +138,7 @@ impl App {
         let mut disk = open_store(config, environment, &shared, &mut tasks)?;
         let (arrivals, arrived) = mpsc::channel(FLOW_CAPACITY);
         let (tracked, tracking) = mpsc::channel(FLOW_CAPACITY);
-        let servers = network_side(config, environment, &shared, &arrivals, &tracked, &mut tasks)?;
+        let servers = network_side(config, environment, (&disk, &shared), &arrivals, &tracked, &mut tasks)?;
         let repair = repair_task(config, &mut disk, &servers, (arrivals, tracked), &shared, &mut tasks);
         let (home, asked) = home_side(config, environment, &shared, &mut tasks)?;
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
@@ -302,7 +302,7 @@ fn home_side(
 fn network_side(
     config: &Config,
     environment: &dyn Environment,
-    shared: &Shared,
+    (disk, shared): (&Disk, &Shared),
     arrivals: &mpsc::Sender<Arrival>,
     tracked: &mpsc::Sender<Tracked>,
     tasks: &mut Tasks,
@@ -312,8 +312,9 @@ fn network_side(
         let (raw, heard) = mpsc::channel(config.service.intake);
         let failed = |source| BuildError::Application { name: application.name().into(), source };
         let (outages, notices) = (shared.outages.clone(), shared.notices.clone());
+        let encrypted = encrypted_devices(config, application.name(), disk)?;
         let Parts { server, stream, registry } =
-            ttn::parts(application, environment, raw, arrivals.clone(), outages, notices).map_err(failed)?;
+            ttn::parts(application, environment, encrypted, raw, arrivals.clone(), outages, notices).map_err(failed)?;
         let sorting = Sorting {
             server: server.clone(),
             raw: heard,
@@ -329,6 +330,18 @@ fn network_side(
         servers.push(server);
     }
     Ok(servers)
+}
+
+/// What is configured and was noted of one application's devices whose payloads the network cannot read.
+fn encrypted_devices(config: &Config, application: &str, disk: &Disk) -> Result<EncryptedDevices, InvalidName> {
+    let own = |key: &DeviceKey| key.application.as_str() == application;
+    let keys = configured_devices(config)?.into_iter().filter(|(key, _)| own(key));
+    let noted = disk.restored.notes.iter().filter(|(key, _)| own(key));
+    Ok(EncryptedDevices {
+        app_s_keys: keys.filter_map(|(key, device)| Some((key.device, device.app_s_key.clone()?))).collect(),
+        noted: noted.map(|(key, body)| (key.device.clone(), body.clone())).collect(),
+        notes: Arc::new(disk.store.clone()),
+    })
 }
 
 /// What the uplink flow waits for.

@@ -26,7 +26,7 @@ use serde_json::json;
 pub use crate::codecs::CodecsConfig;
 pub use crate::downlink::DownlinkConfig;
 pub use crate::home::{DeviceConfig, HomeConfig};
-pub use crate::network::ttn::ApplicationConfig;
+pub use crate::network::ttn::{ApplicationConfig, KekConfig};
 pub use crate::store::StoreConfig;
 pub use crate::uplink::RepairConfig;
 pub use environment::{Environment, Process};
@@ -119,11 +119,14 @@ impl Config {
     }
 
     fn make_paths_absolute(&mut self, folder: &Path) {
-        let applications = self.application.iter_mut().flat_map(|a| [&mut a.ca_file, &mut a.api_key_file]);
-        let Self { home, codecs, store, service, .. } = self;
+        let Self { application, home, device, codecs, store, service, .. } = self;
+        let applications = application.iter_mut().flat_map(|a| {
+            [&mut a.ca_file, &mut a.api_key_file].into_iter().chain(a.kek.iter_mut().map(|kek| &mut kek.key_file))
+        });
+        let devices = device.iter_mut().map(|device| &mut device.app_s_key_file);
         let socket = Some(&mut service.socket).filter(|socket| **socket != Some(PathBuf::new()));
         let others = [&mut home.ca_file, &mut home.password_file, &mut codecs.folder, &mut store.path];
-        for path in applications.chain(others).chain(socket).flatten() {
+        for path in applications.chain(devices).chain(others).chain(socket).flatten() {
             *path = folder.join(&*path);
         }
         let codecs =

@@ -8,6 +8,7 @@
 //! | the HTTP face | `http` |
 //! | what a gateway hears and sends: joins, uplinks, receive windows | `gateway`, `transmission`, `session`, `radio` |
 //! | downlinks: what is accepted, in which order they leave | `downlinks`, `requests`, `queue` |
+//! | payloads that the network cannot read | `end_to_end` |
 //! | the JSON of every message | `messages` |
 //! | what can still be read later: storage, event history | `archive` |
 //!
@@ -16,6 +17,7 @@
 mod archive;
 mod config;
 mod downlinks;
+mod end_to_end;
 mod faults;
 mod gateway;
 mod handle;
@@ -44,6 +46,7 @@ pub use config::{
     ALL_RIGHTS, ApiKey, Application, Batching, Class, Device, EventHistory, Location, Rate, RateLimits, StackConfig,
     StorageConfig, VersionIds,
 };
+pub use end_to_end::Kek;
 pub use faults::{Fault, FaultPlan, HttpFault};
 pub use handle::{HttpRequest, StackEvent, StackHandle, UnknownApplication};
 pub use radio::{DataFrame, FrameError, FrameHeader, MAX_PAYLOAD, RadioFrame, SessionKeys};

@@ -45,6 +45,8 @@ pub enum Turn {
     LoseSession {
         device: usize,
     },
+    /// The network gives back what waits for the device whose downlinks it cannot encrypt.
+    GiveBack,
     Report {
         which: usize,
         again: bool,
@@ -98,6 +100,7 @@ fn turn() -> impl Strategy<Value = Turn> {
         4 => (0..3usize, any::<bool>(), any::<bool>(), prop::bool::weighted(0.1))
             .prop_map(|(device, acknowledges, transmits, refused_by_gateway)| Turn::Uplink { device, acknowledges, transmits, refused_by_gateway }),
         1 => (0..3usize).prop_map(|device| Turn::LoseSession { device }),
+        2 => Just(Turn::GiveBack),
         5 => (any::<usize>(), any::<bool>()).prop_map(|(which, again)| Turn::Report { which, again }),
         1 => any::<usize>().prop_map(|which| Turn::LoseReport { which }),
     ];
