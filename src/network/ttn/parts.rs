@@ -90,7 +90,7 @@ pub fn parts(
         keep_session: false,
         will: None,
     };
-    let end_to_end = end_to_end(config, name.clone(), encrypted, notices.clone())?;
+    let end_to_end = end_to_end(config, name.clone(), encrypted, &notices)?;
     let registry = Registry {
         application: name.clone(),
         api: api.clone(),
@@ -116,7 +116,7 @@ fn end_to_end(
     config: &ApplicationConfig,
     name: ApplicationName,
     EncryptedDevices { app_s_keys, noted, notes }: EncryptedDevices,
-    notices: Notices,
+    notices: &Notices,
 ) -> Result<EndToEnd, InvalidKey> {
     let keks = config.kek.iter().filter_map(|kek| Some((kek.label.trim(), kek.key.as_ref()?)));
     let own = app_s_keys.iter().map(|(device, key)| (device.clone(), key));

@@ -31,7 +31,7 @@ use crate::model::{
     Uplink,
 };
 use crate::network::{Budget, PushError};
-use crate::telemetry::{Notice, Notices};
+use crate::telemetry::{Notice, Notices, WeakNotices};
 use news::{News, Payloads};
 use sessions::Sessions;
 
@@ -46,7 +46,8 @@ pub struct EndToEnd {
     keys: Keys,
     devices: Mutex<Devices>,
     notes: Arc<dyn DeviceNotes>,
-    notices: Notices,
+    /// Whoever tells notices holds the server too, and stops only when nobody can give any more.
+    notices: WeakNotices,
 }
 
 #[derive(Default)]
@@ -71,7 +72,7 @@ impl EndToEnd {
         keys: Keys,
         restored: impl IntoIterator<Item = (DeviceId, String)>,
         notes: Arc<dyn DeviceNotes>,
-        notices: Notices,
+        notices: &Notices,
     ) -> Self {
         let read = |(device, body): (DeviceId, String)| match serde_json::from_str(&body) {
             Ok(sessions) => Some((device, sessions)),
@@ -82,7 +83,7 @@ impl EndToEnd {
         };
         let sessions = restored.into_iter().filter_map(read).collect();
         let devices = Mutex::new(Devices { sessions, told: BTreeSet::new() });
-        Self { application, keys, devices, notes, notices }
+        Self { application, keys, devices, notes, notices: notices.downgrade() }
     }
 
     /// Learns of sessions from a message that has just come.

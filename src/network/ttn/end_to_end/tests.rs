@@ -47,6 +47,7 @@ struct Rig {
     server: Server,
     disk: Arc<Disk>,
     told: mpsc::Receiver<Notice>,
+    _notices: Notices,
 }
 
 impl Rig {
@@ -57,17 +58,18 @@ impl Rig {
     async fn with(keys: Keys, answers: Vec<axum::http::Response<axum::body::Body>>, disk: Arc<Disk>) -> Self {
         let server = server(answers).await;
         let (notices, told) = mpsc::channel(16);
+        let notices = Notices::new(notices);
         let name = ApplicationName::parse("my-app").unwrap();
         let noted = disk.rows.lock().unwrap().clone();
         let ttn = Ttn {
-            end_to_end: EndToEnd::new(name.clone(), keys, noted, disk.clone(), Notices::new(notices)),
+            end_to_end: EndToEnd::new(name.clone(), keys, noted, disk.clone(), &notices),
             name,
             topics: TtnTopics::new("my-app@ttn"),
             health: Arc::new(Health::default()),
             downlinks: Some(Downlinks::new(server.api.clone())),
             history: None,
         };
-        Self { ttn, server, disk, told }
+        Self { ttn, server, disk, told, _notices: notices }
     }
 
     async fn hear(&self, json: &Value) -> Vec<NetworkMessage> {
