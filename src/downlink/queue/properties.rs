@@ -175,6 +175,26 @@ fn with_the_stream_up_an_unclear_push_is_never_given_up() {
     }
 }
 
+/// A network that leaves repeating to us gives a downlink back again and again, and tells each time twice.
+#[test]
+fn what_is_given_back_is_pushed_until_it_goes_out_and_goes_out_once() {
+    for confirmed in [false, true] {
+        let mut world = World::new();
+        world.turn(&Turn::Accept { device: 1, urgent: false, confirmed, expires: None, not_before: None, key: None });
+        for _ in 0..3 {
+            world.answer(0, How::Well, None);
+            world.turn(&Turn::GiveBack);
+            for again in [true, true, false, false] {
+                world.turn(&Turn::Report { which: 1, again });
+            }
+        }
+        world.settle();
+        let ends: Vec<_> = world.accepted().map(|(_, known)| known.end).collect();
+        assert_eq!(ends, [Some(if confirmed { State::Acked } else { State::Sent })]);
+        assert_eq!((world.on_air(&device(1)), world.pushes(&device(1))), (1, 4));
+    }
+}
+
 /// The history that random ones hardly ever hit on: the answer and every report are lost to a stream that seems to hold.
 #[test]
 fn a_look_through_a_stream_that_died_unnoticed_is_not_believed() {

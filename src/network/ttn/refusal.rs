@@ -80,8 +80,7 @@ pub(super) fn refusal(status: StatusCode, body: &[u8], rate: RateLimit) -> Refus
     let parsed = serde_json::from_slice::<ErrorBody>(body).ok();
     let from_stack = parsed.as_ref().is_some_and(|body| body.code.is_some());
     let (message, details) = parsed.map(|body| (body.message, body.details)).unwrap_or_default();
-    let hints = details.iter().flat_map(|details| details.details.iter().chain([&details.hint]));
-    let session = hints.cloned().find(|hint| *hint != SessionHint::default()).unwrap_or_default();
+    let session = session_hint(&details);
     let details = details.into_iter().find(|details| !details.name.is_empty()).unwrap_or_default();
     let message = match sentence(&message) {
         "" => status.canonical_reason().unwrap_or("no reason given").to_owned(),
@@ -89,6 +88,12 @@ pub(super) fn refusal(status: StatusCode, body: &[u8], rate: RateLimit) -> Refus
     };
     let ErrorDetails { namespace, name, .. } = details;
     Refusal { status: status.as_u16(), namespace, name, message, from_stack, rate, session }
+}
+
+/// It stands beside the error, or inside it.
+fn session_hint(details: &[ErrorDetails]) -> SessionHint {
+    let mut hints = details.iter().flat_map(|details| details.details.iter().chain([&details.hint]));
+    hints.find(|hint| **hint != SessionHint::default()).cloned().unwrap_or_default()
 }
 
 /// The sentence in `error:<namespace>:<name> (<sentence>)`.

@@ -17,8 +17,8 @@ pub struct Failure {
     pub correlation_id: String,
     /// gRPC status code.
     pub code: u32,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub details: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<[Value; 1]>>,
 }
 
 impl Failure {
@@ -31,7 +31,7 @@ impl Failure {
             attributes: Map::new(),
             correlation_id: request_id(),
             code,
-            details: Vec::new(),
+            details: None,
         }
     }
 
@@ -104,13 +104,13 @@ impl Failure {
 
     /// Adds which session and number it should have been.
     pub fn with_session(mut self, dev_addr: [u8; 4], session_key_id: &str, min_f_cnt_down: u32) -> Self {
-        self.details.push(json!({
+        self.details = Some(Box::new([json!({
             "@type": "type.googleapis.com/ttn.lorawan.v3.DownlinkQueueOperationErrorDetails",
             // In here an address is base64.
             "dev_addr": base64(&dev_addr),
             "session_key_id": session_key_id,
             "min_f_cnt_down": min_f_cnt_down,
-        }));
+        })]));
         self
     }
 

@@ -164,6 +164,11 @@ impl World {
         self.book.values().filter(|known| known.downlink.key == *key && known.transmitted).count()
     }
 
+    /// Pushes of downlinks to this device.
+    pub fn pushes(&self, key: &DeviceKey) -> u32 {
+        self.book.values().filter(|known| known.downlink.key == *key).map(|known| known.pushes).sum()
+    }
+
     pub fn turn(&mut self, turn: &Turn) {
         match *turn {
             Turn::Accept { device: index, urgent, confirmed, expires, not_before, key } => {

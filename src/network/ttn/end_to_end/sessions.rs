@@ -72,11 +72,10 @@ impl Sessions {
         self.known.last()
     }
 
-    /// Whether the payloads of this session are encrypted end to end; of the current one, if none is named.
+    /// Whether the payloads of this session are encrypted end to end; of the current one, if it is not named or not known.
     pub fn is_encrypted(&self, session: Option<&str>) -> bool {
-        let named = session.map(|id| self.known.iter().find(|session| session.id == id));
-        let session = named.unwrap_or(self.current());
-        session.is_some_and(|session| matches!(session.payloads, Payloads::Encrypted(_)))
+        let named = session.and_then(|id| self.known.iter().find(|session| session.id == id));
+        named.or(self.current()).is_some_and(|session| matches!(session.payloads, Payloads::Encrypted(_)))
     }
 
     /// A frame counter of the current session for a push of this downlink: none was given out before. `None`: there is no
