@@ -24,12 +24,10 @@ fn entry(vendor: &Path, model: &Path) -> String {
     let id = format!("{}/{}", name(vendor), name(model));
     let embedded =
         |file: &str| format!("include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/devices/{id}/{file}\"))");
-    let script = match model.join("codec.js").is_file() {
-        true => format!("Some({})", embedded("codec.js")),
-        false => "None".to_owned(),
-    };
+    let codec = ["codec.js", "codec.toml"].into_iter().find(|file| model.join(file).is_file());
+    let codec = codec.map_or("None".to_owned(), |file| format!("Some({})", embedded(file)));
     let (description, examples) = (embedded("device.toml"), embedded("examples.json"));
-    format!("Folder {{ id: {id:?}, description: {description}, script: {script}, examples: {examples} }},\n")
+    format!("Folder {{ id: {id:?}, description: {description}, codec: {codec}, examples: {examples} }},\n")
 }
 
 fn folders(under: &Path) -> io::Result<Vec<PathBuf>> {

@@ -15,18 +15,19 @@
 //! rest, says `offline` and disconnects.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::codecs::{Codecs, Crossed, Finder, NotFound};
+use crate::codecs::{Codecs, Crossed, FindError, Finder, Shown};
 use crate::config::{Config, Environment, NoStateFolder, TrustError, control_socket, store_folder, trust};
 use crate::control::{self, Answers, Control};
 use crate::downlink::{self, Desk, Downlinks};
 use crate::home::{self, Home, OFFLINE, Topics, Wiring};
-use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, DownlinkId, HomeName, InvalidName};
+use crate::model::{ApplicationName, DeviceKey, Directory, DownlinkId, HomeName, InvalidName};
 use crate::mqtt::{Address, Endpoint, InvalidAddress, Will};
 use crate::network::ttn::{self, EncryptedDevices, Parts};
 use crate::network::{Arrival, Late, NetworkServer, Outages, Sorting, Tracked};
@@ -34,8 +35,8 @@ use crate::shutdown::{Ended, Tasks};
 use crate::store::{self, OpenError, Restored, Store};
 use crate::telemetry::{Counters, Notices, Systemd};
 use crate::uplink::{
-    Decode, HomePresence, MOST_IN_DECODING, MOST_IN_FLIGHT, Memory, Publish, Receive, Record, Repair, RepairHandle,
-    RepairParts, Spool, SpoolParts, Uplinks,
+    Decode, Formatters, HomePresence, MOST_IN_DECODING, MOST_IN_FLIGHT, Memory, Publish, Receive, Record, Repair,
+    RepairHandle, RepairParts, Spool, SpoolParts, Uplinks,
 };
 use crate::web::{Socket, SocketError, Web};
 
@@ -65,7 +66,7 @@ pub struct App {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     #[error(transparent)]
-    Codec(#[from] NotFound),
+    Codec(#[from] FindError),
     #[error(transparent)]
     Name(#[from] InvalidName),
     #[error("home.url: {0}")]
@@ -142,7 +143,7 @@ impl App {
         let repair = repair_task(config, &mut disk, &servers, (arrivals, tracked), &shared, &mut tasks);
         let (home, asked) = home_side(config, environment, &shared, &mut tasks)?;
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
-        let codecs = Codecs::start(finder(config)?, &config.codecs, crossed).map_err(BuildError::Threads)?;
+        let codecs = codecs(config, crossed, &shared, &mut tasks)?;
 
         let (listed, known) = watch::channel(BTreeSet::new());
         let (downlinks, desk) = Downlinks::new(downlink::Parts {
@@ -169,8 +170,10 @@ impl App {
         };
         let backfill = repair.clone();
         let record = Record::new(disk.memory, shared.counters.clone(), repair);
+        let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
+        let decode = Decode::new(codecs.clone(), wants, shared.counters.clone());
         let uplinks =
-            uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, &codecs, &shared);
+            uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, decode, &shared);
         let answers = Arc::new(answers(config, servers, desk, backfill, &shared));
         let control = Control {
             answers: answers.clone(),
@@ -184,12 +187,14 @@ impl App {
         };
         let stop = shared.stop.clone();
         tasks.add("uplinks", uplinks.run());
+        formatters.into_iter().for_each(|task| tasks.add("formatters", task.run(stop.clone())));
         tasks.add("downlinks", downlinks.run(stop.clone()));
         tasks.add("control", control.run(stop.clone()));
         if let Some(path) = control_socket(config, environment) {
             tasks.add("control API", Web { socket: Socket::open(&path)?, answers }.run(stop.clone()));
         }
-        tasks.add_background("codec watch", async move { codecs.watch().await });
+        let notices = shared.notices.downgrade();
+        tasks.add_background("codec watch", async move { codecs.watch(&notices, systemd.is_there()).await });
         tasks.add_background("watchdog", async move { systemd.watchdog().await });
         Ok(Self { tasks, stop, grace: config.service.grace, systemd, counters: shared.counters })
     }
@@ -223,6 +228,7 @@ struct Asked {
 
 /// The store, and what was in it.
 struct Disk {
+    folder: PathBuf,
     store: Store,
     restored: Restored,
     memory: Memory,
@@ -234,11 +240,11 @@ fn open_store(
     shared: &Shared,
     tasks: &mut Tasks,
 ) -> Result<Disk, BuildError> {
-    let file = store_folder(config, environment)?.join(store::FILE);
-    let (store, writer, mut restored) = store::open(&file, &config.store, shared.notices.clone())?;
+    let folder = store_folder(config, environment)?;
+    let (store, writer, mut restored) = store::open(&folder.join(store::FILE), &config.store, shared.notices.clone())?;
     tasks.add("store", writer.run());
     let memory = Memory::restore(std::mem::take(&mut restored.runs));
-    Ok(Disk { store, restored, memory })
+    Ok(Disk { folder, store, restored, memory })
 }
 
 fn repair_task(
@@ -335,7 +341,7 @@ fn network_side(
 /// What is configured and was noted of one application's devices whose payloads the network cannot read.
 fn encrypted_devices(config: &Config, application: &str, disk: &Disk) -> Result<EncryptedDevices, InvalidName> {
     let own = |key: &DeviceKey| key.application.as_str() == application;
-    let keys = configured_devices(config)?.into_iter().filter(|(key, _)| own(key));
+    let keys = config.devices()?.into_iter().filter(|(key, _)| own(key));
     let noted = disk.restored.notes.iter().filter(|(key, _)| own(key));
     Ok(EncryptedDevices {
         app_s_keys: keys.filter_map(|(key, device)| Some((key.device, device.app_s_key.clone()?))).collect(),
@@ -359,13 +365,18 @@ fn uplink_flow(
     (store, restored, record): (Store, Restored, Record),
     servers: &[Arc<dyn NetworkServer>],
     home: &Home,
-    codecs: &Codecs,
+    decode: Decode,
     shared: &Shared,
 ) -> Uplinks {
-    let mut states = home::States::default();
-    for (key, store::StateRow { last_seen, body }) in restored.states {
+    let mut publish = Publish {
+        home: home.clone(),
+        states: home::States::default(),
+        directory: shared.directory.clone(),
+        devices_changed: shared.devices_changed.clone(),
+    };
+    for (key, state) in restored.states {
         let heard_until = record.memory().device_heard_until(&key);
-        states.restore(key, &home::Kept { last_seen, body }, heard_until);
+        publish.restore(key, state, heard_until);
     }
     let spool = Spool::new(SpoolParts {
         store,
@@ -389,13 +400,8 @@ fn uplink_flow(
             devices_changed: shared.devices_changed.clone(),
             most_levels: longest_name(config),
         },
-        decode: Decode::new(
-            codecs.clone(),
-            shared.directory.clone(),
-            shared.devices_changed.clone(),
-            shared.counters.clone(),
-        ),
-        publish: Publish { home: home.clone(), states },
+        decode,
+        publish,
         home: HomePresence::new(home_connected),
         listed,
         drain: config.service.grace / 2,
@@ -445,7 +451,7 @@ fn home_endpoint(config: &Config, environment: &dyn Environment, topics: &Topics
 /// The devices the configuration speaks of, by their names.
 fn directory(config: &Config) -> Result<Directory, BuildError> {
     let mut directory = Directory::default();
-    for (key, device) in configured_devices(config)? {
+    for (key, device) in config.devices()? {
         if let Some(name) = &device.friendly_name {
             directory.add(key, HomeName::parse(name)?);
         }
@@ -453,32 +459,35 @@ fn directory(config: &Config) -> Result<Directory, BuildError> {
     Ok(directory)
 }
 
+fn codecs(
+    config: &Config,
+    crossed: mpsc::Sender<Crossed>,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Result<Codecs, BuildError> {
+    let shown = Shown::new(shared.directory.clone(), shared.devices_changed.clone());
+    let finder = finder(config, shared.notices.clone())?;
+    let codecs = Codecs::start(finder, &config.codecs, crossed, shown).map_err(BuildError::Threads)?;
+    let reload = codecs.reload(&config.codecs, shared.notices.clone());
+    tasks.add("codec reload", reload.run(shared.stop.clone()));
+    Ok(codecs)
+}
+
 /// The codecs the configuration speaks of; each must be there.
-fn finder(config: &Config) -> Result<Finder, BuildError> {
+fn finder(config: &Config, notices: Notices) -> Result<Finder, BuildError> {
     let mut finder = Finder::new(&config.codecs);
+    finder.tell(notices);
     for application in &config.application {
         if let Some(codec) = &application.codec {
             finder.assign_default(ApplicationName::parse(application.name())?, codec)?;
         }
     }
-    for (key, device) in configured_devices(config)? {
+    for (key, device) in config.devices()? {
         if let Some(codec) = &device.codec {
             finder.assign(key, codec)?;
         }
     }
     Ok(finder)
-}
-
-/// Each `[[device]]` with the application it belongs to: the one it names, else the only one.
-fn configured_devices(config: &Config) -> Result<Vec<(DeviceKey, &home::DeviceConfig)>, InvalidName> {
-    let only = config.application.first().map(|application| application.name());
-    let named = config.device.iter().filter_map(|device| Some((device.application.as_deref().or(only)?, device)));
-    named
-        .map(|(application, device)| {
-            let key = DeviceKey::new(&ApplicationName::parse(application)?, DeviceId::parse(&device.id)?);
-            Ok((key, device))
-        })
-        .collect()
 }
 
 fn longest_name(config: &Config) -> usize {

@@ -12,21 +12,25 @@ static LoRaWANInterface lorawan(radio);
 static lorawan_app_callbacks_t callbacks;
 
 static DigitalOut led(LED1);
-static payload::Settings settings = {false, 60};
+static uint16_t interval_s = 60;
 
-// Put your sensors here; NAN where there is no reading.
-static float read_temperature_c() { return 21.5f; }
-static float read_humidity_percent() { return NAN; }
-static uint16_t read_battery_mv() { return 3300; }
+// Put your sensors here. They give raw numbers, as the comments of payload.h want them: no floats needed.
+static int16_t read_temperature() { return 2150; }  // 21.5 °C in steps of 0.01
+static uint8_t read_humidity() { return PAYLOAD_REPORT_HUMIDITY_ABSENT; }  // no reading
+static uint16_t read_battery() { return 3300; }  // mV
 
 static void send_report()
 {
-    payload::Report report = {read_temperature_c(), read_humidity_percent(), read_battery_mv(), settings.led,
-                              settings.interval_s};
-    uint8_t bytes[payload::UPLINK_SIZE];
-    payload::pack_uplink(report, bytes);
+    payload_report report = {};
+    report.temperature = read_temperature();
+    report.humidity = read_humidity();
+    report.battery = read_battery();
+    report.led = led;
+    report.interval = interval_s;
+    uint8_t bytes[PAYLOAD_REPORT_SIZE];
+    uint16_t length = static_cast<uint16_t>(payload_pack_report(&report, bytes, sizeof bytes));
     // A refusal (duty cycle, a frame still on its way) costs this report only: the next one is already planned.
-    int16_t sent = lorawan.send(payload::PORT, bytes, sizeof bytes, MSG_UNCONFIRMED_FLAG);
+    int16_t sent = lorawan.send(MBED_CONF_LORA_APP_PORT, bytes, length, MSG_UNCONFIRMED_FLAG);
     if (sent < 0) {
         printf("Report not sent, code %d\r\n", sent);
     }
@@ -35,7 +39,7 @@ static void send_report()
 static void report_and_plan_next()
 {
     send_report();
-    queue.call_in(std::chrono::seconds(settings.interval_s), report_and_plan_next);
+    queue.call_in(std::chrono::seconds(interval_s), report_and_plan_next);
 }
 
 static void receive_command()
@@ -44,14 +48,18 @@ static void receive_command()
     uint8_t port;
     int flags;
     int16_t length = lorawan.receive(bytes, sizeof bytes, port, flags);
-    if (length < 0 || port != payload::PORT) {
+    payload_settings settings;
+    if (length < 0 || !payload_parse_settings(port, bytes, static_cast<size_t>(length), &settings)) {
         return;
     }
-    if (payload::apply_downlink(bytes, static_cast<size_t>(length), &settings)) {
+    if (settings.has_led) {
         led = settings.led;
-        // Report at once, so that the home sees the new state without waiting for the interval.
-        send_report();
     }
+    if (settings.has_interval) {
+        interval_s = settings.interval;
+    }
+    // Report at once, so that the home sees the new state without waiting for the interval.
+    send_report();
 }
 
 static void on_lorawan_event(lorawan_event_t event)

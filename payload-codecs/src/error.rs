@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::normalized::Refused;
+
 /// Why a codec could not be loaded, or gave no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -62,6 +64,9 @@ pub enum CodecError {
         /// What is wrong there.
         reason: String,
     },
+    /// A normalizer's data is no list of measurements.
+    #[error("the codec's measurements cannot be used: {0}")]
+    NotMeasurements(#[from] Refused),
     /// The payload does not follow the format of a built-in engine.
     #[error("the payload is not {format}: {reason}")]
     BadPayload {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What a decoded field is. Units and classes are Home Assistant's.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
     /// Its name in the decoded data, levels joined by dots; a `*` at the end stands for a channel's number.
@@ -39,7 +39,7 @@ pub enum FieldKind {
     /// A number or a text.
     #[default]
     Sensor,
-    /// A JSON boolean, or 0 and 1.
+    /// A JSON boolean, or 0 and 1, or the texts `open` and `closed`.
     BinarySensor,
     /// An object with `latitude` and `longitude` in degrees.
     Tracker,

@@ -6,6 +6,7 @@
 mod backfill;
 mod check;
 mod demo;
+mod devices;
 mod downlink;
 mod init;
 mod moment;
@@ -46,6 +47,8 @@ enum Command {
     Check(check::Check),
     /// Fetch what was missed from the network's storage
     Backfill(backfill::Backfill),
+    /// List the devices of the running bridge, with the codec of each and who chose it
+    Devices(devices::Devices),
     /// Send, list, show and cancel downlinks of the running bridge
     Downlink(downlink::Downlink),
 }
@@ -99,6 +102,7 @@ impl Command {
             Self::Init(init) => Ok(init.run(config, environment, terminal)?),
             Self::Check(check) => check.run(&existing(), environment, terminal).await,
             Self::Backfill(backfill) => backfill.run(config.as_deref(), environment, terminal).await,
+            Self::Devices(devices) => devices.run(config.as_deref(), environment, terminal).await,
             Self::Downlink(downlink) => downlink.run(config.as_deref(), environment, terminal).await,
         }
     }

@@ -1,8 +1,8 @@
-//! Moments as people type them: a time, or a span from now.
+//! Moments as people type and read them: a time, or a span from now.
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use jiff::{RoundMode, SignedDuration, Span, SpanRelativeTo, Timestamp, TimestampRound, Unit};
 
 /// A moment on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,11 @@ impl Moment {
             Self::Span(span) => now.saturating_add(span).unwrap_or(Timestamp::MAX),
         }
     }
+}
+
+/// As people are shown it: `2026-11-21T06:00:00Z`.
+pub fn whole_seconds(at: Timestamp) -> Timestamp {
+    at.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc)).unwrap_or(at)
 }
 
 /// A span such as `30m`, longer than nothing.

@@ -10,8 +10,17 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CodecsConfig {
-    /// Folder of the user's own codecs: `<device id>.js`, or a folder of that name with a `codec.js`.
+    /// Folder of the user's own codecs: `<name>.js`, `<name>.toml` (a table), or a folder `<name>/` with `codec.js` or
+    /// `codec.toml` and perhaps a `device.toml`. A name is a device's id, `<brand>/<model>`, or whatever a `codec = …` or
+    /// an attribute `ferry-codec` says. Without it: `codecs` beside the configuration, if that is there. What changes in it
+    /// is used without a restart.
     pub folder: Option<PathBuf>,
+    /// A clone of <https://github.com/TheThingsNetwork/lorawan-devices>, for devices whose brand and model the network
+    /// knows. What changes in it is used without a restart.
+    pub device_repository: Option<PathBuf>,
+    /// How long the network's own payload formatter of a device counts before it is asked for again. 10min to 30d.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub refresh: Duration,
     /// Time for one message. 1ms to 10s; The Things Network gives 100ms.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub time_limit: Duration,
@@ -30,6 +39,13 @@ impl CodecsConfig {
 
 impl Default for CodecsConfig {
     fn default() -> Self {
-        Self { folder: None, time_limit: Duration::from_millis(100), memory_limit: 8 << 20, threads: 0 }
+        Self {
+            folder: None,
+            device_repository: None,
+            refresh: Duration::from_secs(24 * 3600),
+            time_limit: Duration::from_millis(100),
+            memory_limit: 8 << 20,
+            threads: 0,
+        }
     }
 }

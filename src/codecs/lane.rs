@@ -1,16 +1,18 @@
 //! One lane: a queue of jobs and the thread that works on it at the moment.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use payload_codecs::{CodecError, DownlinkInput, Limits, UplinkInput};
+use payload_codecs::{CodecError, Decoded, DownlinkInput, Limits, Reading, UplinkInput};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
+use super::bench::Bench;
+use super::desk::{Bell, Desk};
 use super::quarantine::Quarantine;
+use super::turns::Turn;
 use super::{Codec, Crossed, Encoded, Fault};
 use crate::model::Uplink;
 
@@ -27,7 +29,7 @@ pub struct Job {
 /// What to do, and whom to tell.
 #[derive(Debug)]
 pub enum Task {
-    Decode(Box<Uplink>),
+    Decode(Box<Uplink>, Turn),
     Encode { data: Box<RawValue>, f_port: Option<u8>, reply: oneshot::Sender<Result<Encoded, Fault>> },
 }
 
@@ -36,12 +38,24 @@ impl Job {
     /// may be under way.
     pub fn refuse(self, fault: Fault, crossed: &mpsc::Sender<Crossed>) {
         match self.task {
-            Task::Decode(uplink) => {
+            Task::Decode(uplink, _turn) => {
                 crossed.try_send(Crossed { uplink, codec: self.codec, outcome: Err(fault) }).ok();
             }
             Task::Encode { reply, .. } => {
                 reply.send(Err(fault)).ok();
             }
+        }
+    }
+
+    /// Answers for a worker that was given up: with what it had found, if there is such.
+    pub fn give_up(self, found: Option<Reading>, fault: Fault, crossed: &mpsc::Sender<Crossed>) {
+        let Self { codec, task } = self;
+        match (task, found) {
+            (Task::Decode(uplink, _turn), Some(mut reading)) => {
+                reading.warnings.push(format!("normalizeUplink: {fault}"));
+                crossed.try_send(Crossed { uplink, codec, outcome: Ok(reading) }).ok();
+            }
+            (task, _) => Self { codec, task }.refuse(fault, crossed),
         }
     }
 }
@@ -54,41 +68,13 @@ pub struct Lane {
     pub crossed: mpsc::Sender<Crossed>,
     pub limits: Limits,
     pub quarantine: Arc<Mutex<Quarantine>>,
-}
-
-/// What a worker is doing, shared with the watch. Whoever takes the job out of it answers for it: the worker when it
-/// is done, or the watch when the worker has overstayed. A worker that finds its job taken is abandoned, and ends.
-#[derive(Debug, Default)]
-pub struct Desk(Mutex<Option<(Instant, Job)>>);
-
-impl Desk {
-    /// Takes the job away if it has been on the desk for longer than `limit`.
-    pub fn take_overdue(&self, limit: Duration, now: Instant) -> Option<Job> {
-        let mut desk = lock(&self.0);
-        match &*desk {
-            Some((since, _)) if now.saturating_duration_since(*since) > limit => desk.take().map(|(_, job)| job),
-            _ => None,
-        }
-    }
-
-    /// Whether nothing is being worked on.
-    pub fn is_free(&self) -> bool {
-        lock(&self.0).is_none()
-    }
-
-    fn put(&self, job: Job) {
-        *lock(&self.0) = Some((Instant::now(), job));
-    }
-
-    fn take(&self) -> Option<Job> {
-        lock(&self.0).take().map(|(_, job)| job)
-    }
+    pub bell: Arc<Bell>,
 }
 
 impl Lane {
     /// Starts a thread on this lane.
     pub fn staff(&self) -> io::Result<Arc<Desk>> {
-        let (desk, lane) = (Arc::new(Desk::default()), self.clone());
+        let (desk, lane) = (Arc::new(Desk::new(self.bell.clone())), self.clone());
         let its_desk = desk.clone();
         thread::Builder::new().name(format!("codec-{}", self.number)).spawn(move || lane.work(&its_desk))?;
         Ok(desk)
@@ -96,38 +82,36 @@ impl Lane {
 
     /// Works until the lane is closed, or until the watch gave up on this thread.
     fn work(&self, desk: &Desk) {
-        let mut loaded = Loaded::new();
+        let mut bench = Bench::new(self.limits);
         while let Some(job) = self.next_job() {
             if let Some(fault) = self.objection(&job) {
                 job.refuse(fault, &self.crossed);
                 continue;
             }
-            let codec = job.codec.clone();
-            let input = Input::of(&job.task);
-            desk.put(job);
-            let output = match self.load(&mut loaded, &codec) {
-                Ok(codec) => input.run(codec),
-                Err(error) => Output::failed(&input, error),
-            };
+            let (codec, input) = (job.codec.clone(), Input::of(&job.task));
+            desk.put(job, self.limits.time);
+            let output = self.run(&mut bench, &codec, &input, desk);
             match desk.take() {
                 Some(job) => self.answer(job, output),
-                None => return lock(&self.quarantine).came_back(),
+                None => {
+                    lock(&self.quarantine).came_back();
+                    return self.bell.ring();
+                }
             }
         }
     }
 
-    /// The codec, loaded at its first use. A script that cannot load never will; one that only had no time or memory may
-    /// do better the next time.
-    fn load<'a>(
-        &self,
-        loaded: &'a mut Loaded,
-        codec: &Codec,
-    ) -> Result<&'a mut (dyn payload_codecs::Codec + 'static), CodecError> {
-        if matches!(loaded.get(&codec.id), Some(Err(error)) if passes(error)) {
-            loaded.remove(&codec.id);
+    /// Lets the codec do its work, phase by phase.
+    fn run(&self, bench: &mut Bench, codec: &Arc<Codec>, input: &Input, desk: &Desk) -> Output {
+        let loaded = match bench.codec(codec, || desk.next_phase(self.limits.loading())) {
+            Ok(loaded) => loaded,
+            Err(error) => return Output::failed(input, error),
+        };
+        let output = input.run(loaded, desk, &self.limits);
+        for line in loaded.take_console() {
+            tracing::debug!(codec = codec.name, line, "Codec wrote to its console.");
         }
-        let entry = loaded.entry(codec.id).or_insert_with(|| payload_codecs::load(&codec.source, &self.limits));
-        entry.as_mut().map(|codec| &mut **codec).map_err(|error| error.clone())
+        output
     }
 
     /// Holds the lane's entrance only while it waits, so that a new thread can take over from one that is stuck.
@@ -139,9 +123,9 @@ impl Lane {
     /// not see stays behind those it does.
     fn objection(&self, job: &Job) -> Option<Fault> {
         let quarantine = lock(&self.quarantine);
-        match (&job.task, &job.codec.source) {
-            (Task::Decode(uplink), _) if !uplink.is_decodable() => Some(Fault::NothingToDecode),
-            (_, payload_codecs::Source::JavaScript { .. }) if quarantine.is_exhausted() => Some(Fault::TooManyStuck),
+        match &job.task {
+            Task::Decode(uplink, _) if !uplink.is_decodable() => Some(Fault::NothingToDecode),
+            _ if quarantine.is_exhausted() && job.codec.source.runs_scripts() => Some(Fault::TooManyStuck),
             _ if !quarantine.admits(job.codec.id, Instant::now()) => Some(Fault::Quarantined),
             _ => None,
         }
@@ -151,7 +135,7 @@ impl Lane {
     fn answer(&self, job: Job, output: Output) {
         lock(&self.quarantine).note(job.codec.id, output.timed_out(), Instant::now());
         match (job.task, output) {
-            (Task::Decode(uplink), Output::Decoded(outcome)) => {
+            (Task::Decode(uplink, _turn), Output::Decoded(outcome)) => {
                 self.crossed
                     .blocking_send(Crossed { uplink, codec: job.codec, outcome: outcome.map_err(Fault::Codec) })
                     .ok();
@@ -164,14 +148,6 @@ impl Lane {
     }
 }
 
-/// The codecs that a worker has loaded, by their ids, or why they do not load.
-type Loaded = HashMap<usize, Result<Box<dyn payload_codecs::Codec>, CodecError>>;
-
-/// Whether loading may go better the next time.
-fn passes(error: &CodecError) -> bool {
-    !matches!(error, CodecError::Load { .. } | CodecError::MissingFunction { .. })
-}
-
 /// What a codec reads, apart from the job on the desk so that the watch can take that away meanwhile.
 enum Input {
     Uplink { bytes: bytes::Bytes, f_port: u8, recv_time_ms: i64 },
@@ -179,14 +155,14 @@ enum Input {
 }
 
 enum Output {
-    Decoded(Result<payload_codecs::Reading, CodecError>),
+    Decoded(Result<Reading, CodecError>),
     Encoded(Result<Encoded, CodecError>),
 }
 
 impl Input {
     fn of(task: &Task) -> Self {
         match task {
-            Task::Decode(uplink) => Self::Uplink {
+            Task::Decode(uplink, _) => Self::Uplink {
                 bytes: uplink.payload.clone(),
                 f_port: uplink.f_port.unwrap_or(0),
                 recv_time_ms: uplink.at.as_millisecond(),
@@ -195,17 +171,28 @@ impl Input {
         }
     }
 
-    fn run(&self, codec: &mut dyn payload_codecs::Codec) -> Output {
+    /// Asks the codec; each question has the limit for itself.
+    fn run(&self, codec: &mut dyn payload_codecs::Codec, desk: &Desk, limits: &Limits) -> Output {
+        desk.next_phase(limits.time);
         match self {
             Self::Uplink { bytes, f_port, recv_time_ms } => {
                 let input = UplinkInput { bytes, f_port: *f_port, recv_time_ms: Some(*recv_time_ms) };
-                Output::Decoded(payload_codecs::read_uplink(codec, &input))
+                Output::Decoded(codec.decode_uplink(&input).map(|decoded| {
+                    // A normalizer that never comes back must not cost the fields.
+                    desk.lay(not_normalized(&decoded));
+                    desk.next_phase(limits.time);
+                    decoded.normalized_by(codec)
+                }))
             }
             Self::Command { data, f_port } => {
                 Output::Encoded(codec.encode_downlink(&DownlinkInput { data, f_port: *f_port }))
             }
         }
     }
+}
+
+fn not_normalized(Decoded { data, warnings }: &Decoded) -> Reading {
+    Reading { data: data.clone(), measurements: None, warnings: warnings.clone() }
 }
 
 impl Output {

@@ -1,30 +1,48 @@
 //! Finds a device's codec and runs it on watched threads.
 //!
+//! A device's codec is the first there is of: what the configuration says ▸ the device's attribute `ferry-codec` ▸ an entry
+//! of the user's folder named after the device, or after its brand and model ▸ a clone of the LoRaWAN device repository ▸
+//! a shipped device ▸ the application's default ▸ the network's own formatter, once it is learned.
+//!
 //! ```text
-//! uplink ──▶ finder: which codec? ──▶ lane (by device) ──▶ worker thread ──▶ decoded, in order per device
+//! uplink ──▶ finder: which codec? ──▶ lane (by codec) ──▶ worker thread ──▶ decoded, in order per device
 //!                                       watch: a worker that overstays is abandoned, its codec quarantined,
 //!                                       the uplink handed on raw, the lane given a new thread
 //! ```
 
+mod bench;
 mod config;
+mod desk;
 mod finder;
 mod lane;
+mod library;
 mod pool;
 mod quarantine;
+mod reload;
+mod shown;
+mod trial;
+mod turns;
 
 use std::sync::{Arc, Mutex};
 
+use payload_codecs::metadata::{Command, Field};
 use payload_codecs::{CodecError, Reading};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::model::{CodecChoice, DeviceKey, FPort, Uplink};
+use crate::model::{DeviceKey, FPort, Uplink};
+use crate::telemetry::WeakNotices;
+use library::Draft;
 
 pub use config::CodecsConfig;
-pub use finder::{Finder, NotFound, Wishes};
+pub use finder::{Finder, Wishes};
 pub use lane::LANE_CAPACITY;
+pub use library::{FindError, Library};
 pub use payload_codecs::Encoded;
 pub use pool::Pool;
+pub use reload::Reload;
+pub use shown::Shown;
+pub use trial::{Trial, TrialError};
 
 /// A codec ready to be used by any worker.
 #[derive(Debug)]
@@ -33,6 +51,19 @@ pub struct Codec {
     id: usize,
     pub name: String,
     source: payload_codecs::Source,
+    /// What its decoded fields are, and what its device can be told; empty if nobody said.
+    pub fields: Arc<[Field]>,
+    pub commands: Arc<[Command]>,
+}
+
+/// What a network's own formatter for a device was found to be.
+#[derive(Debug, Clone)]
+pub struct Learned {
+    /// What messages call it: `ttn/dragino/lht65n`. Where several devices have the same script it is one codec, under the
+    /// first name it was learned by.
+    pub name: String,
+    /// [`payload_codecs::Source::ByDirection`] if the network has another kind for each direction, or one of them only.
+    pub source: payload_codecs::Source,
 }
 
 /// A device's codec and the reason for it.
@@ -47,6 +78,7 @@ pub struct Chosen {
 pub struct Codecs {
     finder: Arc<Mutex<Finder>>,
     pool: Pool,
+    shown: Shown,
 }
 
 /// An uplink that has been to its codec.
@@ -89,13 +121,40 @@ pub enum EncodeError {
 
 impl Codecs {
     /// Starts the worker threads. Decoded uplinks come out of `crossed`.
-    pub fn start(finder: Finder, config: &CodecsConfig, crossed: mpsc::Sender<Crossed>) -> std::io::Result<Self> {
-        Ok(Self { finder: Arc::new(Mutex::new(finder)), pool: Pool::start(config, crossed)? })
+    pub fn start(
+        finder: Finder,
+        config: &CodecsConfig,
+        crossed: mpsc::Sender<Crossed>,
+        shown: Shown,
+    ) -> std::io::Result<Self> {
+        Ok(Self { finder: Arc::new(Mutex::new(finder)), pool: Pool::start(config, crossed)?, shown })
     }
 
-    /// Which codec a device has, and why.
+    /// Which codec a device has, and why. It is shown in the directory.
     pub fn choose(&self, device: &DeviceKey, wishes: &Wishes<'_>) -> Option<Chosen> {
-        lane::lock(&self.finder).choose(device, wishes)
+        let chosen = lane::lock(&self.finder).choose(device, wishes);
+        if let Some(chosen) = &chosen {
+            self.shown.chosen(device, chosen);
+        }
+        chosen
+    }
+
+    /// What the network's own formatter for a device is, or that it has none; used where there is nothing better.
+    pub fn learn(&self, device: &DeviceKey, learned: Option<Learned>) {
+        match lane::lock(&self.finder).learn(device, learned) {
+            Some(chosen) => self.shown.chosen(device, &chosen),
+            None => self.shown.forgotten(device),
+        }
+    }
+
+    /// Whether a device has no codec but what the network's own formatter may be.
+    pub fn lacks_codec(&self, device: &DeviceKey) -> bool {
+        lane::lock(&self.finder).lacks_codec(device)
+    }
+
+    /// A device without a codec of ours sent something, and whether the network decoded it.
+    pub fn note_undecoded(&self, device: &DeviceKey, by_network: bool) {
+        self.shown.undecoded(device, by_network);
     }
 
     /// Sends an uplink to its codec. It comes back through the channel given at the start, whatever the codec does;
@@ -113,7 +172,7 @@ impl Codecs {
     ) -> Result<Encoded, EncodeError> {
         let chosen = self.choose(device, &Wishes::default()).ok_or(EncodeError::NoCodec)?;
         let (reply, answer) = oneshot::channel();
-        self.pool.encode(device, chosen.codec.clone(), data, f_port.map(FPort::value), reply);
+        self.pool.encode(chosen.codec.clone(), data, f_port.map(FPort::value), reply);
         let codec = chosen.codec.name.clone();
         match answer.await.unwrap_or(Err(Fault::Stopping)) {
             Ok(encoded) => Ok(encoded),
@@ -122,9 +181,9 @@ impl Codecs {
         }
     }
 
-    /// Watches the workers. Never ends.
-    pub async fn watch(&self) {
-        self.pool.watch().await;
+    /// Watches the workers. Ends only when too many threads are lost to codecs and somebody starts the process again.
+    pub async fn watch(&self, notices: &WeakNotices, is_started_again: bool) {
+        self.pool.watch(notices, is_started_again).await;
     }
 }
 
@@ -139,15 +198,31 @@ impl Fault {
 }
 
 impl Codec {
-    /// Loads it on this thread, only to see whether it does.
-    pub fn try_load(&self, config: &CodecsConfig) -> Result<(), CodecError> {
-        payload_codecs::load(&self.source, &config.limits()).map(drop)
+    /// What it is before it is loaded.
+    pub fn source(&self) -> &payload_codecs::Source {
+        &self.source
+    }
+
+    fn is_made_of(&self, draft: &Draft) -> bool {
+        self.name == draft.name
+            && self.source == draft.source
+            && self.fields == draft.fields
+            && self.commands == draft.commands
     }
 }
 
-impl Chosen {
-    /// For people.
-    pub fn describe(&self) -> CodecChoice {
-        CodecChoice { name: self.codec.name.clone(), chosen_by: self.by }
+/// The same version for the same reason.
+impl PartialEq for Chosen {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.codec, &other.codec) && self.by == other.by
+    }
+}
+
+#[cfg(test)]
+impl Codec {
+    /// A script of its own for tests.
+    pub fn sample(id: usize, name: &str, script: &str) -> Arc<Self> {
+        let source = payload_codecs::Source::JavaScript { name: name.into(), script: script.into() };
+        Arc::new(Self { id, name: name.into(), source, fields: Arc::default(), commands: Arc::default() })
     }
 }

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 const FIRST_REST: Duration = Duration::from_secs(60);
 const LONGEST_REST: Duration = Duration::from_secs(3600);
+/// How long after a rest its length is remembered.
+const FORGETTING: Duration = Duration::from_secs(24 * 3600);
 /// Threads that may be lost to codecs before no script runs any more: each holds its memory until the process ends.
 const MOST_ABANDONED: usize = 4;
 /// Time-outs in a row after which a codec rests.
@@ -61,7 +63,9 @@ impl Quarantine {
         }
     }
 
+    /// A codec that has behaved for long enough since its last rest begins anew.
     fn rest(&mut self, codec: usize, now: Instant) -> Duration {
+        self.resting.retain(|_, rest| now < rest.until + FORGETTING);
         let before = self.resting.get(&codec).map(|rest| rest.length);
         let length = before.map_or(FIRST_REST, |length| (length * 2).min(LONGEST_REST));
         self.resting.insert(codec, Rest { until: now + length, length });
@@ -81,6 +85,7 @@ mod tests {
         assert!(!quarantine.admits(1, now) && quarantine.admits(2, now));
         assert!(quarantine.admits(1, now + FIRST_REST));
         assert_eq!(quarantine.abandoned(1, now), FIRST_REST * 2);
+        assert_eq!(quarantine.abandoned(1, now + 3 * FORGETTING), FIRST_REST);
     }
 
     #[test]

@@ -36,12 +36,16 @@ pub use socket::{control_socket, find_control_socket};
 pub use state_folder::{NoStateFolder, store_folder};
 pub use trust::{TrustError, trust};
 
+use crate::model::{ApplicationName, DeviceId, DeviceKey, InvalidName};
 use error::Report;
 
 /// Where the service's configuration lies.
 const SYSTEM_PATH: &str = "/etc/ttn-ferry/ttn-ferry.toml";
 /// Where someone who only tries it out has it: the folder they stand in.
 const LOCAL_PATH: &str = "ttn-ferry.toml";
+
+/// The user's codecs, beside the configuration, if it does not say where they are.
+const CODECS: &str = "codecs";
 
 /// Everything a bridge needs to know.
 #[derive(Debug, Clone, Deserialize)]
@@ -87,7 +91,9 @@ impl Config {
     pub fn from_text(text: &str, path: &Path, environment: &dyn Environment) -> Result<Self, ConfigError> {
         let invalid = |problems| ConfigError::Invalid { path: path.to_owned(), problems };
         let mut config = parse::parse(text).map_err(|problem| invalid(vec![problem]))?;
-        config.make_paths_absolute(path.parent().unwrap_or(Path::new("")));
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.make_paths_absolute(folder);
+        config.codecs.folder = config.codecs.folder.or(Some(folder.join(CODECS)).filter(|own| environment.exists(own)));
         let mut report = Report::new(text);
         secrets::resolve(&mut config, path, environment, &mut report);
         rules::check(&config, environment, &mut report);
@@ -114,8 +120,23 @@ impl Config {
         json!({
             "application": applications,
             "home": { "url": self.home.url, "base_topic": self.home.base_topic, "client_id": self.home.client_id },
-            "codecs": { "folder": self.codecs.folder },
+            "codecs": { "folder": self.codecs.folder, "device_repository": self.codecs.device_repository },
         })
+    }
+
+    /// Each `[[device]]` with the application it belongs to: the one it names, else the only one.
+    ///
+    /// # Errors
+    /// A name that [`Config::load`] would have refused.
+    pub fn devices(&self) -> Result<Vec<(DeviceKey, &DeviceConfig)>, InvalidName> {
+        let only = self.application.first().map(|application| application.name());
+        let named = self.device.iter().filter_map(|device| Some((device.application.as_deref().or(only)?, device)));
+        named
+            .map(|(application, device)| {
+                let key = DeviceKey::new(&ApplicationName::parse(application)?, DeviceId::parse(&device.id)?);
+                Ok((key, device))
+            })
+            .collect()
     }
 
     fn make_paths_absolute(&mut self, folder: &Path) {
@@ -125,7 +146,8 @@ impl Config {
         });
         let devices = device.iter_mut().map(|device| &mut device.app_s_key_file);
         let socket = Some(&mut service.socket).filter(|socket| **socket != Some(PathBuf::new()));
-        let others = [&mut home.ca_file, &mut home.password_file, &mut codecs.folder, &mut store.path];
+        let codec_paths = [&mut codecs.folder, &mut codecs.device_repository];
+        let others = [&mut home.ca_file, &mut home.password_file, &mut store.path].into_iter().chain(codec_paths);
         for path in applications.chain(devices).chain(others).chain(socket).flatten() {
             *path = folder.join(&*path);
         }

@@ -1,8 +1,11 @@
 //! What the bridge knows about itself, one function per question.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use payload_codecs::metadata::Field;
+use payload_codecs::normalized;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -37,7 +40,7 @@ struct DeviceAnswer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     version_ids: &'a Option<crate::model::VersionIds>,
     codec: &'a Option<crate::model::CodecChoice>,
-    fields: &'a [payload_codecs::metadata::Field],
+    fields: Vec<Cow<'a, Field>>,
     commands: &'a [payload_codecs::metadata::Command],
     last_seen: Option<jiff::Timestamp>,
 }
@@ -69,7 +72,7 @@ impl Answers {
     /// `bridge/devices`.
     pub fn devices(&self) -> Value {
         let directory = Directory::lock(&self.directory);
-        directory.all().into_iter().map(|device| json!(describe(device))).collect()
+        directory.all().into_iter().map(|device| json!(describe(device, directory.measured(&device.key)))).collect()
     }
 
     /// `bridge/health`.
@@ -109,8 +112,8 @@ impl Answers {
     }
 }
 
-fn describe(device: &Device) -> DeviceAnswer<'_> {
-    let shipped = device.codec.as_ref().and_then(|codec| payload_codecs::devices::find(&codec.name));
+fn describe<'a>(device: &'a Device, measured: impl Iterator<Item = &'static str>) -> DeviceAnswer<'a> {
+    let codec = device.codec.as_ref();
     DeviceAnswer {
         name: &device.name,
         application: &device.key.application,
@@ -118,8 +121,32 @@ fn describe(device: &Device) -> DeviceAnswer<'_> {
         ids: &device.ids,
         version_ids: &device.version_ids,
         codec: &device.codec,
-        fields: shipped.map_or(&[], |shipped| &shipped.fields),
-        commands: shipped.map_or(&[], |shipped| &shipped.commands),
+        fields: fields(codec.map_or(&[], |codec| &codec.fields), measured),
+        commands: codec.map_or(&[], |codec| &codec.commands),
         last_seen: device.last_seen,
+    }
+}
+
+/// The codec's own fields, and normalised ones for what was measured and none of them shows.
+fn fields<'a>(own: &'a [Field], measured: impl Iterator<Item = &'static str>) -> Vec<Cow<'a, Field>> {
+    let unshown = measured.filter_map(normalized::find).filter(|quantity| !own.iter().any(|f| quantity.is_shown_by(f)));
+    let mut fields: Vec<_> = own.iter().map(Cow::Borrowed).collect();
+    fields.extend(unshown.filter_map(normalized::Quantity::field).map(Cow::Owned));
+    // Latitude and longitude are one.
+    fields.dedup_by(|a, b| a.name == b.name);
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_measured_and_not_shown_by_a_codecs_field_is_a_field_of_its_own() {
+        let own = &payload_codecs::devices::find("mbed/led-and-sensors").expect("it is shipped").fields;
+        let measured = ["air.temperature", "position.latitude", "position.longitude", "soil.n", "time"];
+        let fields = fields(own, measured.into_iter());
+        let added: Vec<_> = fields[own.len()..].iter().map(|field| field.name.as_str()).collect();
+        assert_eq!(added, ["normalized.position", "normalized.soil.n"], "the air's temperature is its own");
     }
 }

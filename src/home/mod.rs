@@ -7,6 +7,7 @@
 
 mod broker;
 mod config;
+mod measured;
 mod publish;
 mod state;
 mod topics;
@@ -18,7 +19,7 @@ use crate::mqtt::Ack;
 pub use broker::{Broker, OFFLINE, Wiring};
 pub use config::{DeviceConfig, HomeConfig};
 pub use publish::Home;
-pub use state::{HOLD, Kept, States};
+pub use state::{HOLD, Kept, States, Told};
 pub use topics::{Candidate, Route, Topics, Verb};
 
 /// A command as it arrived at home: never a retained one, those are ignored at the door.

@@ -14,9 +14,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::measured::Measured;
 use crate::model::{DeviceKey, Uplink};
 
 /// The least time between two states of one device.
@@ -35,6 +37,13 @@ pub struct States {
     saved: Option<Instant>,
 }
 
+/// What an uplink tells: decoded fields, and a list of normalised measurements.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Told<'a> {
+    pub fields: Option<&'a RawValue>,
+    pub measurements: Option<&'a RawValue>,
+}
+
 /// A state as it is kept on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
@@ -48,6 +57,8 @@ pub struct Kept {
 struct State {
     #[serde(flatten)]
     fields: BTreeMap<String, Box<RawValue>>,
+    #[serde(skip_serializing_if = "Measured::is_empty")]
+    normalized: Measured,
     last_seen: Option<Timestamp>,
     link: Link,
     #[serde(skip)]
@@ -78,6 +89,8 @@ struct Own {
 #[derive(Serialize)]
 struct Body<'a> {
     fields: &'a BTreeMap<String, Box<RawValue>>,
+    #[serde(skip_serializing_if = "Measured::is_empty")]
+    normalized: &'a Measured,
     link: &'a Link,
     received_at: Timestamp,
 }
@@ -86,6 +99,8 @@ struct Body<'a> {
 #[derive(Deserialize)]
 struct Restored {
     fields: BTreeMap<String, Box<RawValue>>,
+    #[serde(default)]
+    normalized: Measured,
     link: Link,
     received_at: Timestamp,
 }
@@ -110,23 +125,28 @@ impl States {
     /// Takes back a state saved before the last start. `heard_until` is when the network had the newest uplink received
     /// of this device. What cannot be read any more is forgotten: the device tells it anew.
     pub fn restore(&mut self, key: DeviceKey, kept: &Kept, heard_until: Option<Timestamp>) {
-        let Ok(Restored { fields, link, received_at }) = serde_json::from_str(&kept.body) else {
+        let Ok(Restored { fields, normalized, link, received_at }) = serde_json::from_str(&kept.body) else {
             return tracing::warn!(device = %key, "The saved state of a device cannot be read.");
         };
         let is_stale = heard_until.is_some_and(|until| until > received_at);
         let own = Own { received_at, heard_until, is_stale, ..Own::default() };
         let last_seen = Some(kept.last_seen);
-        self.devices.insert(key, State { fields, last_seen, link, own, ..State::default() });
+        self.devices.insert(key, State { fields, normalized, last_seen, link, own, ..State::default() });
     }
 
-    /// Merges an uplink's fields. Returns the state if it is to be published now. One older than what is known changes
+    /// The newest of every quantity that this device measured, as one normalised measurement.
+    pub fn measured(&self, key: &DeviceKey) -> Option<Value> {
+        self.devices.get(key).map(|state| state.normalized.as_value())
+    }
+
+    /// Merges what an uplink tells. Returns the state if it is to be published now. One older than what is known changes
     /// nothing: the state only ever moves forward in time.
-    pub fn merge(&mut self, uplink: &Uplink, fields: Option<&RawValue>, now: Instant) -> Option<Bytes> {
+    pub fn merge(&mut self, uplink: &Uplink, told: Told<'_>, now: Instant) -> Option<Bytes> {
         let state = self.devices.entry(uplink.key.clone()).or_default();
         if state.last_seen.is_some_and(|seen| uplink.at < seen) || state.is_ahead_of(uplink) {
             return None;
         }
-        state.take(uplink, fields);
+        state.take(uplink, told);
         let free_at = state.published.map_or(now, |published| published + HOLD);
         if free_at <= now && !state.is_waiting {
             return Some(state.publish(now));
@@ -207,16 +227,19 @@ impl States {
 }
 
 impl State {
-    /// Takes over what an uplink tells. Fields called `last_seen` and `link` give way to the bridge's own; what is no
-    /// JSON object has no fields.
-    fn take(&mut self, uplink: &Uplink, fields: Option<&RawValue>) {
+    /// Takes over what an uplink tells. Fields called `last_seen`, `link` and `normalized` give way to the bridge's own;
+    /// what is no JSON object has no fields.
+    fn take(&mut self, uplink: &Uplink, Told { fields, measurements }: Told<'_>) {
         self.last_seen = Some(uplink.at);
         self.own.received_at = uplink.received_at.max(self.own.received_at);
         (self.own.is_changed, self.own.is_stale, self.own.is_held_back) = (true, false, false);
         self.link.take(uplink);
+        if let Some(measurements) = measurements {
+            self.normalized.take(measurements);
+        }
         let parsed = fields.map(|fields| serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(fields.get()));
         for (name, value) in parsed.and_then(Result::ok).into_iter().flatten() {
-            if matches!(&*name, "last_seen" | "link") {
+            if matches!(&*name, "last_seen" | "link" | "normalized") {
                 continue;
             }
             match self.fields.get_mut(&*name) {
@@ -235,7 +258,8 @@ impl State {
 
     fn save(&mut self, now: Instant) -> Kept {
         (self.own.saved, self.own.is_changed) = (Some(now), false);
-        let body = Body { fields: &self.fields, link: &self.link, received_at: self.own.received_at };
+        let Self { fields, normalized, link, own, .. } = &*self;
+        let body = Body { fields, normalized, link, received_at: own.received_at };
         let body = serde_json::to_string(&body).expect("a map with text keys serialises");
         Kept { last_seen: self.last_seen.unwrap_or_default(), body }
     }
@@ -261,14 +285,18 @@ impl Link {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
+
+    fn fields_only(fields: &RawValue) -> Told<'_> {
+        Told { fields: Some(fields), measurements: None }
+    }
 
     fn merge(states: &mut States, second: i64, fields: &str) -> Option<Value> {
         let fields = RawValue::from_string(fields.to_owned()).unwrap();
         let now = Instant::now();
-        let held = states.merge(&Uplink::sample("node", 7, second), Some(&fields), now);
+        let held = states.merge(&Uplink::sample("node", 7, second), fields_only(&fields), now);
         let rendered = held.or_else(|| states.take_due(now + 2 * HOLD).map(|(_, state)| state))?;
         Some(serde_json::from_slice(&rendered).unwrap())
     }
@@ -296,9 +324,25 @@ mod tests {
         let mut states = States::default();
         let fields = r#"{"exact": 0.10000000000000000001, "last_seen": "mine", "link": "mine"}"#;
         let fields = RawValue::from_string(fields.into()).unwrap();
-        let state = states.merge(&Uplink::sample("node", 7, 1), Some(&fields), Instant::now()).unwrap();
+        let state = states.merge(&Uplink::sample("node", 7, 1), fields_only(&fields), Instant::now()).unwrap();
         let text = std::str::from_utf8(&state).unwrap();
         assert!(text.contains("0.10000000000000000001") && !text.contains("mine"), "{text}");
+    }
+
+    #[test]
+    fn measurements_are_merged_and_outlive_the_process() {
+        let mut states = States::default();
+        for (second, measurements) in [(1, r#"[{"air": {"co2": 400}}]"#), (2, r#"[{"air": {"temperature": 20}}]"#)] {
+            let measurements = RawValue::from_string(measurements.into()).unwrap();
+            let told = Told { fields: None, measurements: Some(&measurements) };
+            states.merge(&Uplink::sample("node", 7, second), told, Instant::now());
+            states.take_unsaved_of(&Uplink::sample("node", 7, second).key, Instant::now());
+        }
+        let mut states = restarted(&mut states, 2);
+        let measured = json!({"air": {"co2": 400, "temperature": 20}});
+        assert_eq!(states.measured(&Uplink::sample("node", 7, 1).key), Some(measured.clone()));
+        let state = merge(&mut states, 3, r#"{"normalized": "mine"}"#).unwrap();
+        assert_eq!(state["normalized"], measured);
     }
 
     #[test]
@@ -306,7 +350,7 @@ mod tests {
         let (mut states, start) = (States::default(), Instant::now());
         let merge = |states: &mut States, second: i64| {
             let fields = RawValue::from_string(format!(r#"{{"n": {second}}}"#)).unwrap();
-            states.merge(&Uplink::sample("node", 7, second), Some(&fields), start)
+            states.merge(&Uplink::sample("node", 7, second), fields_only(&fields), start)
         };
         assert!(merge(&mut states, 1).is_some());
         assert!((2..5).all(|second| merge(&mut states, second).is_none()));
@@ -366,7 +410,7 @@ mod tests {
         states.renew(Instant::now());
         assert_eq!(states.take_due(Instant::now()), None);
         let fetched = Uplink { backfilled: true, ..*Uplink::sample("node", 3, 8) };
-        assert_eq!(states.merge(&fetched, None, Instant::now()), None, "the home knows newer things");
+        assert_eq!(states.merge(&fetched, Told::default(), Instant::now()), None, "the home knows newer things");
         assert_eq!(merge(&mut states, 10, r#"{"a": 2}"#).unwrap()["b"], 1);
     }
 

@@ -1,9 +1,10 @@
 //! Which devices there are, and what each is called at home.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use payload_codecs::metadata::{Command, Field};
 use serde::Serialize;
 
 use super::{DeviceKey, EndDeviceIds, HomeName, VersionIds};
@@ -23,10 +24,20 @@ pub struct Device {
 }
 
 /// Which codec decodes a device, and why that one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CodecChoice {
+    /// `network` if its own formatter decodes, `none` if nothing does.
     pub name: String,
     pub chosen_by: &'static str,
+    /// What to do about it, if nothing decodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<&'static str>,
+    /// What the codec says of the decoded fields.
+    #[serde(skip)]
+    pub fields: Arc<[Field]>,
+    /// What the codec says the device can be told.
+    #[serde(skip)]
+    pub commands: Arc<[Command]>,
 }
 
 /// A home name that another device already has.
@@ -43,6 +54,8 @@ pub struct Taken {
 pub struct Directory {
     devices: HashMap<DeviceKey, Device>,
     names: HashMap<HomeName, DeviceKey>,
+    /// Paths of normalised measurements, also of devices that were not met again since the last start.
+    measured: HashMap<DeviceKey, BTreeSet<&'static str>>,
 }
 
 impl Directory {
@@ -63,6 +76,19 @@ impl Directory {
     pub fn by_name(&self, name: &str) -> Option<&Device> {
         let name = HomeName::parse(name).ok()?;
         self.names.get(&name).and_then(|key| self.devices.get(key))
+    }
+
+    /// Remembers what a device measures, by the paths of normalised measurements. Returns whether that is news.
+    pub fn note_measured(&mut self, key: &DeviceKey, paths: BTreeSet<&'static str>) -> bool {
+        let known = self.measured.entry(key.clone()).or_default();
+        let before = known.len();
+        known.extend(paths);
+        known.len() > before
+    }
+
+    /// What a device has measured so far.
+    pub fn measured(&self, key: &DeviceKey) -> impl Iterator<Item = &'static str> {
+        self.measured.get(key).into_iter().flatten().copied()
     }
 
     /// All devices in the order of their names.

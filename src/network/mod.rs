@@ -4,6 +4,7 @@
 //! socket ──▶ stream (stamps, hands on, waits for nothing) ──▶ sorting (parses) ──▶ uplink flow
 //!                                                                              └─▶ downlink flow
 //! ```
+mod formatter;
 mod history;
 mod late;
 mod outages;
@@ -16,9 +17,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::model::{ApplicationName, DeviceId, DownlinkId, Failure, NetworkMessage, QueuedDownlink};
+use crate::model::{ApplicationName, DeviceId, DownlinkId, Failure, NetworkMessage, QueuedDownlink, VersionIds};
 use crate::telemetry::{Notice, with_causes};
 
+pub use formatter::{Formatter, FormatterError, Script};
 pub use history::{Budget, DownlinkHistory, HistoryError, Source, Span};
 pub use late::Late;
 pub use outages::{Outage, Outages};
@@ -82,6 +84,17 @@ pub trait NetworkServer: Send + Sync {
     ) -> BoxFuture<'a, Result<Source, HistoryError>> {
         let _ = (span, device, out);
         Box::pin(std::future::ready(Err(HistoryError::NotActivated)))
+    }
+
+    /// The payload formatters that the network itself runs for `device`; `None` if it runs none. `version_ids` is what
+    /// the device is said to be, if anybody said so.
+    fn formatter<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        version_ids: Option<&'a VersionIds>,
+    ) -> BoxFuture<'a, Result<Option<Formatter>, FormatterError>> {
+        let _ = (device, version_ids);
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     /// How the connection and the API stand at this moment.

@@ -43,9 +43,19 @@ pub enum Notice {
         what: String,
         hint: String,
     },
+    /// Something of the bridge itself does not work, whatever the application.
+    #[serde(rename = "degraded")]
+    BridgeDegraded {
+        what: String,
+        hint: String,
+    },
     /// What was told as degraded works again.
     Restored {
         application: ApplicationName,
+        what: String,
+    },
+    #[serde(rename = "restored")]
+    BridgeRestored {
         what: String,
     },
     /// Messages that the read loop had to drop.
@@ -124,6 +134,18 @@ pub enum Notice {
         oldest: Timestamp,
         newest: Timestamp,
     },
+    /// A codec that cannot be used. If there was one in its place before, that goes on.
+    CodecBroken {
+        codec: String,
+        error: String,
+        /// Where in its file, counted from 1.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        line: Option<u32>,
+    },
+    /// A codec whose file is new or was changed is used from now on.
+    CodecReloaded {
+        codec: String,
+    },
     /// Nothing can be written to the disk: what comes in is kept in memory only.
     StoreFailing {
         reason: String,
@@ -184,6 +206,8 @@ impl Notice {
                 tracing::warn!(%application, reason, "Network connection lost.")
             }
             Self::Degraded { application, what, hint } => tracing::warn!(%application, what, hint, "Degraded."),
+            Self::BridgeDegraded { what, hint } => tracing::error!(what, hint, "Degraded."),
+            Self::BridgeRestored { what } => tracing::info!(what, "Works again."),
             Self::UplinksDropped { application, count } => {
                 tracing::error!(%application, count, "Messages dropped: the bridge was too far behind.");
             }
@@ -218,6 +242,8 @@ impl Notice {
                 let (frames, devices) = (lost.frames(), lost.devices.len() + lost.more_devices);
                 tracing::error!(%application, %from, %to, repaired, frames, devices, reason, "Messages are lost.");
             }
+            Self::CodecBroken { codec, error, line } => tracing::warn!(codec, line, error, "Codec cannot be used."),
+            Self::CodecReloaded { codec } => tracing::info!(codec, "Codec reloaded."),
             Self::StoreFailing { reason, hint } => {
                 tracing::error!(reason, hint, "Nothing can be stored; going on in memory.");
             }

@@ -7,13 +7,20 @@ use sd_notify::NotifyState;
 /// systemd's notification socket, if there is one. Outside a service every call does nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct Systemd {
+    is_there: bool,
     /// Half of the watchdog's patience.
     interval: Option<Duration>,
 }
 
 impl Systemd {
     pub fn detect() -> Self {
-        Self { interval: sd_notify::watchdog_enabled().map(|patience| patience / 2) }
+        let is_there = std::env::var_os("NOTIFY_SOCKET").is_some();
+        Self { is_there, interval: sd_notify::watchdog_enabled().map(|patience| patience / 2) }
+    }
+
+    /// Whether the bridge is a service, and started again if it fails.
+    pub fn is_there(&self) -> bool {
+        self.is_there
     }
 
     pub fn ready(&self) {

@@ -1,12 +1,10 @@
 //! The fourth step: the device's codec, else what the network's own formatter made of the payload, else nothing.
 
-use std::sync::{Arc, Mutex};
-
 use serde_json::value::RawValue;
-use tokio::sync::Notify;
 
-use crate::codecs::{Chosen, Codecs, Crossed, Fault, Wishes};
-use crate::model::{DeviceKey, Directory, RegisteredDevice, Uplink};
+use super::Wants;
+use crate::codecs::{Codecs, Crossed, Fault, Wishes};
+use crate::model::{DeviceKey, RegisteredDevice, Uplink, VersionIds};
 use crate::telemetry::{Count, Counters};
 
 /// What is known of an uplink's content.
@@ -23,21 +21,15 @@ pub struct Reading {
 /// Sends uplinks to their codecs and takes them back.
 pub struct Decode {
     pub codecs: Codecs,
-    pub directory: Arc<Mutex<Directory>>,
-    /// Rung when the list of devices reads differently.
-    pub devices_changed: Arc<Notify>,
+    /// Where the network's own formatters are asked for.
+    pub wants: Wants,
     pub counters: Counters,
     under_way: usize,
 }
 
 impl Decode {
-    pub fn new(
-        codecs: Codecs,
-        directory: Arc<Mutex<Directory>>,
-        devices_changed: Arc<Notify>,
-        counters: Counters,
-    ) -> Self {
-        Self { codecs, directory, devices_changed, counters, under_way: 0 }
+    pub fn new(codecs: Codecs, wants: Wants, counters: Counters) -> Self {
+        Self { codecs, wants, counters, under_way: 0 }
     }
 
     /// Uplinks sent to a codec and not yet back.
@@ -48,23 +40,37 @@ impl Decode {
     /// Settles the codec of a device from the registry, so that a command can be encoded before its first uplink.
     pub fn prepare(&self, device: &RegisteredDevice) {
         let wishes = Wishes { attributes: Some(&device.attributes), version_ids: device.version_ids.as_ref() };
-        if let Some(chosen) = self.codecs.choose(&device.key, &wishes) {
-            self.note_choice(&device.key, &chosen);
-        }
+        self.codecs.choose(&device.key, &wishes);
+        self.want(&device.key, device.version_ids.as_ref());
     }
 
     /// Sends an uplink on its way, or gives it back at once if its device has no codec of ours. One that no codec can
     /// read takes the same way as its device's others, so that it does not overtake them.
     pub fn start(&mut self, mut uplink: Box<Uplink>) -> Option<(Box<Uplink>, Reading)> {
-        let wishes = Wishes { attributes: Some(&uplink.attributes), version_ids: uplink.version_ids.as_ref() };
-        let Some(chosen) = self.codecs.choose(&uplink.key, &wishes) else {
-            let reading = from_network(&mut uplink);
-            return Some((uplink, reading));
-        };
-        self.note_choice(&uplink.key, &chosen);
-        self.codecs.decode(uplink, chosen.codec);
-        self.under_way += 1;
-        None
+        // Stacks before 3.34 send no attributes at all: then none says nothing.
+        let attributes = Some(&uplink.attributes).filter(|attributes| !attributes.is_empty());
+        let wishes = Wishes { attributes, version_ids: uplink.version_ids.as_ref() };
+        let chosen = self.codecs.choose(&uplink.key, &wishes);
+        self.want(&uplink.key, uplink.version_ids.as_ref());
+        match chosen.filter(|chosen| chosen.codec.source().reads_uplinks()) {
+            Some(chosen) => {
+                self.codecs.decode(uplink, chosen.codec);
+                self.under_way += 1;
+                None
+            }
+            None => {
+                let reading = from_network(&mut uplink);
+                self.codecs.note_undecoded(&uplink.key, reading.fields.is_some());
+                Some((uplink, reading))
+            }
+        }
+    }
+
+    /// Asks for the network's own formatter if there is nothing better.
+    fn want(&self, key: &DeviceKey, version_ids: Option<&VersionIds>) {
+        if self.codecs.lacks_codec(key) {
+            self.wants.want(key, version_ids);
+        }
     }
 
     /// Takes an uplink back from its codec.
@@ -85,20 +91,15 @@ impl Decode {
             Err(Fault::NothingToDecode) => from_network(&mut uplink),
             Err(fault) => {
                 self.counters.count(Count::CodecError);
-                let codec = Some(crossed.codec.name.clone());
-                Reading { codec, fault: Some(fault), ..Reading::default() }
+                // The network ran the same script, perhaps with more luck.
+                let network = match self.codecs.lacks_codec(&uplink.key) {
+                    true => from_network(&mut uplink),
+                    false => Reading::default(),
+                };
+                Reading { codec: Some(crossed.codec.name.clone()), fault: Some(fault), ..network }
             }
         };
         (uplink, reading)
-    }
-
-    fn note_choice(&self, key: &DeviceKey, chosen: &Chosen) {
-        let mut directory = Directory::lock(&self.directory);
-        let Some(device) = directory.find_mut(key) else { return };
-        if device.codec.as_ref().is_none_or(|noted| noted.name != chosen.codec.name) {
-            device.codec = Some(chosen.describe());
-            self.devices_changed.notify_one();
-        }
     }
 }
 

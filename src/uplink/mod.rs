@@ -13,6 +13,7 @@
 mod config;
 mod decode;
 mod feed;
+mod formatters;
 mod gaps;
 mod memory;
 mod publish;
@@ -36,6 +37,7 @@ use crate::network::{Arrival, Content};
 pub use config::RepairConfig;
 pub use decode::Decode;
 pub use feed::MOST_IN_FLIGHT;
+pub use formatters::{Formatters, Wants};
 pub use memory::{Memory, Noted, What};
 pub use publish::Publish;
 pub use receive::Receive;

@@ -1,21 +1,28 @@
 //! The last step: one message per uplink, the device's new state, and what went wrong on the way.
 
+use std::sync::{Arc, Mutex};
+
 use bytes::Bytes;
 use jiff::Timestamp;
+use payload_codecs::normalized;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::decode::Reading;
-use crate::home::{Home, Kept, States};
-use crate::model::{ApplicationName, DeviceId, DeviceKey, EndDeviceIds, HomeName, Radio, Receipt, Uplink};
+use crate::home::{Home, Kept, States, Told};
+use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, EndDeviceIds, HomeName, Radio, Receipt, Uplink};
 use crate::store::{StateRow, Store};
 
 /// Publishes what the other steps made.
 pub struct Publish {
     pub home: Home,
     pub states: States,
+    pub directory: Arc<Mutex<Directory>>,
+    /// Rung when the list of devices reads differently.
+    pub devices_changed: Arc<Notify>,
 }
 
 /// The body of `<device>/uplink`.
@@ -77,11 +84,30 @@ impl Publish {
         }
         let body = body(uplink, name, &reading, &payload_hex, error.as_deref());
         self.home.uplink(name, body, uplink.spooled.map(Receipt::Uplink)).await;
-        if let Some(state) = self.states.merge(uplink, reading.fields.as_deref(), now) {
+        let (fields, measurements) = (reading.fields.as_deref(), reading.measurements.as_deref());
+        if let Some(state) = self.states.merge(uplink, Told { fields, measurements }, now) {
             self.home.state(name, state).await;
+        }
+        if measurements.is_some() {
+            self.note_measured(&uplink.key);
         }
         if let Some(kept) = self.states.take_unsaved_of(&uplink.key, now) {
             store.save_states(vec![(uplink.key.clone(), row(kept))]).await;
+        }
+    }
+
+    /// Takes back a device's state saved before the last start.
+    pub fn restore(&mut self, key: DeviceKey, StateRow { last_seen, body }: StateRow, heard_until: Option<Timestamp>) {
+        self.states.restore(key.clone(), &Kept { last_seen, body }, heard_until);
+        self.note_measured(&key);
+    }
+
+    /// The list of devices names what each has measured so far.
+    fn note_measured(&self, key: &DeviceKey) {
+        let Some(measured) = self.states.measured(key) else { return };
+        let paths = normalized::found_in(&measured).into_iter().map(|quantity| quantity.path).collect();
+        if Directory::lock(&self.directory).note_measured(key, paths) {
+            self.devices_changed.notify_one();
         }
     }
 

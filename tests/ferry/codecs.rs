@@ -4,10 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{APP, Ferry, uplink};
-
-/// Runs natively for seconds, in the engine's own code, where no limit reaches it; then it ends.
-const NATIVE_LOOP: &str = "function decodeUplink(input) {\n  new Array(15e6).sort();\n  return {data: {}};\n}";
+use crate::harness::{APP, Ferry, Process, Stage, uplink};
 
 #[tokio::test]
 async fn a_shipped_codec_decodes_and_normalises() {
@@ -21,6 +18,7 @@ async fn a_shipped_codec_decodes_and_normalises() {
     assert_eq!(told["normalized"][0]["air"], json!({"temperature": 21, "relativeHumidity": 50}));
     let state = ferry.home.on("ttn/node").await;
     assert_eq!((&state["temperature"], &state["led"]), (&json!(21), &json!(true)));
+    assert_eq!(state["normalized"], json!({"air": {"temperature": 21, "relativeHumidity": 50}, "battery": 3.3}));
     let devices = ferry.home.wait_for("the node's codec", |heard| {
         heard.topic == "ttn/bridge/devices" && heard.json()[0]["codec"]["name"] == "mbed/led-and-sensors"
     });
@@ -44,7 +42,8 @@ async fn without_a_codec_the_networks_fields_are_used_and_without_those_the_payl
     ferry.network.fixture("uplink-full");
     let told = ferry.home.on("ttn/dev1/uplink").await;
     assert_eq!((&told["codec"], &told["fields"]["temp"]), (&json!("network"), &json!(120)));
-    assert_eq!((&told["warnings"], &told["normalized"][0]["air"]["temperature"]), (&json!(["hot"]), &json!(120)));
+    let warnings = json!(["hot", "nw", "measurement 1: `air.relativeHumidity` should be equal or less than `100`"]);
+    assert_eq!((&told["warnings"], &told["normalized"][0]["air"]["temperature"]), (&warnings, &json!(120)));
     ferry.network.up("node", 1, &[0xca, 0xfe]);
     let raw = ferry.home.on("ttn/node/uplink").await;
     assert_eq!((&raw["payload_hex"], raw.get("fields"), raw.get("codec")), (&json!("cafe"), None, None));
@@ -111,25 +110,74 @@ async fn a_codec_that_loops_for_ever_rests_and_its_uplinks_keep_their_order() {
 }
 
 #[tokio::test]
-async fn a_codec_stuck_in_native_code_is_abandoned_and_nobody_waits_for_it() {
+async fn measurements_that_no_field_of_a_codec_shows_are_fields_of_their_own() {
+    let mut ferry = Ferry::start().await;
+    ferry.network.fixture("uplink-full");
+    let state = ferry.home.on("ttn/dev1").await;
+    assert_eq!(state["normalized"], json!({"air": {"temperature": 120}}));
+    let listed = ferry.home.wait_for("what was measured", |heard| {
+        heard.topic == "ttn/bridge/devices" && heard.json()[0]["fields"][0]["name"].is_string()
+    });
+    let field = &listed.await.json()[0]["fields"][0];
+    assert_eq!((&field["name"], &field["device_class"]), (&json!("normalized.air.temperature"), &json!("temperature")));
+    let (_, stage) = ferry.stop().await;
+    let mut ferry = Ferry::on(stage).await;
+    ferry.network.subscribed().await;
+    ferry.home.forget();
+    ferry.network.fixture("join");
+    let listed = ferry.home.wait_for("the device again", |heard| {
+        heard.topic == "ttn/bridge/devices" && heard.json()[0]["fields"][0]["name"].is_string()
+    });
+    assert_eq!(listed.await.json()[0]["fields"][0]["name"], "normalized.air.temperature", "it is remembered");
+}
+
+#[tokio::test]
+async fn measurements_keep_to_the_schema_whatever_a_normalizer_gives() {
+    let codec = |normalized: &str| {
+        format!(
+            "function decodeUplink() {{ return {{data: {{n: 1}}}}; }}\nfunction normalizeUplink() {{ {normalized} }}"
+        )
+    };
     let mut ferry = Ferry::with(|setup| {
-        setup.add_codec("stuck", NATIVE_LOOP);
-        setup.codec_time = "100ms";
+        setup.add_codec("wet", &codec("return {data: {soil: {moisture: 120, temperature: 9}}};"));
+        setup.add_codec("odd", &codec("return {data: {air: {smell: 'good'}}};"));
+        setup.add_codec("throws", &codec("throw new Error('no luck');"));
+        setup.add_codec("implied", "function decodeUplink() { return {data: {air: {co2: 400}}}; }");
     })
     .await;
-    for f_cnt in 1..=3 {
-        ferry.network.up("stuck", f_cnt, &[1]);
+    let cases = [
+        (
+            "wet",
+            json!([{"soil": {"temperature": 9}}]),
+            "measurement 1: `soil.moisture` should be equal or less than `100`",
+        ),
+        ("odd", Value::Null, "unknown field `air.smell`"),
+        ("throws", Value::Null, "no luck"),
+        ("implied", json!([{"air": {"co2": 400}}]), ""),
+    ];
+    for (device, measurements, warning) in cases {
+        ferry.network.up(device, 1, &[1]);
+        let told = ferry.home.on(&format!("ttn/{device}/uplink")).await;
+        assert_eq!((&told["normalized"], told["fields"].is_object()), (&measurements, true), "{device}: {told}");
+        assert!(told["warnings"][0].as_str().unwrap_or_default().contains(warning), "{device}: {told}");
+        assert_eq!(told.get("codec_error"), None, "{device}");
     }
-    for device in 0..8 {
-        ferry.network.up(&format!("node-{device}"), 1, b"raw");
-    }
-    let all = ferry.home.wait_for_many(3, "raw uplinks", |heard| heard.topic == "ttn/stuck/uplink").await;
-    let order: Vec<_> = all.iter().map(|heard| heard.json()["f_cnt"].as_u64().unwrap()).collect();
-    assert_eq!(order, [1, 2, 3]);
-    let error = all[0].json()["codec_error"].as_str().unwrap().to_owned();
-    assert!(error.contains("abandoned"), "{error}");
-    ferry
-        .home
-        .wait_for_many(8, "others", |heard| heard.topic.starts_with("ttn/node-") && heard.topic.ends_with("/uplink"))
-        .await;
+}
+
+#[tokio::test]
+async fn what_a_codec_writes_to_its_console_is_in_the_log() {
+    let script = "function decodeUplink(input) { for (;;) { console.log('port', input.fPort); } }";
+    let mut stage = Stage::set(|setup| {
+        setup.add_codec("node", script);
+        setup.codec_time = "200ms";
+    })
+    .await;
+    let process = Process::ferry(&stage.configuration());
+    stage.network.subscribed().await;
+    stage.network.up("node", 1, &[1]);
+    stage.home.on("ttn/node/uplink").await;
+    process.signal("TERM").await;
+    let (_, said) = process.ended().await;
+    let lines = said.lines().filter(|line| line.contains("wrote to its console")).count();
+    assert!((1..=1000).contains(&lines) && said.contains("port 2"), "{lines} lines");
 }

@@ -15,6 +15,7 @@ pub(super) struct Metadata {
     pub engine: Engine,
     #[serde(rename = "match")]
     pub matches: Option<Match>,
+    /// Empty for a table, which says itself what its fields and commands are.
     #[serde(default)]
     pub fields: Vec<Field>,
     #[serde(default)]
@@ -28,10 +29,12 @@ impl Metadata {
 }
 
 /// What reads the payload.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(super) enum Engine {
     #[serde(rename = "javascript")]
     JavaScript,
+    #[serde(rename = "table")]
+    Table,
     #[serde(rename = "cayenne-lpp")]
     CayenneLpp,
 }

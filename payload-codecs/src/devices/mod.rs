@@ -1,17 +1,20 @@
 //! The devices this crate ships: their codecs, and what their fields and commands are.
 //!
 //! Each comes from a folder `payload-codecs/devices/<vendor>/<model>/` with a `device.toml` (the types below), a `codec.js`
-//! unless a built-in engine reads the payload, and an `examples.json` that the tests run. `build.rs` finds the folders.
+//! or a `codec.toml` (a table) unless a built-in engine reads the payload, and an `examples.json` that the tests run. `build.rs` finds the folders.
 
+mod description;
 mod metadata;
 
 use std::sync::{Arc, OnceLock};
 
+pub use description::{Description, DescriptionError};
 pub use metadata::Match;
 use metadata::{Engine, Metadata};
 
 use crate::codec::Source;
 use crate::metadata::{Command, Field};
+use crate::table::Table;
 
 /// A shipped device.
 #[derive(Debug)]
@@ -55,14 +58,14 @@ impl Device {
     }
 
     fn from_folder(folder: &Folder) -> Result<Self, String> {
-        let metadata = Metadata::parse(folder.description).map_err(|cause| format!("{}: {cause}", folder.id))?;
-        let source = match (metadata.engine, folder.script) {
-            (Engine::JavaScript, Some(script)) => {
-                Source::JavaScript { name: Arc::from(folder.id), script: Arc::from(script) }
+        let mut metadata = Metadata::parse(folder.description).map_err(|cause| format!("{}: {cause}", folder.id))?;
+        let source = folder.source(metadata.engine)?;
+        if let Source::Table { table, .. } = &source {
+            if !(metadata.fields.is_empty() && metadata.commands.is_empty()) {
+                return Err(format!("{}: fields and commands stand in codec.toml", folder.id));
             }
-            (Engine::JavaScript, None) => return Err(format!("{}: codec.js is missing", folder.id)),
-            (Engine::CayenneLpp, _) => Source::CayenneLpp,
-        };
+            (metadata.fields, metadata.commands) = (table.fields(), table.commands());
+        }
         Ok(Self {
             id: folder.id,
             name: metadata.name,
@@ -103,8 +106,23 @@ pub fn all() -> &'static [Device] {
 struct Folder {
     id: &'static str,
     description: &'static str,
-    script: Option<&'static str>,
+    codec: Option<&'static str>,
     examples: &'static str,
+}
+
+impl Folder {
+    fn source(&self, engine: Engine) -> Result<Source, String> {
+        let name = || Arc::from(self.id);
+        match (engine, self.codec) {
+            (Engine::JavaScript, Some(script)) => Ok(Source::JavaScript { name: name(), script: Arc::from(script) }),
+            (Engine::Table, Some(table)) => {
+                let table = Table::parse(table).map_err(|cause| format!("{}/codec.toml: {cause}", self.id))?;
+                Ok(Source::Table { name: name(), table: Arc::new(table) })
+            }
+            (Engine::JavaScript | Engine::Table, None) => Err(format!("{}: its codec is missing", self.id)),
+            (Engine::CayenneLpp, _) => Ok(Source::CayenneLpp),
+        }
+    }
 }
 
 const FOLDERS: &[Folder] = include!(concat!(env!("OUT_DIR"), "/device_folders.rs"));
@@ -134,5 +152,20 @@ mod tests {
     fn a_device_is_found_by_the_ids_the_network_gives_it() {
         assert_eq!(find_by_version_ids("dragino", "lht65n").unwrap().id, "dragino/lht65n");
         assert!(find_by_version_ids("dragino", "unheard-of").is_none());
+    }
+
+    #[test]
+    fn a_tables_fields_and_commands_stand_in_the_table_alone() {
+        let led = find("mbed/led-and-sensors").unwrap();
+        let names: Vec<_> = led.fields.iter().map(|field| field.name.as_str()).collect();
+        assert_eq!(names, ["temperature", "humidity", "battery", "led", "interval"]);
+        assert_eq!(led.command("interval").unwrap().f_port, Some(15));
+        let folder = FOLDERS.iter().find(|folder| folder.id == led.id).unwrap();
+        let twice = format!("{}\n[[fields]]\nname = \"led\"", folder.description);
+        let refused = Device::from_folder(&Folder { description: twice.leak(), ..*folder }).unwrap_err();
+        assert_eq!(refused, "mbed/led-and-sensors: fields and commands stand in codec.toml");
+        let refused = Device::from_folder(&Folder { codec: Some("uplink = 1"), ..*folder }).unwrap_err();
+        assert!(refused.starts_with("mbed/led-and-sensors/codec.toml: line 1: "), "{refused}");
+        assert!(Device::from_folder(&Folder { codec: None, ..*folder }).is_err());
     }
 }

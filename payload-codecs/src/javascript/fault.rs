@@ -2,8 +2,8 @@
 
 use rquickjs::{Ctx, Object, Value};
 
+use super::engine::SCRIPT_NAME;
 use super::host::{Host, shorten};
-use super::realm::SCRIPT_NAME;
 use crate::error::CodecError;
 
 /// A failure on its way out of a call: the script's exception still waits in the engine, or we refused its result.

@@ -1,139 +1,163 @@
 //! Runs a stranger's payload formatter, a script in the dialect of The Things Stack, so that it can neither hang nor harm.
 //!
 //! Entry points are `decodeUplink`, `encodeDownlink`, `decodeDownlink` and `normalizeUplink`; a script without the first
-//! or second may have the older `Decoder(bytes, port)` and `Encoder(data, port)` instead. Each codec has an engine of its
-//! own, made and remade by [`realm`], which also says how every message gets a fresh state. `console` is there and silent;
-//! there is no `Buffer`, no `require`, no timer and no way out.
+//! or second may have the older `Decoder(bytes, port)` and `Encoder(data, port)` instead. All scripts of a thread share
+//! one [`engine`], which also says how every message gets a fresh state. Scripts have a `console` (read by whoever asks),
+//! `atob` and `btoa`, a small `Buffer`, `TextEncoder` and `TextDecoder`; time is UTC. There is no `require`, no timer and no
+//! way out.
 
+mod arena;
+mod engine;
 mod fault;
 mod host;
+mod lint;
 mod outcome;
-mod realm;
+mod prelude;
 mod to_json;
 
-use std::sync::Arc;
+use std::fmt::Write as _;
+use std::rc::Rc;
 
-use rquickjs::{Array, Object};
+use rquickjs::{Function, Value};
 use serde_json::value::RawValue;
 
+pub(crate) use self::engine::Engine;
+use self::engine::{Call, Entry, Loaded};
 use self::fault::Fault;
-use self::realm::{Entry, Evaluation, Realm};
-use crate::codec::{Codec, Decoded, DownlinkInput, Encoded, Limits, Normalized, UplinkInput};
+pub(crate) use self::lint::lint;
+use crate::codec::{Codec, Decoded, DownlinkInput, Encoded, Functions, Naming, Normalized, UplinkInput};
 use crate::error::CodecError;
+
+/// How many lines of a codec's console wait to be taken; of more, the last are kept.
+const MOST_LINES: usize = 64;
 
 /// A loaded script.
 pub(crate) struct JavaScript {
-    script: Arc<str>,
-    limits: Limits,
-    /// None after a call that the engine did not survive in good order: the next call builds a new one.
-    realm: Option<Realm>,
+    engine: Rc<Engine>,
+    loaded: Loaded,
+    console: Vec<String>,
 }
 
 impl JavaScript {
-    /// Compiles the script and evaluates it once, to see that it works and defines something.
-    pub fn load(script: &Arc<str>, limits: &Limits) -> Result<Self, CodecError> {
-        let mut codec = Self { script: Arc::clone(script), limits: *limits, realm: None };
-        let defined = codec.run(|evaluation| {
-            Entry::ALL.into_iter().map(|entry| Ok(evaluation.entry(entry)?.is_some())).collect::<Result<Vec<_>, _>>()
-        });
-        match defined {
-            Ok(defined) if defined.contains(&true) => Ok(codec),
-            Ok(_) => Err(CodecError::MissingFunction { wanted: "decodeUplink, encodeDownlink or decodeDownlink" }),
-            Err(CodecError::Threw { message, line }) => Err(CodecError::Load { message, line }),
-            Err(other) => Err(other),
+    /// Compiles and evaluates the script, and sees that it defines something.
+    pub fn load(engine: &Rc<Engine>, script: &str) -> Result<Self, CodecError> {
+        let mut console = Vec::new();
+        let loaded = engine.load(script, &mut console).map_err(|error| match error {
+            CodecError::Threw { message, line } => CodecError::Load { message, line },
+            other => other,
+        })?;
+        let codec = Self { engine: Rc::clone(engine), loaded, console };
+        if codec.functions() == Functions::default() {
+            return Err(CodecError::MissingFunction { wanted: "decodeUplink, encodeDownlink or decodeDownlink" });
         }
+        Ok(codec)
     }
 
-    fn run<T>(&mut self, job: impl FnOnce(&Evaluation<'_>) -> Result<T, Fault>) -> Result<T, CodecError> {
-        let realm = match self.realm.take() {
-            Some(realm) => realm,
-            None => Realm::new(&self.script, &self.limits)?,
-        };
-        let outcome = realm.run(job);
-        let exhausted = matches!(
-            outcome,
-            Err(CodecError::TimedOut { .. } | CodecError::OutOfMemory { .. } | CodecError::Engine { .. })
-        );
-        if !exhausted && realm.sweep() {
-            self.realm = Some(realm);
-        }
+    fn call<T: Send>(
+        &mut self,
+        job: impl for<'js> FnOnce(&Call<'js>) -> Result<T, Fault> + Send,
+    ) -> Result<T, CodecError> {
+        let outcome = self.engine.call(&self.loaded, &mut self.console, job);
+        let surplus = self.console.len().saturating_sub(MOST_LINES);
+        self.console.drain(..surplus);
         outcome
+    }
+
+    fn naming(&self, current: Entry, older: Option<Entry>) -> Option<Naming> {
+        if self.loaded.has(current) {
+            Some(Naming::Current)
+        } else {
+            older.filter(|older| self.loaded.has(*older)).map(|_| Naming::Older)
+        }
     }
 }
 
 impl Codec for JavaScript {
     fn decode_uplink(&mut self, input: &UplinkInput<'_>) -> Result<Decoded, CodecError> {
-        self.run(|evaluation| decode_uplink(evaluation, input))
+        self.call(|call| decode_uplink(call, input))
     }
 
     fn normalize_uplink(&mut self, data: &RawValue) -> Result<Option<Normalized>, CodecError> {
-        self.run(|evaluation| {
-            let Some(function) = evaluation.entry(Entry::NormalizeUplink)? else { return Ok(None) };
-            let input = Object::new(evaluation.ctx.clone())?;
-            input.set("data", evaluation.ctx.json_parse(data.get())?)?;
-            let json = outcome::normalized(&evaluation.host, function.call((input,))?)?;
+        if !self.loaded.has(Entry::NormalizeUplink) {
+            return Ok(None);
+        }
+        self.call(|call| {
+            let function = required(call, Entry::NormalizeUplink, "normalizeUplink")?;
+            let input = call.parse(&format!(r#"{{"data":{}}}"#, data.get()))?;
+            let json = outcome::normalized(&call.host, function.call((input,))?)?;
             Ok(Some(Normalized { measurements: json.text, warnings: json.warnings }))
         })
     }
 
     fn encode_downlink(&mut self, input: &DownlinkInput<'_>) -> Result<Encoded, CodecError> {
-        self.run(|evaluation| encode_downlink(evaluation, input))
+        self.call(|call| encode_downlink(call, input))
     }
 
     fn decode_downlink(&mut self, input: &UplinkInput<'_>) -> Result<Decoded, CodecError> {
-        self.run(|evaluation| {
-            let wanted = CodecError::MissingFunction { wanted: "decodeDownlink" };
-            let function = evaluation.entry(Entry::DecodeDownlink)?.ok_or(wanted)?;
-            outcome::decoded(&evaluation.host, function.call((payload(evaluation, input)?,))?)
+        self.call(|call| {
+            let function = required(call, Entry::DecodeDownlink, "decodeDownlink")?;
+            outcome::decoded(&call.host, function.call((payload(call, input)?,))?)
         })
     }
-}
 
-fn decode_uplink(evaluation: &Evaluation<'_>, input: &UplinkInput<'_>) -> Result<Decoded, Fault> {
-    if let Some(function) = evaluation.entry(Entry::DecodeUplink)? {
-        return outcome::decoded(&evaluation.host, function.call((payload(evaluation, input)?,))?);
+    fn functions(&self) -> Functions {
+        Functions {
+            decode_uplink: self.naming(Entry::DecodeUplink, Some(Entry::LegacyDecoder)),
+            normalize_uplink: self.naming(Entry::NormalizeUplink, None),
+            encode_downlink: self.naming(Entry::EncodeDownlink, Some(Entry::LegacyEncoder)),
+            decode_downlink: self.naming(Entry::DecodeDownlink, None),
+        }
     }
-    let wanted = CodecError::MissingFunction { wanted: "decodeUplink, nor the older Decoder" };
-    let function = evaluation.entry(Entry::LegacyDecoder)?.ok_or(wanted)?;
-    let data = function.call((byte_list(evaluation, input.bytes)?, input.f_port))?;
-    outcome::legacy_decoded(&evaluation.host, data)
-}
 
-fn encode_downlink(evaluation: &Evaluation<'_>, input: &DownlinkInput<'_>) -> Result<Encoded, Fault> {
-    let data = command_data(evaluation, input.data)?;
-    let f_port = input.f_port.unwrap_or(0);
-    if let Some(function) = evaluation.entry(Entry::EncodeDownlink)? {
-        let object = Object::new(evaluation.ctx.clone())?;
-        object.set("data", data)?;
-        object.set("fPort", f_port)?;
-        return outcome::encoded(&evaluation.host, function.call((object,))?);
+    fn take_console(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.console)
     }
-    let wanted = CodecError::MissingFunction { wanted: "encodeDownlink, nor the older Encoder" };
-    let function = evaluation.entry(Entry::LegacyEncoder)?.ok_or(wanted)?;
-    outcome::legacy_encoded(&evaluation.host, function.call((data, f_port))?)
 }
 
-fn command_data<'js>(evaluation: &Evaluation<'js>, data: &RawValue) -> Result<rquickjs::Value<'js>, Fault> {
-    // The engine's own parser, out of the script's reach: `JSON.parse` may have been replaced.
-    Ok(evaluation.ctx.json_parse(data.get())?)
-}
-
-/// The argument of a decoder: `{bytes, fPort, recvTime}`.
-fn payload<'js>(evaluation: &Evaluation<'js>, input: &UplinkInput<'_>) -> Result<Object<'js>, Fault> {
-    let object = Object::new(evaluation.ctx.clone())?;
-    object.set("bytes", byte_list(evaluation, input.bytes)?)?;
-    object.set("fPort", input.f_port)?;
-    if let Some(milliseconds) = input.recv_time_ms {
-        object.set("recvTime", evaluation.host.date(milliseconds)?)?;
+fn decode_uplink(call: &Call<'_>, input: &UplinkInput<'_>) -> Result<Decoded, Fault> {
+    if let Some(function) = call.entry(Entry::DecodeUplink)? {
+        return outcome::decoded(&call.host, function.call((payload(call, input)?,))?);
     }
-    Ok(object)
+    let function = required(call, Entry::LegacyDecoder, "decodeUplink, nor the older Decoder")?;
+    let bytes = call.parse(&byte_list(input.bytes))?;
+    outcome::legacy_decoded(&call.host, function.call((bytes, input.f_port))?)
 }
 
-/// A plain list of its own for each call: codecs slice, shift and reverse it.
-fn byte_list<'js>(evaluation: &Evaluation<'js>, bytes: &[u8]) -> Result<Array<'js>, Fault> {
-    let list = Array::new(evaluation.ctx.clone())?;
+fn encode_downlink(call: &Call<'_>, input: &DownlinkInput<'_>) -> Result<Encoded, Fault> {
+    let (data, f_port) = (input.data.get(), input.f_port.unwrap_or(0));
+    if let Some(function) = call.entry(Entry::EncodeDownlink)? {
+        let command = call.parse(&format!(r#"{{"data":{data},"fPort":{f_port}}}"#))?;
+        return outcome::encoded(&call.host, function.call((command,))?);
+    }
+    let function = required(call, Entry::LegacyEncoder, "encodeDownlink, nor the older Encoder")?;
+    outcome::legacy_encoded(&call.host, function.call((call.parse(data)?, f_port))?)
+}
+
+fn required<'js>(call: &Call<'js>, entry: Entry, wanted: &'static str) -> Result<Function<'js>, Fault> {
+    Ok(call.entry(entry)?.ok_or(CodecError::MissingFunction { wanted })?)
+}
+
+/// The argument of a decoder: `{bytes, fPort, recvTime}`. It is made as JSON, because that defines properties; to assign
+/// them would run a setter that a codec put on a prototype.
+fn payload<'js>(call: &Call<'js>, input: &UplinkInput<'_>) -> Result<Value<'js>, Fault> {
+    let (bytes, f_port) = (byte_list(input.bytes), input.f_port);
+    let Some(milliseconds) = input.recv_time_ms else {
+        return call.parse(&format!(r#"{{"bytes":{bytes},"fPort":{f_port}}}"#));
+    };
+    let value = call.parse(&format!(r#"{{"bytes":{bytes},"fPort":{f_port},"recvTime":0}}"#))?;
+    if let Some(object) = value.as_object() {
+        object.set("recvTime", call.host.date(milliseconds)?)?;
+    }
+    Ok(value)
+}
+
+/// A plain list of its own for each call, as JSON: codecs slice, shift and reverse it.
+fn byte_list(bytes: &[u8]) -> String {
+    let mut list = String::with_capacity(2 + 4 * bytes.len());
+    list.push('[');
     for (index, byte) in bytes.iter().enumerate() {
-        list.set(index, *byte)?;
+        let _ = write!(list, "{}{byte}", if index > 0 { "," } else { "" });
     }
-    Ok(list)
+    list.push(']');
+    list
 }

@@ -32,7 +32,7 @@ pub(super) fn legacy_decoded<'js>(host: &Host<'js>, data: Value<'js>) -> Result<
 pub(super) fn normalized<'js>(host: &Host<'js>, result: Value<'js>) -> Result<to_json::Json, Fault> {
     let result = checked_object(host, result)?;
     let data: Value = result.get("data")?;
-    if !data.is_object() {
+    if !data.is_object() || data.is_function() || data.is_promise() {
         return Err(CodecError::NotAnObject { what: "data", got: kind(&data) }.into());
     }
     let mut json = to_json::list_json(host, "normalized", data)?;

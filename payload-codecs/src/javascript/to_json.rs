@@ -80,7 +80,7 @@ impl<'a, 'js> Writer<'a, 'js> {
             return Ok(());
         }
         let not_an_object = CodecError::NotAnObject { what: "data", got: kind(&value) };
-        let Some(object) = value.as_object().filter(|_| !value.is_function()) else {
+        let Some(object) = value.as_object().filter(|_| !is_opaque(&value)) else {
             return Err(not_an_object.into());
         };
         let plain = self.host.plain(object)?;
@@ -117,7 +117,7 @@ impl<'a, 'js> Writer<'a, 'js> {
     }
 
     fn nested(&mut self, value: &Value<'js>) -> Result<(), Fault> {
-        let Some(object) = value.as_object().filter(|_| !value.is_function()) else {
+        let Some(object) = value.as_object().filter(|_| !is_opaque(value)) else {
             return Err(self.refuse(format!("is {}, which JSON cannot hold", kind(value))));
         };
         let plain = self.host.plain(object)?;
@@ -221,6 +221,11 @@ impl<'a, 'js> Writer<'a, 'js> {
         }
         shorten(place)
     }
+}
+
+/// What holds no data, or not yet: a promise is never kept, as nothing runs after the call.
+fn is_opaque(value: &Value<'_>) -> bool {
+    value.is_function() || value.is_promise()
 }
 
 /// What a value is, for a message.

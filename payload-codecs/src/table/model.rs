@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 /// A whole table: the messages a device sends and takes.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
     /// What identifiers in the C header begin with; without one, the file's name.
@@ -25,6 +25,9 @@ pub struct Table {
     #[serde(default)]
     pub examples: Vec<serde_json::Value>,
 }
+
+/// Its numbers are finite (`Table::parse` sees to it), so a table equals itself.
+impl Eq for Table {}
 
 /// The order of bytes in a number, and of bits in a byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -72,6 +75,9 @@ pub struct Part {
 }
 
 /// One field: bits, and what they mean. The value is `raw × scale + offset`.
+///
+/// Groups, `bytes` and `text` lie at whole bytes, and groups are whole bytes long; messages and parts are filled up to
+/// a whole byte with zeros. Fields do not overlap; what no field claims is zero when written and ignored when read.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
@@ -90,12 +96,15 @@ pub struct Field {
     pub offset: Option<f64>,
     /// The raw number that stands for "no reading": decoded as null. Signed, or as the bits are written (`0x8000`).
     pub absent: Option<i64>,
-    /// The raw number that must stand here: with it a payload is told from others.
+    /// The raw number that must stand here, signed or as the bits are written: with it a payload is told from others.
+    /// Such a field has no name.
     pub equals: Option<i64>,
     /// What raw numbers are called, by the number in decimal.
     pub values: Option<BTreeMap<String, String>>,
     /// Single bits of the raw number, each a field of its own.
     pub flags: Option<Vec<Flag>>,
+    /// What stands in a text, each a field of its own. Uplinks only: it is read, never written.
+    pub find: Option<Vec<Find>>,
     /// Fields of a group: an object, or a list of them with `repeat`.
     #[serde(default)]
     pub fields: Vec<Field>,
@@ -103,10 +112,10 @@ pub struct Field {
     pub repeat: Option<Repeat>,
     /// The most repetitions the C header has room for; and that are encoded.
     pub most: Option<usize>,
-    /// The payload may end before it.
+    /// The payload may end before it. Only for a message's own fields of fixed size, at a byte, without `tag`.
     #[serde(default)]
     pub optional: bool,
-    /// The least value a command may have, in the field's unit.
+    /// The least value a command may have, in the field's unit; a step of the field, as `max` is.
     pub min: Option<f64>,
     /// The greatest value a command may have, in the field's unit.
     pub max: Option<f64>,
@@ -146,6 +155,33 @@ pub struct Flag {
     pub normalized: Option<String>,
 }
 
+/// Something that stands in a text, as a field of its own.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Find {
+    /// Its key in the decoded data.
+    pub name: String,
+    /// Texts and the value each stands for (`"LED on" = true`): the one that comes first counts. Without, it is the last
+    /// number in the text.
+    pub words: Option<BTreeMap<String, serde_json::Value>>,
+    /// Whether a text without it is as good; else a warning tells of it.
+    #[serde(default)]
+    pub optional: bool,
+    /// What people call it; without one, its name.
+    pub friendly_name: Option<String>,
+    /// The unit of the value.
+    pub unit: Option<String>,
+    /// Home Assistant's `device_class`.
+    pub device_class: Option<String>,
+    /// Home Assistant's `state_class`.
+    pub state_class: Option<String>,
+    /// Whether it is about the device rather than about the world.
+    #[serde(default)]
+    pub diagnostic: bool,
+    /// Where it stands in a normalised measurement: `air.temperature`.
+    pub normalized: Option<String>,
+}
+
 /// The bits of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
@@ -159,7 +195,8 @@ pub enum Type {
     Boolean(u8),
     /// So many bytes, as hex: `bytes6`; `bytes` takes the rest of the payload.
     Bytes(Option<u16>),
-    /// UTF-8 in so many bytes, padded with NUL: `text8`; `text` takes the rest of the payload.
+    /// UTF-8 in so many bytes, padded with NUL: `text8`; `text` takes the rest of the payload. White space and NULs at
+    /// its end are padding, and not shown.
     Text(Option<u16>),
 }
 
@@ -190,14 +227,14 @@ pub struct Ports(pub Vec<u8>);
 
 /// A number or a text.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "neither a number, 0 or more, nor a text")]
 enum Written {
     Number(usize),
     Text(String),
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "neither a port, 1 to 223, nor a list of ports")]
 enum OneOrMany {
     One(u8),
     Many(Vec<u8>),

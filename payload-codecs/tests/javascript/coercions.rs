@@ -59,8 +59,13 @@ fn data_is_always_an_object() {
     ] {
         assert_eq!(data(&returning(expression).unwrap()), expected, "{expression}");
     }
-    for (expression, got) in [("3", "a number"), ("'x'", "a string"), ("true", "a boolean"), ("() => 1", "a function")]
-    {
+    for (expression, got) in [
+        ("3", "a number"),
+        ("'x'", "a string"),
+        ("true", "a boolean"),
+        ("() => 1", "a function"),
+        ("Promise.resolve({})", "a promise"),
+    ] {
         let error = returning(&format!("{{data: {expression}}}")).unwrap_err();
         assert_eq!(error, CodecError::NotAnObject { what: "data", got }, "{expression}");
     }
@@ -70,6 +75,8 @@ fn data_is_always_an_object() {
 fn what_json_cannot_hold_is_refused_with_its_path() {
     for (expression, message) in [
         ("{data: {a: {f: function () {}}}}", "data.a.f is a function"),
+        ("{data: {toJSON: function () { return {a: 1}; }}}", "data.toJSON is a function"),
+        ("{data: {late: Promise.resolve(1)}}", "data.late is a promise"),
         ("(() => { var o = {}; o.list = [o]; return {data: o}; })()", "data.list[0] contains itself"),
         (
             "(() => { var o = {}; for (var i = 0; i < 500; i++) o = {o: o}; return {data: o}; })()",
@@ -147,4 +154,37 @@ fn downlink_bytes_that_are_none_or_too_many_are_told() {
     }
     let encoded = downlink(codec.as_mut(), &json!("[1, NaN]"), None).unwrap();
     assert_eq!((encoded.bytes, encoded.warnings), (vec![1, 0], vec!["bytes[1] is no number, sent as 0".to_owned()]));
+}
+
+#[test]
+fn big_integers_are_numbers_of_any_length() {
+    let decoded = returning("{data: {big: 2n ** 70n, small: -7n, list: [1n]}}").unwrap();
+    assert_eq!(decoded.data.get(), r#"{"big":1180591620717411303424,"small":-7,"list":[1]}"#);
+    let error = returning("{data: {v: 1n + 1}}").unwrap_err().to_string();
+    assert!(error.contains("TypeError"), "{error}");
+}
+
+#[test]
+fn half_a_surrogate_pair_does_no_harm_anywhere() {
+    let odd = "'\\ud83d'";
+    let decoded = returning(&format!("{{data: {{[{odd}]: [{odd}], s: Symbol({odd})}}, warnings: [{odd}]}}")).unwrap();
+    assert_eq!(data(&decoded), json!({"\u{FFFD}": ["\u{FFFD}"], "s": "\u{FFFD}"}));
+    assert_eq!(decoded.warnings, ["\u{FFFD}"]);
+    for expression in [format!("{{errors: [{odd}]}}"), format!("(() => {{ throw new Error({odd}); }})()")] {
+        let error = returning(&expression).unwrap_err().to_string();
+        assert!(error.contains('\u{FFFD}'), "{expression}: {error}");
+    }
+    let mut codec = loaded(&format!("function encodeDownlink() {{ return {{bytes: {odd}}}; }}"));
+    assert_eq!(downlink(codec.as_mut(), &json!(null), None).unwrap().bytes, "\u{FFFD}".as_bytes());
+}
+
+#[test]
+fn commands_reach_the_script_whatever_is_in_them() {
+    let mut codec =
+        loaded("function encodeDownlink(i) { return {bytes: [Object.keys(i.data).length, i.data.list[1]]}; }");
+    let odd = json!({"__proto__": {"x": 1}, "list": [1, 2], "constructor": null, "\u{1F600}\"\\": "\u{0}"});
+    assert_eq!(downlink(codec.as_mut(), &odd, Some(9)).unwrap().bytes, [4, 2]);
+    let deep = serde_json::value::RawValue::from_string("[".repeat(100) + &"]".repeat(100)).unwrap();
+    let input = payload_codecs::DownlinkInput { data: &deep, f_port: None };
+    assert!(codec.encode_downlink(&input).is_err());
 }

@@ -1,8 +1,8 @@
 //! Scripts that loop, recurse, hoard or return traps: each is a clean error, and the codec works again afterwards.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use payload_codecs::{CodecError, Limits, load};
+use payload_codecs::{CodecError, Engines, Limits, load};
 use serde_json::json;
 
 use crate::{PATIENT, data, loaded, returning, source, uplink};
@@ -39,7 +39,60 @@ fn an_endless_script_is_stopped_and_works_again() {
 
 #[test]
 fn a_script_that_loops_while_it_loads_is_stopped() {
-    assert_eq!(load(&source("for (;;);"), &SHORT).err(), Some(CodecError::TimedOut { limit: SHORT.time }));
+    let limit = Duration::from_secs(1);
+    assert_eq!(load(&source("for (;;);"), &SHORT).err(), Some(CodecError::TimedOut { limit }));
+}
+
+/// QuickJS does not look at the clock inside of these, so nothing here can stop them: each ends by itself, if late.
+#[test]
+fn a_native_loop_that_ends_leaves_a_working_codec() {
+    for body in [
+        "new Array(2e6).join();",
+        "new Array(1e5).fill(0).map(function (_, i) { return 1e5 - i; }).sort();",
+        "new Array(4e6).indexOf(1);",
+        "'ab'.repeat(2e6).lastIndexOf('ba' + 'b'.repeat(50));",
+        "JSON.stringify(new Array(2e5).fill('text'));",
+        "return {data: {a: new Array(5e6)}};",
+        "return {data: {a: {length: 1e9}, b: 3n ** 20000n > 1n}};",
+        "'x'.repeat(4e6).split('');",
+        "String.fromCharCode.apply(null, new Array(60000).fill(65));",
+        "Array.from({length: 1e6}).reverse().concat([1]).slice(1).flat();",
+        "new Uint8Array(7e6).sort().reverse().fill(1).join('');",
+    ] {
+        let mut codec = load(&source(&misbehaving(body)), &SHORT).unwrap();
+        let _ = uplink(codec.as_mut(), &[1]);
+        let again = (0..50).find_map(|_| uplink(codec.as_mut(), &[0]).ok());
+        assert_eq!(data(&again.unwrap()), json!({"ok": true}), "{body}");
+    }
+}
+
+#[test]
+fn a_script_that_misbehaves_while_it_loads_is_no_harm_to_the_next() {
+    let engines = Engines::new(&SHORT).unwrap();
+    for (script, what) in [
+        ("for (;;);", "longer than 1000 ms"),
+        ("var hoard = []; for (;;) hoard.push([hoard]);", "memory"),
+        ("(function again() { return again() + 1; })();", "stack"),
+        ("throw new Proxy({}, {get: function () { throw 1; }});", "does not load"),
+        ("Object.prototype.decodeUplink = 1; throw null", "memory"),
+        ("Object.defineProperty(globalThis, 'decodeUplink', {get: function () { throw new Error('trap'); }})", "trap"),
+        ("globalThis.__proto__ = new Proxy({}, {has: function () { throw new Error('has'); }});", "no function"),
+    ] {
+        let error = engines.load(&source(script)).err().unwrap_or_else(|| panic!("{script} loads")).to_string();
+        assert!(error.contains(what), "{script}: {error}");
+        let mut next = engines.load(&source(&misbehaving(""))).unwrap();
+        let again = (0..50).find_map(|_| uplink(next.as_mut(), &[0]).ok());
+        assert_eq!(data(&again.unwrap()), json!({"ok": true}), "{script}");
+    }
+}
+
+#[test]
+fn an_endless_script_is_stopped_in_time() {
+    let mut codec = load(&source(&misbehaving("for (;;);")), &SHORT).unwrap();
+    let start = Instant::now();
+    uplink(codec.as_mut(), &[1]).unwrap_err();
+    // A busy machine may add to it; a clock that nobody looked at would not stop it at all.
+    assert!((SHORT.time..Duration::from_secs(10)).contains(&start.elapsed()), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Loading a script, finding its functions, and what goes in and comes out of them.
 
-use payload_codecs::CodecError;
+use payload_codecs::{CodecError, Functions, Naming};
 use serde_json::json;
 
 use crate::{data, downlink, load_error, loaded, reading, returning, uplink};
@@ -136,7 +136,47 @@ fn a_failing_normalizer_costs_only_the_normalized_data() {
 }
 
 #[test]
-fn console_is_there_and_silent() {
-    let decoded = returning("(console.log('x', input), console.error(), {data: {c: typeof console.warn}})").unwrap();
-    assert_eq!(data(&decoded), json!({"c": "function"}));
+fn a_script_is_a_script_and_no_function_body() {
+    let script = "var declared = 1; undeclared = 2; let lexical = 3;
+        function decodeUplink() {
+            return {data: {top: topThis === globalThis, declared: globalThis.declared, undeclared: globalThis.undeclared,
+                lexical: typeof globalThis.lexical, called: this === globalThis, evaluated: (0, eval)('lexical')}};
+        }
+        var topThis = this;";
+    let expected =
+        json!({"top": true, "declared": 1, "undeclared": 2, "lexical": "undefined", "called": true, "evaluated": 3});
+    assert_eq!(data(&uplink(loaded(script).as_mut(), &[]).unwrap()), expected);
+    assert!(load_error("return 1; function decodeUplink() {}").to_string().contains("SyntaxError"));
+    assert!(load_error("function decodeUplink() {} })(); (function () {").to_string().contains("SyntaxError"));
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_are_fine() {
+    let script = "\u{FEFF}// a codec\r\nfunction decodeUplink(input) {\r\n  if (input.bytes[0]) null.x;\r\n  return {data: {text: `a\r\nb`}};\r\n}\r\n";
+    let mut codec = loaded(script);
+    assert_eq!(data(&uplink(codec.as_mut(), &[0]).unwrap()), json!({"text": "a\nb"}));
+    assert_eq!(uplink(codec.as_mut(), &[1]).unwrap_err().line(), Some(3));
+}
+
+#[test]
+fn a_codec_says_which_functions_it_has() {
+    let codec =
+        loaded("let decodeUplink = () => 1; function Decoder() {} var Encoder = function () {}, normalizeUplink = 5;");
+    let expected = Functions {
+        decode_uplink: Some(Naming::Current),
+        encode_downlink: Some(Naming::Older),
+        ..Functions::default()
+    };
+    assert_eq!(codec.functions(), expected);
+    let all = loaded(
+        "function decodeUplink() {} function encodeDownlink() {} function decodeDownlink() {} function normalizeUplink() {}",
+    );
+    let current = Some(Naming::Current);
+    let expected = Functions {
+        decode_uplink: current,
+        normalize_uplink: current,
+        encode_downlink: current,
+        decode_downlink: current,
+    };
+    assert_eq!(all.functions(), expected);
 }

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod coercions;
+mod host;
 mod hostile;
 mod isolation;
 mod lifecycle;
+mod lint;
 
 use std::sync::Arc;
 use std::time::Duration;

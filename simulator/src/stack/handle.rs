@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use super::archive::PublishedUplink;
 use super::config::Device;
 use super::faults::{Fault, FaultPlan, HttpFault};
+use super::formatters::{Formatters, RepositoryCodec};
 use super::messages::ApplicationDownlink;
 use super::radio::RadioFrame;
 use super::shared::Shared;
@@ -27,6 +28,14 @@ pub struct StackHandle {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no application `{0}`")]
 pub struct UnknownApplication(pub String);
+
+/// No device of this id was registered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("application `{application}` has no device `{device}`")]
+pub struct UnknownDevice {
+    pub application: String,
+    pub device: String,
+}
 
 /// One request of the HTTP face.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +76,38 @@ impl StackHandle {
             true => Ok(()),
             false => Err(UnknownApplication(application_id.to_owned())),
         }
+    }
+
+    /// Types payload formatters into the console of a device; `None` leaves them to the application. They are only told,
+    /// not run: what they would make of a payload is put into the uplink by whoever publishes it.
+    pub fn set_formatters(
+        &self,
+        application_id: &str,
+        device_id: &str,
+        formatters: Option<Formatters>,
+    ) -> Result<(), UnknownDevice> {
+        let mut world = self.shared.world();
+        let device = world.device(application_id, device_id);
+        let unknown = |_| UnknownDevice { application: application_id.into(), device: device_id.into() };
+        device.map_err(unknown)?.formatters = formatters;
+        Ok(())
+    }
+
+    /// Sets the payload formatters of an application; `None` as if nobody ever had.
+    pub fn set_default_formatters(
+        &self,
+        application_id: &str,
+        formatters: Option<Formatters>,
+    ) -> Result<(), UnknownApplication> {
+        match self.shared.world().set_default_formatters(application_id, formatters) {
+            true => Ok(()),
+            false => Err(UnknownApplication(application_id.to_owned())),
+        }
+    }
+
+    /// Publishes a codec in the device repository.
+    pub fn publish_codec(&self, codec: RepositoryCodec) {
+        self.shared.world().repository.publish(codec);
     }
 
     /// What a node sends, as a gateway hears it; returns the frame the gateway sends in the node's receive window.

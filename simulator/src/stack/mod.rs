@@ -9,6 +9,7 @@
 //! | what a gateway hears and sends: joins, uplinks, receive windows | `gateway`, `transmission`, `session`, `radio` |
 //! | downlinks: what is accepted, in which order they leave | `downlinks`, `requests`, `queue` |
 //! | payloads that the network cannot read | `end_to_end` |
+//! | payload formatters, the device repository | `formatters` |
 //! | the JSON of every message | `messages` |
 //! | what can still be read later: storage, event history | `archive` |
 //!
@@ -19,6 +20,7 @@ mod config;
 mod downlinks;
 mod end_to_end;
 mod faults;
+mod formatters;
 mod gateway;
 mod handle;
 mod http;
@@ -48,7 +50,8 @@ pub use config::{
 };
 pub use end_to_end::Kek;
 pub use faults::{Fault, FaultPlan, HttpFault};
-pub use handle::{HttpRequest, StackEvent, StackHandle, UnknownApplication};
+pub use formatters::{Formatter, Formatters, RepositoryCodec};
+pub use handle::{HttpRequest, StackEvent, StackHandle, UnknownApplication, UnknownDevice};
 pub use radio::{DataFrame, FrameError, FrameHeader, MAX_PAYLOAD, RadioFrame, SessionKeys};
 
 use shared::Shared;

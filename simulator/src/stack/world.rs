@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::config::{ApiKey, Application, Device};
+use super::formatters::{DeviceRepository, Formatters};
 use super::messages::{ApplicationIds, EndDeviceIds, Failure, now};
 use super::queue::Queue;
 use super::session::Session;
@@ -13,6 +14,7 @@ use super::session::Session;
 /// Every application and its devices.
 #[derive(Debug)]
 pub struct World {
+    pub repository: DeviceRepository,
     applications: BTreeMap<String, Registered>,
     queue_capacity: usize,
 }
@@ -21,6 +23,8 @@ pub struct World {
 #[derive(Debug)]
 pub struct Registered {
     pub application: Arc<Application>,
+    /// For devices without formatters of their own; `None` until somebody sets them.
+    pub default_formatters: Option<Formatters>,
     pub devices: BTreeMap<String, DeviceState>,
 }
 
@@ -30,6 +34,8 @@ pub struct DeviceState {
     pub device: Arc<Device>,
     pub session: Option<Session>,
     pub queue: Queue,
+    /// Its own, which go before the application's even if they are none.
+    pub formatters: Option<Formatters>,
     /// Whoever plays the device's radio in class C.
     pub listener: Option<mpsc::Sender<Vec<u8>>>,
     /// A join request with a nonce used before is a replay (LoRaWAN 1.0.3, 6.2.4).
@@ -44,10 +50,11 @@ pub struct DeviceState {
 impl World {
     pub fn new(applications: &[Application], queue_capacity: usize) -> Self {
         let register = |application: &Application| {
-            let registered = Registered { application: Arc::new(application.clone()), devices: BTreeMap::new() };
-            (application.id.clone(), registered)
+            let (application, devices) = (Arc::new(application.clone()), BTreeMap::new());
+            (application.id.clone(), Registered { application, default_formatters: None, devices })
         };
-        Self { applications: applications.iter().map(register).collect(), queue_capacity }
+        let applications = applications.iter().map(register).collect();
+        Self { repository: DeviceRepository::default(), applications, queue_capacity }
     }
 
     /// Adds a device, or puts it in place of the one with the same id. False if there is no such application.
@@ -56,6 +63,12 @@ impl World {
         let Some(registered) = self.applications.get_mut(application_id) else { return false };
         registered.devices.insert(device.device_id.clone(), DeviceState::new(device, queue));
         true
+    }
+
+    /// Sets the formatters of an application. False if there is no such application.
+    pub fn set_default_formatters(&mut self, application_id: &str, formatters: Option<Formatters>) -> bool {
+        let registered = self.applications.get_mut(application_id);
+        registered.map(|registered| registered.default_formatters = formatters).is_some()
     }
 
     pub fn application(&self, id: &str) -> Option<&Registered> {
@@ -105,6 +118,7 @@ impl DeviceState {
             device: Arc::new(device),
             session: None,
             queue,
+            formatters: None,
             listener: None,
             used_nonces: HashSet::new(),
             locations_loaded: false,

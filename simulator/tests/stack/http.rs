@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simulator::stack::{ApiKey, Device, Fault, Rate};
+use simulator::stack::{ApiKey, Device, Fault, Formatter, Formatters, Rate, RepositoryCodec, VersionIds};
 use tokio::io::AsyncReadExt;
 
 use crate::client::{begin_request, request};
@@ -213,4 +213,56 @@ async fn a_simulated_uplink_is_published_as_such() {
     assert_eq!(topic, "v3/app1/devices/dev1/up");
     assert_eq!((&message["simulated"], &message["uplink_message"]), (&json!(true), &uplink));
     assert_eq!(scene.api(line, json!({"uplink_message": {"f_port": 1}})).await.status, 400);
+}
+
+#[tokio::test]
+async fn formatters_typed_into_the_console_are_told_of_the_device_and_of_the_application() {
+    let scene = Scene::start().await;
+    let device = "GET /as/applications/app1/devices/dev1?field_mask=formatters,version_ids";
+    assert_eq!(scene.api(device, Value::Null).await.body.get("formatters"), None);
+    let typed = Formatters { up: Formatter::JavaScript("function decodeUplink() {}".into()), down: Formatter::None };
+    scene.handle.set_formatters(APP, DEVICE, Some(typed.clone())).unwrap();
+    let told = scene.api(device, Value::Null).await.body;
+    let shown = json!({"up_formatter": "FORMATTER_JAVASCRIPT", "up_formatter_parameter": "function decodeUplink() {}"});
+    assert_eq!(told["formatters"], shown);
+    scene.handle.set_default_formatters(APP, Some(typed)).unwrap();
+    let link = "GET /as/applications/app1/link?field_mask=default_formatters";
+    assert_eq!(scene.api(link, Value::Null).await.body, json!({"default_formatters": shown}));
+    assert!(scene.handle.set_formatters(APP, "nobody", None).is_err());
+}
+
+#[tokio::test]
+async fn the_device_repository_tells_the_script_of_a_product_or_what_it_does_not_know() {
+    let scene = Scene::start().await;
+    let ids = |firmware: &str| VersionIds {
+        brand_id: "acme".into(),
+        model_id: "thermo".into(),
+        firmware_version: firmware.into(),
+        band_id: "EU_863_870".into(),
+        ..VersionIds::default()
+    };
+    let script = "function decodeUplink() {}";
+    let codec = RepositoryCodec {
+        version_ids: ids("1.0"),
+        codec_id: "thermo-codec".into(),
+        decoder: Some(script.into()),
+        encoder: None,
+    };
+    scene.handle.publish_codec(codec);
+    let path = |rest: &str| format!("GET /dr/applications/app1/brands/{rest}");
+    let answer = scene.api(&path("acme/models/thermo/1.0/EU_863_870/formatters/uplink/decoder"), Value::Null).await;
+    let told = json!({"formatter": "FORMATTER_JAVASCRIPT", "formatter_parameter": script, "codec_id": "thermo-codec"});
+    assert_eq!((answer.status, answer.body), (200, told));
+    for (rest, name) in [
+        ("acme/models/other/1.0/EU_863_870/formatters/uplink/decoder", "model_not_found"),
+        ("acme/models/thermo/2.0/EU_863_870/formatters/uplink/decoder", "firmware_version_not_found"),
+        ("acme/models/thermo/1.0/US_902_928/formatters/uplink/decoder", "no_profile_for_band"),
+        ("acme/models/thermo/1.0/EU_863_870/formatters/downlink/encoder", "no_encoder"),
+    ] {
+        let answer = scene.api(&path(rest), Value::Null).await;
+        let expected = format!("pkg/devicerepository/store/remote:{name}");
+        assert_eq!((answer.status, answer.error()), (404, expected), "{rest}");
+    }
+    let foreign = "GET /dr/applications/app2/brands/acme/models/thermo/1.0/EU_863_870/formatters/uplink/decoder";
+    assert_eq!(scene.api(foreign, Value::Null).await.status, 403);
 }

@@ -62,7 +62,7 @@ impl Check {
             Err(error) => return Err(error.into()),
         };
         let mut all = accepted(path, &config);
-        all.extend(codecs::check_codecs(&config));
+        all.extend(codecs::check_codecs(&config).await);
         all.extend(store::check_store(&config, environment));
         let wrong = any_failed(&all);
         self.print(&all, terminal)?;

@@ -1,9 +1,10 @@
 //! A downlink as the control API shows it, and how it is told to people.
 
-use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::cli::moment::whole_seconds;
 use crate::cli::{Exit, Terminal};
 
 /// The parts of a downlink that are told.
@@ -67,7 +68,10 @@ impl Seen {
     /// One line of a list.
     pub fn line(&self) -> String {
         let Self { id, device, application, state, f_port, payload_hex, updated_at, .. } = self;
-        format!("{id:<16}  {}  {state:<10}  {application}/{device}  port {f_port}  {payload_hex}", seconds(*updated_at))
+        format!(
+            "{id:<16}  {}  {state:<10}  {application}/{device}  port {f_port}  {payload_hex}",
+            whole_seconds(*updated_at)
+        )
     }
 
     /// The steps after so many: lines for people, objects for programs.
@@ -85,12 +89,7 @@ fn text(step: &Step) -> String {
     let reason = step.reason.iter().map(|reason| format!(": {reason}"));
     let hint = step.hint.iter().map(|hint| format!("\n  hint: {hint}"));
     let more: String = reason.chain(hint).collect();
-    format!("{}  {}{more}", seconds(step.at), step.state)
-}
-
-/// `2026-11-21T06:00:00Z`.
-fn seconds(at: Timestamp) -> Timestamp {
-    at.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc)).unwrap_or(at)
+    format!("{}  {}{more}", whole_seconds(step.at), step.state)
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ pub fn check(config: &Config, report: &mut Report) {
     within(report, "repair.retention", repair.retention, (min(10), min(366 * 24 * 60)), "\"10min\" to \"366d\"");
     within(report, "repair.fetch_after", repair.fetch_after, (s(0), min(5)), "\"0s\" to \"5min\"");
     within(report, "repair.fetch_again_after", repair.fetch_again_after, (s(0), min(10)), "\"0s\" to \"10min\"");
+    within(report, "codecs.refresh", codecs.refresh, (min(10), min(30 * 24 * 60)), "\"10min\" to \"30d\"");
     within(report, "codecs.time_limit", codecs.time_limit, (ms(1), s(10)), "\"1ms\" to \"10s\"");
     within(report, "codecs.memory_limit", codecs.memory_limit, (1 << 20, 256 << 20), "1048576 to 268435456 bytes");
     within(report, "codecs.threads", codecs.threads, (0, MAX_THREADS), "0 to 64; 0 chooses by itself");

@@ -169,6 +169,11 @@ impl Api {
         below(self.base.as_ref(), &["as", "applications", &self.application], path)
     }
 
+    /// Below `dr/applications/{application}`: the device repository at the application's cluster.
+    pub(super) fn repository_url(&self, path: &[&str]) -> Result<Url, ApiError> {
+        below(self.base.as_ref(), &["dr", "applications", &self.application], path)
+    }
+
     /// Below `applications/{application}` at the Identity Server.
     fn identity_url(&self, path: &[&str]) -> Result<Url, ApiError> {
         below(self.identity.as_ref(), &["applications", &self.application], path)
@@ -323,12 +328,19 @@ struct ListedIds {
 /// proto3 JSON: what is empty is left out.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct ListedVersion {
+pub(super) struct ListedVersion {
     brand_id: String,
     model_id: String,
     hardware_version: String,
     firmware_version: String,
     band_id: String,
+}
+
+impl From<ListedVersion> for VersionIds {
+    fn from(listed: ListedVersion) -> Self {
+        let ListedVersion { brand_id, model_id, hardware_version, firmware_version, band_id } = listed;
+        Self { brand_id, model_id, hardware_version, firmware_version, band_id }
+    }
 }
 
 fn below(base: Option<&Url>, root: &[&str], path: &[&str]) -> Result<Url, ApiError> {
@@ -355,13 +367,7 @@ fn registered(listed: DeviceJson) -> Option<ListedDevice> {
     let id = DeviceId::parse(&device_id)
         .inspect_err(|error| tracing::warn!(%error, "A registered device has a malformed id."))
         .ok()?;
-    let version_ids = listed.version_ids.map(|listed| VersionIds {
-        brand_id: listed.brand_id,
-        model_id: listed.model_id,
-        hardware_version: listed.hardware_version,
-        firmware_version: listed.firmware_version,
-        band_id: listed.band_id,
-    });
+    let version_ids = listed.version_ids.map(VersionIds::from);
     let ids = EndDeviceIds { dev_eui, join_eui, dev_addr };
     Some(ListedDevice { id, attributes: listed.attributes, version_ids, ids })
 }

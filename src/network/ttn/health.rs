@@ -5,7 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
+use crate::model::ApplicationName;
 use crate::network::NetworkHealth;
+use crate::telemetry::Notice;
 
 /// The state of one application's two legs.
 #[derive(Debug, Default)]
@@ -51,6 +53,24 @@ impl Health {
     /// Notes that it works again. Returns what did not, if that is news.
     pub fn restore(&self, about: &'static str) -> Option<String> {
         self.lock().degraded.remove(about)
+    }
+
+    /// Notes that something does not work. Returns what to tell if that is news.
+    pub fn degraded(
+        &self,
+        application: &ApplicationName,
+        about: &'static str,
+        what: &str,
+        hint: &str,
+    ) -> Option<Notice> {
+        let (what, hint) = (what.to_owned(), hint.to_owned());
+        let news = self.degrade(about, &what);
+        news.then(|| Notice::Degraded { application: application.clone(), what, hint })
+    }
+
+    /// Notes that it works again. Returns what to tell if that is news.
+    pub fn restored(&self, application: &ApplicationName, about: &'static str) -> Option<Notice> {
+        self.restore(about).map(|what| Notice::Restored { application: application.clone(), what })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -76,6 +76,7 @@ pub struct UplinkMessage<'a> {
     pub decoded_payload_warnings: Vec<String>,
     #[serde(borrow)]
     pub normalized_payload: Option<&'a RawValue>,
+    pub normalized_payload_warnings: Vec<String>,
     #[serde(borrow)]
     pub rx_metadata: Vec<RxMetadata<'a>>,
     #[serde(borrow)]

@@ -125,7 +125,7 @@ fn uplink(
         encrypted: up.app_s_key.is_some(),
         network_fields: up.decoded_payload.map(ToOwned::to_owned),
         network_measurements: up.normalized_payload.map(ToOwned::to_owned),
-        network_warnings: up.decoded_payload_warnings,
+        network_warnings: [up.decoded_payload_warnings, up.normalized_payload_warnings].concat(),
         at: best_time(&up.rx_metadata, arrived),
         received_at: at,
         backfilled: false,

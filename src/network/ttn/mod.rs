@@ -5,13 +5,15 @@
 //! - [`messages`]: the JSON of every message kind.
 //! - [`stream`]: the connection that is read without waiting for anything.
 //! - [`end_to_end`]: payloads that only the device and we can read.
-//! - [`api`]: the HTTP API; [`downlinks`]: pushes through it; [`history`]: what was missed.
+//! - [`api`]: the HTTP API; [`downlinks`]: pushes through it; [`history`]: what was missed;
+//!   [`formatters`]: what the network itself makes of payloads.
 
 mod api;
 mod config;
 mod downlinks;
 mod end_to_end;
 mod endpoints;
+mod formatters;
 mod health;
 mod history;
 mod json;
@@ -34,6 +36,8 @@ pub use messages::parse as parse_message;
 pub use parts::{EncryptedDevices, Parts, PartsError, parts};
 pub use refusal::{RateLimit, Refusal};
 
+#[cfg(test)]
+mod formatters_tests;
 #[cfg(test)]
 mod lookalike_tests;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::api::{Api, ApiError};
 use super::downlinks::Downlinks;
 use super::end_to_end::{EndToEnd, InvalidKey, Keys};
+use super::formatters::Formatters;
 use super::health::Health;
 use super::history::History;
 use super::registry::Registry;
@@ -98,6 +99,7 @@ pub fn parts(
         arrivals,
         notices: notices.clone(),
     };
+    let formatters = api.clone().map(|api| Formatters::new(name.clone(), api, health.clone(), notices.downgrade()));
     let stream = Stream {
         application: name.clone(),
         endpoint,
@@ -108,7 +110,8 @@ pub fn parts(
         notices,
     };
     let history = api.clone().map(|api| History::new(api, topics.clone()));
-    let server = Ttn { name, topics, health, downlinks: api.map(Downlinks::new), history, end_to_end };
+    let downlinks = api.map(Downlinks::new);
+    let server = Ttn { name, topics, health, downlinks, history, formatters, end_to_end };
     Ok(Parts { server: Arc::new(server), stream, registry })
 }
 

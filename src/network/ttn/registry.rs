@@ -14,7 +14,7 @@ use super::rights::{self, DEVICES, READ, WRITE};
 use crate::model::{ApplicationName, DeviceKey, RegisteredDevice};
 use crate::mqtt::Backoff;
 use crate::network::Arrival;
-use crate::telemetry::{Notice, Notices, with_causes};
+use crate::telemetry::{Notices, with_causes};
 
 /// Between two looks while the API is out of reach.
 const FIRST_WAIT: Duration = Duration::from_secs(10);
@@ -146,17 +146,14 @@ impl Registry {
     }
 
     fn restore(&self, about: &'static str) {
-        if let Some(what) = self.health.restore(about) {
-            self.notices.tell(Notice::Restored { application: self.application.clone(), what });
-        }
+        let news = self.health.restored(&self.application, about);
+        news.into_iter().for_each(|notice| self.notices.tell(notice));
     }
 
     /// Says it once, not at every look.
     fn degrade(&self, about: &'static str, what: &str, hint: &str) {
-        if self.health.degrade(about, what) {
-            let application = self.application.clone();
-            self.notices.tell(Notice::Degraded { application, what: what.into(), hint: hint.into() });
-        }
+        let news = self.health.degraded(&self.application, about, what, hint);
+        news.into_iter().for_each(|notice| self.notices.tell(notice));
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::downlinks::{self, Downlinks};
 use super::end_to_end::{self, EndToEnd, NoKey};
+use super::formatters::Formatters;
 use super::health::Health;
 use super::history::History;
 use super::json::Envelope;
@@ -16,11 +17,11 @@ use super::messages;
 use super::topics::TtnTopics;
 use crate::model::{
     ApplicationName, DeviceId, DeviceKey, DownlinkEvent, DownlinkHappening, DownlinkId, Failure, NetworkMessage,
-    QueuedDownlink,
+    QueuedDownlink, VersionIds,
 };
 use crate::network::{
-    Budget, DownlinkHistory, HistoryError, NetworkHealth, NetworkServer, PushError, RawMessage, Source, Span,
-    Unreadable,
+    Budget, DownlinkHistory, Formatter, FormatterError, HistoryError, NetworkHealth, NetworkServer, PushError,
+    RawMessage, Source, Span, Unreadable,
 };
 
 /// An application: its messages are parsed here, its downlinks pushed from here.
@@ -32,6 +33,8 @@ pub struct Ttn {
     pub downlinks: Option<Downlinks>,
     /// `None` likewise: a broker remembers nothing.
     pub history: Option<History>,
+    /// `None` likewise: a broker runs none.
+    pub formatters: Option<Formatters>,
     pub end_to_end: EndToEnd,
 }
 
@@ -171,6 +174,20 @@ impl NetworkServer for Ttn {
             match &self.history {
                 Some(history) => history.missed(span, device, out).await,
                 None => Err(HistoryError::NotActivated),
+            }
+        }
+        .boxed()
+    }
+
+    fn formatter<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        version_ids: Option<&'a VersionIds>,
+    ) -> BoxFuture<'a, Result<Option<Formatter>, FormatterError>> {
+        async move {
+            match &self.formatters {
+                Some(formatters) => formatters.of(device, version_ids).await,
+                None => Ok(None),
             }
         }
         .boxed()

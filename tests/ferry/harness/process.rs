@@ -24,6 +24,13 @@ impl Process {
         Self::ferry_that(&["run"], configuration)
     }
 
+    /// The same as a service, whose manager listens at this socket.
+    pub fn ferry_under(manager: &Path, configuration: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ttn-ferry"));
+        plain(&mut command).args(["run", "--config"]).arg(configuration).env("NOTIFY_SOCKET", manager);
+        Self::spawn(command).expect("the binary was built")
+    }
+
     /// Any command of `ttn-ferry` with this configuration.
     pub fn ferry_that(command: &[&str], configuration: &Path) -> Self {
         let command = command.iter().map(OsStr::new);
@@ -34,12 +41,11 @@ impl Process {
     /// Any program, listened to on both its outputs.
     pub fn start(program: &OsStr, arguments: &[&OsStr]) -> std::io::Result<Self> {
         let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        for variable in
-            ["TTN_FERRY_API_KEY", "TTN_FERRY_HOME_PASSWORD", "TTN_FERRY_SOCKET", "NOTIFY_SOCKET", "JOURNAL_STREAM"]
-        {
-            command.env_remove(variable);
-        }
+        plain(&mut command).args(arguments);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> std::io::Result<Self> {
         let mut child = command.spawn()?;
         let (sender, said) = watch::channel(String::new());
         let mut listener = JoinSet::new();
@@ -80,6 +86,16 @@ impl Process {
         in_time("the end of its words", async { while self.said.changed().await.is_ok() {} }).await;
         (status, self.said())
     }
+}
+
+/// Without what the tests' own surroundings would tell it, and ended with its owner.
+fn plain(command: &mut Command) -> &mut Command {
+    for variable in
+        ["TTN_FERRY_API_KEY", "TTN_FERRY_HOME_PASSWORD", "TTN_FERRY_SOCKET", "NOTIFY_SOCKET", "JOURNAL_STREAM"]
+    {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true)
 }
 
 async fn listen(talk: impl AsyncRead + Unpin, said: watch::Sender<String>) {

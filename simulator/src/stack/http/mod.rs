@@ -2,12 +2,14 @@
 //!
 //! `auth` says who may, `answer` how errors look, `gate` logs every request and plays the faults, `stream` how streams
 //! are asked for and framed; the rest are the resources: `downlinks`, `registry` (Identity Server and device registry),
-//! `simulate`, `packages` and `storage` (the Storage Integration), `events`.
+//! `formatters` (the application's and the device repository's), `simulate`, `packages` and `storage` (the Storage
+//! Integration), `events`.
 
 mod answer;
 mod auth;
 mod downlinks;
 mod events;
+mod formatters;
 mod gate;
 mod packages;
 mod registry;
@@ -67,12 +69,14 @@ fn router(backend: Backend) -> Router {
         .route("/as/applications/{app}/devices/{dev}/up/simulate", post(simulate::up))
         .route("/as/applications/{app}/devices/{dev}", get(registry::application_server_device))
         .route("/as/applications/{app}/mqtt-connection-info", get(registry::mqtt_connection_info))
-        .route("/as/applications/{app}/link", get(registry::link))
+        .route("/as/applications/{app}/link", get(formatters::link))
         .route("/as/applications/{app}/packages/associations", get(packages::list))
         .route(
             "/as/applications/{app}/packages/associations/{f_port}",
             get(packages::one).put(packages::set).delete(packages::delete),
         )
+        .route(&of_product("uplink/decoder"), get(formatters::uplink_decoder))
+        .route(&of_product("downlink/encoder"), get(formatters::downlink_encoder))
         .merge(storage_routes("/as/applications/{app}/packages/storage"))
         .merge(storage_routes("/as/applications/{app}/devices/{dev}/packages/storage"))
         .route("/events", post(events::stream))
@@ -83,6 +87,11 @@ fn router(backend: Backend) -> Router {
         .with_state(backend.clone());
     // The gate stands outside, so that it sees whole paths.
     Router::new().nest("/api/v3", api).fallback(answer::not_found).layer(from_fn_with_state(backend.shared, gate::pass))
+}
+
+/// A formatter in the device repository.
+fn of_product(part: &str) -> String {
+    format!("/dr/applications/{{app}}/brands/{{brand}}/models/{{model}}/{{firmware}}/{{band}}/formatters/{part}")
 }
 
 /// The messages of every kind or of one, and their number.

@@ -55,12 +55,6 @@ pub async fn mqtt_connection_info(
     Ok(Json(json!({"public_address": mqtt.to_string(), "username": application.uid()})))
 }
 
-/// `GET /as/applications/{app}/link`: nobody ever set one here.
-pub async fn link(Path(app): Path<String>, caller: Caller) -> Answer {
-    caller.may(&app, "RIGHT_APPLICATION_SETTINGS_BASIC")?;
-    Err(Failure::new(5, "pkg/applicationserver/redis", "link_not_found", "link not found").into())
-}
-
 /// `GET /applications/{app}/devices`, page by page; past the end `{}`.
 pub async fn devices(
     State(shared): State<Arc<Shared>>,
@@ -86,7 +80,7 @@ pub async fn devices(
     Ok((headers, Json(if listed.is_empty() { json!({}) } else { json!({"end_devices": listed}) })))
 }
 
-/// `GET /as/applications/{app}/devices/{dev}`: the Application Server knows sessions, not names.
+/// `GET /as/applications/{app}/devices/{dev}`: the Application Server knows sessions and formatters, not names.
 pub async fn application_server_device(
     State(shared): State<Arc<Shared>>,
     Path((app, dev)): DevicePath,
@@ -102,6 +96,9 @@ pub async fn application_server_device(
     if let Some(session) = device.session.as_ref().filter(|_| mask.iter().any(|path| path.starts_with("session"))) {
         answer["ids"] = json!(device.ids_in_session(&app));
         answer["session"] = json!({"dev_addr": hex::encode_upper(session.dev_addr)});
+    }
+    if let Some(formatters) = device.formatters.as_ref().filter(|_| mask.contains(&"formatters")) {
+        answer["formatters"] = formatters.to_json();
     }
     Ok(Json(answer))
 }

@@ -178,7 +178,11 @@ impl World {
 
     /// Whether the network's side hands this on: what only counts for the push that it is of is not told of an earlier one.
     fn counts(&self, event: &DownlinkEvent, push: u32) -> bool {
-        let of_a_push = matches!(event.happening, DownlinkHappening::NotRepeated | DownlinkHappening::GivenBack);
+        let of_a_push = match event.happening {
+            DownlinkHappening::NotRepeated | DownlinkHappening::GivenBack => true,
+            DownlinkHappening::Queued => leaves_it_to_us(&event.key),
+            _ => false,
+        };
         !of_a_push || event.id.as_ref().is_some_and(|id| self.book[id].pushes == push)
     }
 

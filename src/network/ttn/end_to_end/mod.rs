@@ -157,7 +157,7 @@ impl EndToEnd {
             DownlinkHappening::Nacked { .. } if sessions.is_encrypted(told.session.as_deref()) => {
                 (!outdated).then_some(DownlinkEvent { happening: DownlinkHappening::NotRepeated, ..event })
             }
-            DownlinkHappening::Dropped(_) => (!outdated).then_some(event),
+            DownlinkHappening::Queued | DownlinkHappening::Dropped(_) => (!outdated).then_some(event),
             _ => Some(event),
         }
     }

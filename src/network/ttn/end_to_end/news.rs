@@ -91,7 +91,8 @@ pub fn given_back(envelope: &Envelope<'_>) -> Vec<Numbered> {
 /// Our downlink that the event is about.
 pub fn subject(envelope: &Envelope<'_>) -> Option<Numbered> {
     let failed = envelope.downlink_failed.as_ref().map(|failed| &failed.downlink);
-    numbered(envelope.downlink_nack.as_ref().or(failed)?)
+    let queued = envelope.downlink_queued.as_ref();
+    numbered(queued.or(envelope.downlink_nack.as_ref()).or(failed)?)
 }
 
 /// The address of the message's device, in its present session.

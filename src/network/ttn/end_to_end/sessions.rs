@@ -110,7 +110,7 @@ impl Sessions {
     /// remembers.
     pub fn is_last_push(&self, told: &Numbered) -> Option<bool> {
         let last = self.pushed.iter().find(|pushed| pushed.id == told.id)?;
-        Some(told.session.as_deref() == Some(last.session.as_str()) && told.f_cnt == Some(last.f_cnt))
+        Some(*told.session.as_ref()? == last.session && told.f_cnt? == last.f_cnt)
     }
 }
 
@@ -208,6 +208,7 @@ mod tests {
         assert_eq!(sessions.is_last_push(&told("a", 1)), Some(false));
         assert_eq!(sessions.is_last_push(&told("b", 2)), Some(false));
         assert_eq!(sessions.is_last_push(&told("a", 2)), Some(true));
+        assert_eq!(sessions.is_last_push(&Numbered { f_cnt: None, ..told("a", 2) }), None);
         for n in 0..MOST_PUSHED {
             sessions.number(&id(&format!("n{n}")));
         }

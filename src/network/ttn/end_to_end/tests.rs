@@ -68,6 +68,7 @@ impl Rig {
             health: Arc::new(Health::default()),
             downlinks: Some(Downlinks::new(server.api.clone())),
             history: None,
+            formatters: None,
         };
         Self { ttn, server, disk, told, _notices: notices }
     }
@@ -288,6 +289,10 @@ async fn a_nack_is_the_end_of_a_push_only_where_the_network_cannot_encrypt() {
     assert_eq!(rig.happenings(told), []);
     let told = rig.hear(&event("downlink_failed", "one", 5)).await;
     assert_eq!(rig.happenings(told), [], "a refusal that was corrected");
+    let told = rig.hear(&event("downlink_queued", "one", 5)).await;
+    assert_eq!(rig.happenings(told), [], "it was given up since");
+    let told = rig.hear(&event("downlink_queued", "one", 6)).await;
+    assert_eq!(rig.happenings(told), [DownlinkHappening::Queued]);
     let told = rig.hear(&event("downlink_failed", "one", 6)).await;
     assert!(matches!(rig.happenings(told)[..], [DownlinkHappening::Dropped(_)]));
 }

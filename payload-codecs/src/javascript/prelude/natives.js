@@ -1,8 +1,9 @@
-// Runs in a realm before the codec does, and keeps for the host what the codec may later overwrite.
-// Its value is a list: [the prototype of plain objects, a maker of Dates, `plain`, `wellFormed`].
+// Runs in an engine before any codec does, and keeps for the host what a codec may later overwrite. Its value is the list
+// of slots that every call gets: see `host.rs`.
 (function () {
   "use strict";
   var apply = Reflect.apply;
+  var define = Reflect.defineProperty;
   var getter = function (prototype, key) {
     return Object.getOwnPropertyDescriptor(prototype, key).get;
   };
@@ -29,11 +30,16 @@
     }
   };
 
+  // Appends; an assignment would run a setter that a codec put on a prototype.
+  var put = function (list, item) {
+    define(list, list.length, { __proto__: null, value: item, configurable: true, enumerable: true, writable: true });
+  };
+
   // What stands for an object of a built-in class in JSON, by the rules of The Things Stack; other values as they are.
   var plain = function (value) {
     var list = [];
     if (apply(typedArrayTag, value, []) !== undefined) {
-      for (var i = 0; i < value.length; i++) list[i] = value[i];
+      for (var i = 0; i < value.length; i++) put(list, value[i]);
       return list;
     }
     if (is(getTime, value)) {
@@ -41,34 +47,24 @@
       return time === time ? apply(toISOString, value, []) : time;
     }
     if (is(mapSize, value)) {
-      apply(mapForEach, value, [function (item, key) { list[list.length] = [key, item]; }]);
+      apply(mapForEach, value, [function (item, key) { put(list, [key, item]); }]);
       return list;
     }
     if (is(setSize, value)) {
-      apply(setForEach, value, [function (item) { list[list.length] = item; }]);
+      apply(setForEach, value, [function (item) { put(list, item); }]);
       return list;
     }
     if (is(valueOfString, value) || is(valueOfNumber, value) || is(valueOfBoolean, value)) return {};
     return value;
   };
 
-  var silent = function () {};
-  Object.defineProperty(globalThis, "console", {
-    value: { debug: silent, error: silent, info: silent, log: silent, trace: silent, warn: silent },
-    writable: true,
-    configurable: true,
-    enumerable: false,
-  });
-
-  // What shows up in an enumeration of the global object from here on is the codec's, to be removed after its call.
-  Object.keys(globalThis).forEach(function (key) {
-    Object.defineProperty(globalThis, key, { enumerable: false });
-  });
-
   return [
     Object.prototype,
     function (milliseconds) { return new DateOfHost(milliseconds); },
     plain,
     function (text) { return apply(toWellFormed, text, []); },
+    0, // chance: the host's number for this call
+    [], // console
+    void 0, void 0, void 0, void 0, void 0, void 0, // the codec's functions
   ];
 })();

@@ -1,0 +1,141 @@
+//! Picks up codecs whose files changed, without a restart.
+//!
+//! ```text
+//! a file changes ─▶ quiet again ─▶ read everything in use once more ─▶ what differs is loaded on the side
+//!                                                                        ├─ it loads: it is used from the next message on
+//!                                                                        └─ it does not: the old one goes on, and that is told
+//! ```
+
+mod watcher;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::finder::{Finder, News};
+use super::lane::lock;
+use super::library::{Draft, Lookup};
+use super::{Codecs, CodecsConfig, Shown, Trial};
+use crate::telemetry::{Notice, Notices, with_causes};
+use watcher::Watcher;
+
+/// Whoever writes files is done when nothing has changed for so long.
+const QUIET: Duration = Duration::from_millis(200);
+/// And is not waited for any longer than this.
+const MOST_PATIENCE: Duration = Duration::from_secs(5);
+/// How often is looked where changes are not told.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The task that looks after codecs on the disk.
+pub struct Reload {
+    finder: Arc<Mutex<Finder>>,
+    shown: Shown,
+    trial: Trial,
+    notices: Notices,
+}
+
+impl Codecs {
+    /// The task that looks after codecs on the disk, to be run once.
+    pub fn reload(&self, config: &CodecsConfig, notices: Notices) -> Reload {
+        let (finder, shown) = (self.finder.clone(), self.shown.clone());
+        Reload { finder, shown, trial: Trial::new(config.limits()), notices }
+    }
+}
+
+impl Reload {
+    pub async fn run(mut self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.look_again_and_again() => {}
+        }
+    }
+
+    async fn look_again_and_again(&mut self) {
+        let changed = Arc::new(Notify::new());
+        let asked = lock(&self.finder).asked();
+        let mut watcher = Watcher::new(changed.clone());
+        loop {
+            let places = lock(&self.finder).places();
+            // What changed before it was watched is seen now.
+            if !watcher.follow(places) {
+                tokio::select! {
+                    () = changed.notified() => {
+                        quiet(&changed).await;
+                        watcher.follow_anew();
+                    }
+                    () = asked.notified() => continue,
+                    () = sleep(LOOK), if !watcher.sees_all() => {}
+                }
+            }
+            self.renew().await;
+        }
+    }
+
+    /// Looks at everything again, and lets what changed take its effect.
+    async fn renew(&mut self) {
+        let mut told = BTreeMap::new();
+        for News { lookup, draft } in self.news().await {
+            match draft {
+                Ok(Some(draft)) => {
+                    told.insert(draft.name.clone(), self.try_out(lookup, draft).await);
+                }
+                Ok(None) => lock(&self.finder).accept(lookup, None),
+                Err(error) => {
+                    let (codec, line, error) = (lookup.to_string(), error.line(), with_causes(&error));
+                    lock(&self.finder).refuse(lookup, None, error.clone());
+                    told.insert(codec.clone(), Notice::CodecBroken { codec, error, line });
+                }
+            }
+        }
+        let others = lock(&self.finder).choose_again();
+        for (device, chosen) in others {
+            match chosen {
+                Some(chosen) => self.shown.chosen(&device, &chosen),
+                None => self.shown.forgotten(&device),
+            }
+        }
+        told.into_values().for_each(|notice| self.notices.tell(notice));
+    }
+
+    /// The disk is read on a thread where it holds nobody up.
+    async fn news(&self) -> Vec<News> {
+        let (library, questions) = lock(&self.finder).questions();
+        let ask = move |lookup: Lookup| News { draft: library.look_up(&lookup), lookup };
+        let answers = tokio::task::spawn_blocking(move || questions.into_iter().map(ask).collect::<Vec<_>>());
+        let mut answers = answers.await.unwrap_or_default();
+        let finder = lock(&self.finder);
+        answers.retain(|News { lookup, draft }| finder.is_news(lookup, draft));
+        answers
+    }
+
+    async fn try_out(&mut self, lookup: Lookup, draft: Draft) -> Notice {
+        let codec = draft.name.clone();
+        match self.trial.load(draft.source.clone()).await {
+            Ok(()) => {
+                lock(&self.finder).accept(lookup, Some(draft));
+                Notice::CodecReloaded { codec }
+            }
+            Err(error) => {
+                let (line, error) = (error.line(), with_causes(&error));
+                lock(&self.finder).refuse(lookup, Some(draft), error.clone());
+                Notice::CodecBroken { codec, error, line }
+            }
+        }
+    }
+}
+
+async fn quiet(changed: &Notify) {
+    let patience = sleep(MOST_PATIENCE);
+    tokio::pin!(patience);
+    loop {
+        tokio::select! {
+            () = changed.notified() => {}
+            () = sleep(QUIET) => return,
+            () = &mut patience => return,
+        }
+    }
+}
