@@ -27,9 +27,9 @@ use crate::config::{Config, Environment, NoStateFolder, TrustError, control_sock
 use crate::control::{self, Answers, Control};
 use crate::downlink::{self, Desk, Downlinks};
 use crate::home::{self, Home, OFFLINE, Topics, Wiring};
-use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, DownlinkId, HomeName, InvalidName};
+use crate::model::{ApplicationName, DeviceKey, Directory, DownlinkId, HomeName, InvalidName};
 use crate::mqtt::{Address, Endpoint, InvalidAddress, Will};
-use crate::network::ttn::{self, Parts};
+use crate::network::ttn::{self, EncryptedDevices, Parts};
 use crate::network::{Arrival, Late, NetworkServer, Outages, Sorting, Tracked};
 use crate::shutdown::{Ended, Tasks};
 use crate::store::{self, OpenError, Restored, Store};
@@ -139,7 +139,7 @@ impl App {
         let mut disk = open_store(config, environment, &shared, &mut tasks)?;
         let (arrivals, arrived) = mpsc::channel(FLOW_CAPACITY);
         let (tracked, tracking) = mpsc::channel(FLOW_CAPACITY);
-        let servers = network_side(config, environment, &shared, &arrivals, &tracked, &mut tasks)?;
+        let servers = network_side(config, environment, (&disk, &shared), &arrivals, &tracked, &mut tasks)?;
         let repair = repair_task(config, &mut disk, &servers, (arrivals, tracked), &shared, &mut tasks);
         let (home, asked) = home_side(config, environment, &shared, &mut tasks)?;
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
@@ -307,7 +307,7 @@ fn home_side(
 fn network_side(
     config: &Config,
     environment: &dyn Environment,
-    shared: &Shared,
+    (disk, shared): (&Disk, &Shared),
     arrivals: &mpsc::Sender<Arrival>,
     tracked: &mpsc::Sender<Tracked>,
     tasks: &mut Tasks,
@@ -317,8 +317,9 @@ fn network_side(
         let (raw, heard) = mpsc::channel(config.service.intake);
         let failed = |source| BuildError::Application { name: application.name().into(), source };
         let (outages, notices) = (shared.outages.clone(), shared.notices.clone());
+        let encrypted = encrypted_devices(config, application.name(), disk)?;
         let Parts { server, stream, registry } =
-            ttn::parts(application, environment, raw, arrivals.clone(), outages, notices).map_err(failed)?;
+            ttn::parts(application, environment, encrypted, raw, arrivals.clone(), outages, notices).map_err(failed)?;
         let sorting = Sorting {
             server: server.clone(),
             raw: heard,
@@ -334,6 +335,18 @@ fn network_side(
         servers.push(server);
     }
     Ok(servers)
+}
+
+/// What is configured and was noted of one application's devices whose payloads the network cannot read.
+fn encrypted_devices(config: &Config, application: &str, disk: &Disk) -> Result<EncryptedDevices, InvalidName> {
+    let own = |key: &DeviceKey| key.application.as_str() == application;
+    let keys = config.devices()?.into_iter().filter(|(key, _)| own(key));
+    let noted = disk.restored.notes.iter().filter(|(key, _)| own(key));
+    Ok(EncryptedDevices {
+        app_s_keys: keys.filter_map(|(key, device)| Some((key.device, device.app_s_key.clone()?))).collect(),
+        noted: noted.map(|(key, body)| (key.device.clone(), body.clone())).collect(),
+        notes: Arc::new(disk.store.clone()),
+    })
 }
 
 /// What the uplink flow waits for.
@@ -437,7 +450,7 @@ fn home_endpoint(config: &Config, environment: &dyn Environment, topics: &Topics
 /// The devices the configuration speaks of, by their names.
 fn directory(config: &Config) -> Result<Directory, BuildError> {
     let mut directory = Directory::default();
-    for (key, device) in configured_devices(config)? {
+    for (key, device) in config.devices()? {
         if let Some(name) = &device.friendly_name {
             directory.add(key, HomeName::parse(name)?);
         }
@@ -468,24 +481,12 @@ fn finder(config: &Config, notices: Notices) -> Result<Finder, BuildError> {
             finder.assign_default(ApplicationName::parse(application.name())?, codec)?;
         }
     }
-    for (key, device) in configured_devices(config)? {
+    for (key, device) in config.devices()? {
         if let Some(codec) = &device.codec {
             finder.assign(key, codec)?;
         }
     }
     Ok(finder)
-}
-
-/// Each `[[device]]` with the application it belongs to: the one it names, else the only one.
-fn configured_devices(config: &Config) -> Result<Vec<(DeviceKey, &home::DeviceConfig)>, InvalidName> {
-    let only = config.application.first().map(|application| application.name());
-    let named = config.device.iter().filter_map(|device| Some((device.application.as_deref().or(only)?, device)));
-    named
-        .map(|(application, device)| {
-            let key = DeviceKey::new(&ApplicationName::parse(application)?, DeviceId::parse(&device.id)?);
-            Ok((key, device))
-        })
-        .collect()
 }
 
 fn longest_name(config: &Config) -> usize {

@@ -26,7 +26,7 @@ use serde_json::json;
 pub use crate::codecs::CodecsConfig;
 pub use crate::downlink::DownlinkConfig;
 pub use crate::home::{DeviceConfig, HomeConfig};
-pub use crate::network::ttn::ApplicationConfig;
+pub use crate::network::ttn::{ApplicationConfig, KekConfig};
 pub use crate::store::StoreConfig;
 pub use crate::uplink::RepairConfig;
 pub use environment::{Environment, Process};
@@ -36,6 +36,7 @@ pub use socket::{control_socket, find_control_socket};
 pub use state_folder::{NoStateFolder, store_folder};
 pub use trust::{TrustError, trust};
 
+use crate::model::{ApplicationName, DeviceId, DeviceKey, InvalidName};
 use error::Report;
 
 /// Where the service's configuration lies.
@@ -123,13 +124,31 @@ impl Config {
         })
     }
 
+    /// Each `[[device]]` with the application it belongs to: the one it names, else the only one.
+    ///
+    /// # Errors
+    /// A name that [`Config::load`] would have refused.
+    pub fn devices(&self) -> Result<Vec<(DeviceKey, &DeviceConfig)>, InvalidName> {
+        let only = self.application.first().map(|application| application.name());
+        let named = self.device.iter().filter_map(|device| Some((device.application.as_deref().or(only)?, device)));
+        named
+            .map(|(application, device)| {
+                let key = DeviceKey::new(&ApplicationName::parse(application)?, DeviceId::parse(&device.id)?);
+                Ok((key, device))
+            })
+            .collect()
+    }
+
     fn make_paths_absolute(&mut self, folder: &Path) {
-        let applications = self.application.iter_mut().flat_map(|a| [&mut a.ca_file, &mut a.api_key_file]);
-        let Self { home, codecs, store, service, .. } = self;
+        let Self { application, home, device, codecs, store, service, .. } = self;
+        let applications = application.iter_mut().flat_map(|a| {
+            [&mut a.ca_file, &mut a.api_key_file].into_iter().chain(a.kek.iter_mut().map(|kek| &mut kek.key_file))
+        });
+        let devices = device.iter_mut().map(|device| &mut device.app_s_key_file);
         let socket = Some(&mut service.socket).filter(|socket| **socket != Some(PathBuf::new()));
         let codec_paths = [&mut codecs.folder, &mut codecs.device_repository];
         let others = [&mut home.ca_file, &mut home.password_file, &mut store.path].into_iter().chain(codec_paths);
-        for path in applications.chain(others).chain(socket).flatten() {
+        for path in applications.chain(devices).chain(others).chain(socket).flatten() {
             *path = folder.join(&*path);
         }
         let codecs =

@@ -5,13 +5,20 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::Report;
-use super::{ApplicationConfig, Config, Environment, HomeConfig};
+use super::{ApplicationConfig, Config, DeviceConfig, Environment, HomeConfig, KekConfig};
+use crate::network::ttn::{check_app_s_key, check_kek};
 
 /// Puts every secret into the configuration, or reports where it was looked for.
 pub fn resolve(config: &mut Config, path: &Path, environment: &dyn Environment, report: &mut Report) {
     warn_of_open_file(config, path, environment, report);
     for (index, application) in config.application.iter_mut().enumerate() {
         api_key(application, &format!("application[{index}]"), environment, report);
+        for (number, kek) in application.kek.iter_mut().enumerate() {
+            kek_key(kek, &format!("application[{index}].kek[{number}]"), environment, report);
+        }
+    }
+    for (index, device) in config.device.iter_mut().enumerate() {
+        app_s_key(device, &format!("device[{index}]"), environment, report);
     }
     home_password(&mut config.home, environment, report);
 }
@@ -19,7 +26,8 @@ pub fn resolve(config: &mut Config, path: &Path, environment: &dyn Environment, 
 /// Where one secret may be, in the order of the search.
 struct Search<'a> {
     environment: &'a dyn Environment,
-    own: Option<&'a SecretString>,
+    /// What stands in the configuration itself, if it may.
+    own: Option<Option<&'a SecretString>>,
     file: Option<&'a Path>,
     variables: Vec<String>,
     credentials: Vec<String>,
@@ -38,7 +46,9 @@ struct Found {
 impl Search<'_> {
     fn run(&self) -> Found {
         let mut found = Found::default();
-        found.take("the configuration", Ok(self.own.map(|own| own.expose_secret().to_owned())));
+        if let Some(own) = self.own {
+            found.take("the configuration", Ok(own.map(|own| own.expose_secret().to_owned())));
+        }
         if let Some(file) = self.file {
             found.take_file(file, self.environment);
         }
@@ -97,7 +107,7 @@ fn api_key(application: &mut ApplicationConfig, at: &str, environment: &dyn Envi
     let name = application.name();
     let found = Search {
         environment,
-        own: application.api_key.as_ref(),
+        own: Some(application.api_key.as_ref()),
         file: application.api_key_file.as_deref(),
         variables: vec![format!("TTN_FERRY_API_KEY_{}", variable_part(name)), "TTN_FERRY_API_KEY".into()],
         credentials: vec![format!("api-key-{name}"), "api-key".into()],
@@ -131,10 +141,66 @@ fn no_key(looked: &[String]) -> String {
     format!("no API key found; looked in {}", looked.join("; "))
 }
 
+fn kek_key(kek: &mut KekConfig, at: &str, environment: &dyn Environment, report: &mut Report) {
+    let label = kek.label.trim();
+    if label.is_empty() {
+        // A rule tells.
+        return;
+    }
+    let found = Search {
+        environment,
+        own: None,
+        file: kek.key_file.as_deref(),
+        variables: vec![format!("TTN_FERRY_KEK_{}", variable_part(label))],
+        credentials: vec![format!("kek-{}", file_part(label))],
+    }
+    .run();
+    let at = format!("{at}.key_file");
+    if let Some(file) = &kek.key_file {
+        warn_of_open_secret(&at, file, environment, report);
+    }
+    match found.secret.as_ref().map(|key| check_kek(key.expose_secret())) {
+        Some(Ok(())) => {}
+        Some(Err(error)) => {
+            report.error(at, error, "the key of this label as the Join Server has it, and nothing else")
+        }
+        None => {
+            let message = format!("no key found for `{label}`; looked in {}", found.looked.join("; "));
+            report.error(at, message, "put the key alone into a file and name it: key_file = \"kek.key\"");
+        }
+    }
+    kek.key = found.secret;
+}
+
+/// Most devices have none.
+fn app_s_key(device: &mut DeviceConfig, at: &str, environment: &dyn Environment, report: &mut Report) {
+    let found = Search {
+        environment,
+        own: None,
+        file: device.app_s_key_file.as_deref(),
+        variables: vec![format!("TTN_FERRY_APP_S_KEY_{}", variable_part(&device.id))],
+        credentials: vec![format!("app-s-key-{}", file_part(&device.id))],
+    }
+    .run();
+    let at = format!("{at}.app_s_key_file");
+    if let Some(file) = &device.app_s_key_file {
+        warn_of_open_secret(&at, file, environment, report);
+    }
+    match found.secret.as_ref().map(|key| check_app_s_key(key.expose_secret())) {
+        Some(Err(error)) => report.error(at, error, "the AppSKey of the device's session, and nothing else"),
+        None if device.app_s_key_file.is_some() => {
+            let message = format!("no key found; looked in {}", found.looked.join("; "));
+            report.error(at, message, "put the key alone into this file, or leave it out");
+        }
+        Some(Ok(())) | None => {}
+    }
+    device.app_s_key = found.secret;
+}
+
 fn home_password(home: &mut HomeConfig, environment: &dyn Environment, report: &mut Report) {
     let found = Search {
         environment,
-        own: home.password.as_ref(),
+        own: Some(home.password.as_ref()),
         file: home.password_file.as_deref(),
         variables: vec!["TTN_FERRY_HOME_PASSWORD".into()],
         credentials: vec!["home-password".into()],
@@ -160,6 +226,11 @@ fn home_password(home: &mut HomeConfig, environment: &dyn Environment, report: &
 /// Upper case, and `_` for all that cannot stand in a variable's name.
 fn variable_part(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+/// `-` for all that cannot stand in a file's name.
+fn file_part(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
 }
 
 fn read(path: &Path, environment: &dyn Environment) -> std::io::Result<Option<String>> {

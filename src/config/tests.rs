@@ -60,6 +60,7 @@ fn environment() -> Fake {
         .with("TTN_FERRY_API_KEY_MY_APP", key('B'))
         .with("TTN_FERRY_API_KEY_GARDEN", key('C'))
         .file("CONFIG/empty.pem", "no certificate in here")
+        .file("CONFIG/short.key", "00112233")
 }
 
 fn load(text: &str, environment: &Fake) -> Result<Config, ConfigError> {
@@ -156,6 +157,34 @@ fn a_secret_is_taken_from_the_first_place_that_has_it() {
         let config = load(&text(&own), &environment).unwrap();
         assert_eq!(config.application[0].api_key.as_ref().unwrap().expose_secret(), key(expected));
         assert!(!format!("{config:?}").contains("NNSXS"), "a secret in Debug");
+    }
+}
+
+#[test]
+fn keys_of_encrypted_devices_are_found_where_other_secrets_are_and_never_shown() {
+    let text = |kek: &str, device: &str| {
+        format!(
+            "[[application]]\nid = 'my-app'\ncluster = 'eu1'\nkek = [{{ label = 'as/my kek'{kek} }}]\n\
+             [[device]]\nid = 'node-1'\n{device}"
+        )
+    };
+    let (kek, own) = ("0123456789abcdef".repeat(2), "fedcba9876543210".repeat(2));
+    let in_files = environment().file("CONFIG/kek", format!("{kek}\n")).file("CONFIG/own", own.clone());
+    let in_variables = environment().with("TTN_FERRY_KEK_AS_MY_KEK", &*kek).with("TTN_FERRY_APP_S_KEY_NODE_1", &*own);
+    let in_credentials = environment()
+        .with("CREDENTIALS_DIRECTORY", "/run")
+        .file("/run/kek-as-my-kek", kek.clone())
+        .file("/run/app-s-key-node-1", own.clone());
+    for (text, environment) in [
+        (text(", key_file = 'kek'", "app_s_key_file = 'own'"), in_files),
+        (text("", ""), in_variables),
+        (text("", ""), in_credentials),
+    ] {
+        let config = load(&text, &environment).unwrap();
+        assert_eq!(config.application[0].kek[0].key.as_ref().unwrap().expose_secret(), kek);
+        assert_eq!(config.device[0].app_s_key.as_ref().unwrap().expose_secret(), own);
+        let shown = format!("{config:?} {}", config.public());
+        assert!(!shown.contains(&kek) && !shown.contains(&own), "{shown}");
     }
 }
 

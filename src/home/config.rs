@@ -41,6 +41,11 @@ pub struct DeviceConfig {
     pub friendly_name: Option<String>,
     /// A shipped codec (`mbed/led-and-sensors`), a folder or file in the codec folder, or a path.
     pub codec: Option<String>,
+    /// File that holds the AppSKey of a device that never joins and whose payloads the network cannot read, and nothing
+    /// else: 32 hexadecimal digits. Without it: `TTN_FERRY_APP_S_KEY_<ID>`, or the systemd credential `app-s-key-<id>`.
+    pub app_s_key_file: Option<PathBuf>,
+    #[serde(skip)]
+    pub app_s_key: Option<SecretString>,
 }
 
 impl Default for HomeConfig {

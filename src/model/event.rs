@@ -50,12 +50,14 @@ pub enum DownlinkHappening {
     Acked,
     /// The device's next uplink came without an acknowledgement. The network itself tries again.
     Nacked { attempt: Option<u32> },
+    /// The device's next uplink came without an acknowledgement, and the network leaves it at that.
+    NotRepeated,
     /// Not in the network's queue, or no more, for a reason that passes: it may be pushed again.
     Dropped(Failure),
     /// Out of the network's queue, for this reason.
     Failed(Failure),
-    /// The network's queue no longer fits the session (end-to-end encryption).
-    Invalidated,
+    /// The network gave it back unsent: it surely does not have it any more.
+    GivenBack,
 }
 
 /// Why a network refused or dropped a downlink.

@@ -5,6 +5,7 @@ mod device;
 mod downlink;
 mod event;
 mod ids;
+mod notes;
 mod uplink;
 
 pub use delivery::Receipt;
@@ -17,4 +18,5 @@ pub use event::{
     DownlinkEvent, DownlinkHappening, Failure, Join, Location, NetworkMessage, RegisteredDevice, ServiceData,
 };
 pub use ids::{ApplicationName, DeviceId, DeviceKey, HomeName, InvalidName, ttn_id};
+pub use notes::DeviceNotes;
 pub use uplink::{DataRate, EndDeviceIds, Gateway, Radio, Uplink, VersionIds};

@@ -33,8 +33,14 @@ pub trait NetworkServer: Send + Sync {
     /// The name this application goes by.
     fn name(&self) -> &ApplicationName;
 
-    /// Parses what the read loop handed on.
+    /// Parses what the read loop handed on, now or long ago.
     fn parse(&self, raw: &RawMessage) -> Result<NetworkMessage, Unreadable>;
+
+    /// Takes a message that has just come: learns from it what later pushes need, and returns what it says. That may be
+    /// several things; the first is what [`Self::parse`] makes of it, the others are about downlinks.
+    fn hear<'a>(&'a self, raw: &'a RawMessage) -> BoxFuture<'a, Result<Vec<NetworkMessage>, Unreadable>> {
+        Box::pin(std::future::ready(self.parse(raw).map(|message| vec![message])))
+    }
 
     /// Appends downlinks to the network's queue for `device`, in order, all or none. Tells what it will take next.
     fn push<'a>(
@@ -146,6 +152,9 @@ pub enum PushError {
     /// The key may not do this.
     #[error("not allowed: {}", .0.message)]
     Forbidden(Failure),
+    /// Nothing was sent to the network, which would not have taken it; it may a while later.
+    #[error("{why}")]
+    NotNow { why: String, retry_after: std::time::Duration },
     /// Nobody knows whether the network took it: look before pushing again.
     #[error("no clear answer: {0}")]
     Unknown(String),

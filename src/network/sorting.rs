@@ -87,8 +87,12 @@ impl Sorting {
     /// Runs until the read loop is gone and everything it left is sorted.
     pub async fn run(mut self) {
         while let Some(raw) = self.raw.recv().await {
-            match self.server.parse(&raw) {
-                Ok(message) => self.sort(raw, message).await,
+            match self.server.hear(&raw).await {
+                Ok(messages) => {
+                    for message in messages {
+                        self.sort(&raw, message).await;
+                    }
+                }
                 Err(error) => {
                     self.counters.count(Count::Unreadable);
                     self.notices.tell(error.notice(self.server.name(), &raw));
@@ -97,7 +101,7 @@ impl Sorting {
         }
     }
 
-    async fn sort(&mut self, raw: RawMessage, message: NetworkMessage) {
+    async fn sort(&mut self, raw: &RawMessage, message: NetworkMessage) {
         match message {
             NetworkMessage::Uplink(uplink) => {
                 if !uplink.backfilled {
@@ -120,8 +124,8 @@ impl Sorting {
 
     // The three below fail only when a flow is gone: the process is past its drain.
 
-    async fn arrive(&self, raw: RawMessage, content: Content) {
-        self.arrivals.send(Arrival::Message(raw, content)).await.ok();
+    async fn arrive(&self, raw: &RawMessage, content: Content) {
+        self.arrivals.send(Arrival::Message(raw.clone(), content)).await.ok();
     }
 
     async fn track(&self, event: DownlinkEvent) {

@@ -23,6 +23,7 @@ pub struct Batch {
     pub usage: HashMap<(DeviceKey, i32), UsageRow>,
     /// None: the gap is closed.
     pub gaps: BTreeMap<u64, Option<GapRow>>,
+    pub notes: HashMap<DeviceKey, String>,
     /// In the order of their first saving, which is their age.
     pub downlinks: Vec<DownlinkRow>,
 }
@@ -109,6 +110,7 @@ impl Batch {
         self.states.extend(newer.states);
         self.usage.extend(newer.usage);
         self.gaps.extend(newer.gaps);
+        self.notes.extend(newer.notes);
         self.save_downlinks(newer.downlinks);
         cancelled
     }
@@ -134,6 +136,7 @@ mod tests {
         Usage(i32, u32),
         Gap(u64),
         Close(u64),
+        Note(u8),
         Downlink(u8, bool),
         /// The gathered batch goes to the disk.
         Begin,
@@ -155,6 +158,7 @@ mod tests {
             1 => (0..3_i32, any::<u32>()).prop_map(|(day, used)| Usage(day, used)),
             1 => (0..3_u64).prop_map(Gap),
             1 => (0..3_u64).prop_map(Close),
+            1 => any::<u8>().prop_map(Note),
             1 => (0..4_u8, any::<bool>()).prop_map(|(id, open)| Downlink(id, open)),
             2 => Just(Begin),
             2 => (any::<bool>(), any::<bool>()).prop_map(|(works, twice)| End { works, twice }),
@@ -192,6 +196,7 @@ mod tests {
                 let application = key().application;
                 batch.save_gaps(vec![GapRow { id, application, body: newest.to_string() }], vec![]);
             }
+            Operation::Note(n) => drop(batch.notes.insert(key(), n.to_string())),
             Operation::Close(id) => batch.save_gaps(vec![], vec![id]),
             Operation::Downlink(id, open) => {
                 let id = DownlinkId::parse(&id.to_string()).unwrap();
@@ -211,6 +216,7 @@ mod tests {
         usage: HashMap<(DeviceKey, i32), UsageRow>,
         gaps: BTreeMap<u64, GapRow>,
         downlinks: Vec<DownlinkRow>,
+        notes: HashMap<DeviceKey, String>,
     }
 
     impl Disk {
@@ -221,6 +227,7 @@ mod tests {
             self.runs.retain(|key, _| batch.runs.get(key) != Some(&None));
             self.states.extend(batch.states.clone());
             self.usage.extend(batch.usage.clone());
+            self.notes.extend(batch.notes.clone());
             self.gaps.extend(batch.gaps.iter().filter_map(|(id, gap)| Some((*id, gap.clone()?))));
             self.gaps.retain(|id, _| batch.gaps.get(id) != Some(&None));
             for row in &batch.downlinks {

@@ -31,10 +31,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::model::{DeviceKey, DownlinkId};
+use crate::model::{DeviceKey, DeviceNotes, DownlinkId};
 use crate::telemetry::{Notices, WeakNotices};
 
 pub(crate) use config::duration;
@@ -55,6 +56,9 @@ pub const FILE: &str = "ttn-ferry.db";
 
 /// Requests on their way to the writer, which is never long in taking them.
 const REQUESTS: usize = 256;
+
+/// A disk that does not answer is known as failing a little earlier.
+const KEPT_WITHIN: Duration = Duration::from_secs(12);
 
 /// Room that a usual entry takes at most.
 const USUAL_PERMITS: usize = 4;
@@ -129,7 +133,7 @@ impl Store {
 
     /// Keeps changes of runs, with the next commit.
     pub async fn note(&self, changes: Vec<RunChange>) {
-        self.ask(Request::Note(changes)).await;
+        self.ask(Request::Runs(changes)).await;
     }
 
     /// The highest seq that is on the disk; while the disk fails, that was recorded.
@@ -230,6 +234,22 @@ impl Store {
     async fn ask(&self, request: Request) {
         // It fails only when the writer is gone; whoever waits for an answer learns it by not getting one.
         self.requests.send(request).await.ok();
+    }
+}
+
+impl DeviceNotes for Store {
+    fn note(&self, key: DeviceKey, body: String) -> BoxFuture<'_, ()> {
+        Box::pin(self.ask(Request::Note(key, body, None)))
+    }
+
+    fn keep(&self, key: DeviceKey, body: String) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            let (waiter, answer) = oneshot::channel();
+            self.ask(Request::Note(key, body, Some(waiter))).await;
+            let kept =
+                tokio::time::timeout(KEPT_WITHIN, answer).await.map_err(|_| "the disk does not answer".to_owned())?;
+            kept.unwrap_or(Err(StoreError::Ended)).map_err(|error| error.to_string())
+        })
     }
 }
 

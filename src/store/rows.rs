@@ -132,6 +132,8 @@ pub struct Restored {
     pub downlinks: Vec<DownlinkRow>,
     pub usage: Vec<UsageRow>,
     pub gaps: Vec<GapRow>,
+    /// What network servers noted of devices, in words that the store does not look into.
+    pub notes: Vec<(DeviceKey, String)>,
     /// The seq for the next entry: one above the highest in the spool. Those of entries delivered before the restart
     /// are given again, which harms nobody: whoever could still name the old ones ended with the old process.
     pub next_seq: u64,

@@ -40,12 +40,13 @@ const FIRST_PRUNE: Duration = Duration::from_secs(60);
 /// What a handle wants.
 pub enum Request {
     Record(Entry, Vec<RunChange>),
-    Note(Vec<RunChange>),
+    Runs(Vec<RunChange>),
     Deliver(u64),
     States(Vec<(DeviceKey, StateRow)>),
     Usage(Vec<UsageRow>),
     Gaps(Vec<GapRow>, Vec<u64>),
     Downlinks(Vec<DownlinkRow>, Waiter),
+    Note(DeviceKey, String, Option<Waiter>),
     Query(Query),
 }
 
@@ -195,7 +196,7 @@ impl Writer {
         let now = Instant::now();
         match request {
             Request::Record(entry, changes) => self.record(entry, changes, now),
-            Request::Note(changes) => {
+            Request::Runs(changes) => {
                 self.gather.batch.note(changes);
                 self.gather.ordinary(now);
             }
@@ -217,6 +218,7 @@ impl Writer {
                 self.gather.ordinary(now);
             }
             Request::Downlinks(rows, waiter) => self.downlinks(rows, waiter, now),
+            Request::Note(key, body, waiter) => self.note(key, body, waiter, now),
             Request::Query(query) => self.queries.push_back(query),
         }
     }
@@ -237,6 +239,22 @@ impl Writer {
         self.gather.batch.save_downlinks(rows);
         self.gather.waiting.push(waiter);
         self.gather.urgent(now);
+    }
+
+    /// Unlike a downlink it is written later if it cannot be now: whoever waits only must not go on before.
+    fn note(&mut self, key: DeviceKey, body: String, waiter: Option<Waiter>, now: Instant) {
+        self.gather.batch.notes.insert(key, body);
+        match waiter {
+            Some(waiter) if self.failing.is_some() => {
+                refuse([waiter], &self.reason());
+                self.gather.ordinary(now);
+            }
+            Some(waiter) => {
+                self.gather.waiting.push(waiter);
+                self.gather.urgent(now);
+            }
+            None => self.gather.ordinary(now),
+        }
     }
 
     fn commit(&mut self, now: Instant) {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::end_to_end::Kek;
+
 /// Every right a key of an application needs for both directions, as The Things Stack spells them.
 pub const ALL_RIGHTS: [&str; 7] = [
     "RIGHT_APPLICATION_DEVICES_READ",
@@ -210,6 +212,8 @@ pub struct Device {
     pub version_ids: Option<VersionIds>,
     /// Where the owner said the device stands.
     pub location: Option<Location>,
+    /// Payloads are encrypted end to end; the session key is wrapped with this.
+    pub end_to_end: Option<Kek>,
 }
 
 impl Device {
@@ -226,6 +230,7 @@ impl Device {
             attributes: BTreeMap::new(),
             version_ids: None,
             location: None,
+            end_to_end: None,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::archive::Event;
 use super::messages::{ApplicationDownlink, ApplicationUp, Body, DownlinkFailed, EndDeviceIds, Failure};
-use super::messages::{correlation_id, now};
-use super::queue::Downlink;
+use super::messages::{base64, correlation_id, now};
+use super::queue::{Downlink, Refused};
 use super::radio::MAX_PAYLOAD;
 use super::requests::{self, Face, Refusal};
 use super::shared::Shared;
@@ -40,6 +40,10 @@ impl Shared {
             let mut world = self.world();
             let device = world.device(request.application_id, request.device_id)?;
             let ids = device.ids(request.application_id);
+            if device.device.end_to_end.is_none() {
+                // The Application Server gives these itself.
+                items.iter_mut().for_each(|item| (item.f_cnt, item.session_key_id) = (None, None));
+            }
             let outcome =
                 if request.full { Err(Failure::queue_capacity()) } else { enqueue(device, &items, request.operation) };
             let registered = world.application(request.application_id);
@@ -81,8 +85,11 @@ impl Shared {
 }
 
 fn enqueue(device: &mut DeviceState, items: &[Downlink], operation: Operation) -> Result<(), Failure> {
-    if device.session.is_none() {
-        return Err(Failure::no_device_session());
+    let session = device.session.clone().ok_or_else(Failure::no_device_session)?;
+    let session_key_id = base64(&session.key_id);
+    let hint = |failure: Failure, min| failure.with_session(session.dev_addr, &session_key_id, min);
+    if items.iter().any(|item| item.session_key_id.as_ref().is_some_and(|id| *id != session_key_id)) {
+        return Err(hint(Failure::unknown_session(), device.queue.min_f_cnt()));
     }
     if items.iter().any(|item| item.f_port == 0) {
         return Err(Failure::no_f_port());
@@ -94,7 +101,10 @@ fn enqueue(device: &mut DeviceState, items: &[Downlink], operation: Operation) -
         Operation::Push => device.queue.push(items.to_vec()),
         Operation::Replace => device.queue.replace(items.to_vec()),
     };
-    queued.map_err(|_| Failure::queue_capacity())
+    queued.map_err(|refused| match refused {
+        Refused::Full => Failure::queue_capacity(),
+        Refused::FCntTooLow { f_cnt, min } => hint(Failure::f_cnt_too_low(f_cnt, min), min),
+    })
 }
 
 fn announcement(ids: &EndDeviceIds, item: &Downlink, failure: Option<&Failure>) -> ApplicationUp {

@@ -1,7 +1,8 @@
 //! The network's side of the air: joins and uplinks, and what they cause.
 
+use super::end_to_end::{KeyEnvelope, SealedUplink};
 use super::messages::{
-    ApplicationDownlink, ApplicationUp, Body, EndDeviceIds, Failure, JoinAccept, correlation_id, now,
+    ApplicationDownlink, ApplicationUp, Body, EndDeviceIds, Failure, JoinAccept, base64, correlation_id, now,
 };
 use super::queue::{DEFAULT_MAX_ATTEMPTS, Numbered, Receipt};
 use super::radio::{DataFrame, RadioFrame};
@@ -21,7 +22,19 @@ pub struct Received {
     /// The Network Server's time.
     pub received_at: String,
     pub locations_loaded: bool,
+    /// As the network sees its payload, if it cannot read it.
+    pub sealed: Option<SealedUplink>,
     receipt: Option<Receipt>,
+}
+
+/// A session that has begun.
+struct Activated {
+    uid: String,
+    ids: EndDeviceIds,
+    session_key_id: String,
+    app_s_key: Option<KeyEnvelope>,
+    invalidated_downlinks: Vec<ApplicationDownlink>,
+    accept: Vec<u8>,
 }
 
 impl Shared {
@@ -35,13 +48,14 @@ impl Shared {
 
     async fn join(&self, request: JoinRequest) -> Option<Vec<u8>> {
         let received_at = now();
-        let (uid, ids, key_id, accept) = self.activate(&request)?;
+        let Activated { uid, ids, session_key_id, app_s_key, invalidated_downlinks, accept } =
+            self.activate(&request)?;
         tokio::time::sleep(self.config.receive_delay).await;
         let message = ApplicationUp {
             end_device_ids: ids,
             correlation_ids: uplink_correlation_ids(),
             received_at: now(),
-            body: Body::JoinAccept(JoinAccept { session_key_id: super::messages::base64(&key_id), received_at }),
+            body: Body::JoinAccept(JoinAccept { session_key_id, app_s_key, invalidated_downlinks, received_at }),
             simulated: false,
         };
         self.publish(&uid, &message);
@@ -49,7 +63,7 @@ impl Shared {
     }
 
     /// Checks a join request and starts the session.
-    fn activate(&self, request: &JoinRequest) -> Option<(String, EndDeviceIds, [u8; 16], Vec<u8>)> {
+    fn activate(&self, request: &JoinRequest) -> Option<Activated> {
         let mut world = self.world();
         let (application, device) = world
             .devices_mut()
@@ -60,11 +74,19 @@ impl Shared {
             return None;
         }
         let (accept, session) = request.accept(app_key, ANNOUNCED_DELAY);
-        let key_id = session.key_id;
-        device.session = Some(session);
-        device.queue.rejoin();
+        let session_key_id = base64(&session.key_id);
+        let app_s_key = device.device.end_to_end.as_ref().map(|kek| kek.wrap(&session));
+        let old = device.session.replace(session).map(|old| old.key_id).unwrap_or_default();
+        let given_back = device.queue.rejoin();
         device.activated_at = Some(now());
-        Some((application.uid(), device.ids_in_session(&application.id), key_id, accept))
+        Some(Activated {
+            uid: application.uid(),
+            ids: device.ids_in_session(&application.id),
+            session_key_id,
+            app_s_key,
+            invalidated_downlinks: given_back.iter().map(|item| ApplicationDownlink::numbered(item, &old)).collect(),
+            accept,
+        })
     }
 
     async fn uplink(&self, frame: RadioFrame) -> Option<Vec<u8>> {
@@ -90,8 +112,12 @@ impl Shared {
         world.devices_mut().filter(|(_, state)| in_session(state)).find_map(|(application, state)| {
             let session = state.session.as_mut()?;
             let data = session.take_uplink(&frame.phy_payload).ok()?;
+            let (kek, last_given) = (&state.device.end_to_end, state.queue.last_given());
+            let carries = data.f_port.is_some_and(|port| port != 0);
+            let sealed = kek.as_ref().filter(|_| carries).map(|kek| kek.seal(session, frame, last_given));
             state.last_seen_at = Some(now());
             Some(Received {
+                sealed,
                 about: Exchange::with(application, state, uplink_correlation_ids())?,
                 receipt: state.queue.uplink_arrived(data.header.ack),
                 data,

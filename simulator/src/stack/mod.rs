@@ -8,6 +8,7 @@
 //! | the HTTP face | `http` |
 //! | what a gateway hears and sends: joins, uplinks, receive windows | `gateway`, `transmission`, `session`, `radio` |
 //! | downlinks: what is accepted, in which order they leave | `downlinks`, `requests`, `queue` |
+//! | payloads that the network cannot read | `end_to_end` |
 //! | payload formatters, the device repository | `formatters` |
 //! | the JSON of every message | `messages` |
 //! | what can still be read later: storage, event history | `archive` |
@@ -17,6 +18,7 @@
 mod archive;
 mod config;
 mod downlinks;
+mod end_to_end;
 mod faults;
 mod formatters;
 mod gateway;
@@ -46,6 +48,7 @@ pub use config::{
     ALL_RIGHTS, ApiKey, Application, Batching, Class, Device, EventHistory, Location, Rate, RateLimits, StackConfig,
     StorageConfig, VersionIds,
 };
+pub use end_to_end::Kek;
 pub use faults::{Fault, FaultPlan, HttpFault};
 pub use formatters::{Formatter, Formatters, RepositoryCodec};
 pub use handle::{HttpRequest, StackEvent, StackHandle, UnknownApplication, UnknownDevice};

@@ -27,6 +27,10 @@ pub struct Downlink {
     /// Class B/C settings as given. Such an item is never sent in class A, and holds up those behind it.
     pub class_b_c: Option<Value>,
     pub retry: Option<Retry>,
+    /// The sender's own number, where it encrypts and numbers its downlinks itself.
+    pub f_cnt: Option<u32>,
+    /// The session that it was encrypted in, likewise; base64.
+    pub session_key_id: Option<String>,
     /// The sender's ids, followed by the stack's own; they survive until the end.
     pub correlation_ids: Vec<String>,
 }
@@ -67,7 +71,7 @@ pub struct Numbered {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Receipt {
     Acknowledged(Numbered),
-    /// Not acknowledged; it waits again at the end of the queue.
+    /// Not acknowledged; it waits again at the end of the queue, unless it is encrypted end to end.
     Missed(Numbered),
     /// Not acknowledged, and this was the last attempt.
     GivenUp(Numbered),
@@ -84,10 +88,14 @@ pub struct Window {
     pub pending: bool,
 }
 
-/// The queue would hold more than its capacity.
+/// Why the queue does not take items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the downlink queue is full")]
-pub struct Full;
+pub enum Refused {
+    #[error("the downlink queue is full")]
+    Full,
+    #[error("the frame counter {f_cnt} is lower than {min}")]
+    FCntTooLow { f_cnt: u32, min: u32 },
+}
 
 /// The downlinks that wait for one device, and the confirmed one that waits for its acknowledgement.
 #[derive(Debug, Clone)]
@@ -96,43 +104,92 @@ pub struct Queue {
     unacknowledged: Option<Numbered>,
     /// Frame counter of the next downlink frame of this session.
     next_f_cnt: u32,
+    /// The highest number that a sender gave an item of this session.
+    last_given: u32,
+    /// Senders encrypt and number their downlinks themselves.
+    end_to_end: bool,
     capacity: usize,
 }
 
 impl Queue {
     /// An empty queue for at most `capacity` items.
-    pub fn new(capacity: usize) -> Self {
-        Self { waiting: VecDeque::new(), unacknowledged: None, next_f_cnt: FIRST_F_CNT, capacity }
+    pub fn new(capacity: usize, end_to_end: bool) -> Self {
+        let next_f_cnt = FIRST_F_CNT;
+        Self { waiting: VecDeque::new(), unacknowledged: None, next_f_cnt, last_given: 0, end_to_end, capacity }
     }
 
     /// Appends all items in order, or none of them.
-    pub fn push(&mut self, items: Vec<Downlink>) -> Result<(), Full> {
+    pub fn push(&mut self, items: Vec<Downlink>) -> Result<(), Refused> {
         if self.waiting.len() + items.len() > self.capacity {
-            return Err(Full);
+            return Err(Refused::Full);
         }
+        self.check_numbers(&items)?;
         self.waiting.extend(items);
         Ok(())
     }
 
-    /// Puts these items in place of those that wait. One already sent is not recalled.
-    pub fn replace(&mut self, items: Vec<Downlink>) -> Result<(), Full> {
-        if items.len() > self.capacity {
-            return Err(Full);
+    /// The lowest number that a sender may give the next item.
+    pub fn min_f_cnt(&self) -> u32 {
+        self.next_f_cnt.max(self.last_given + 1)
+    }
+
+    /// The highest number that a sender gave an item of this session; 0 if none did.
+    pub fn last_given(&self) -> u32 {
+        self.last_given
+    }
+
+    fn check_numbers(&mut self, items: &[Downlink]) -> Result<(), Refused> {
+        if !self.end_to_end {
+            return Ok(());
         }
+        let mut min = self.min_f_cnt();
+        for item in items {
+            let f_cnt = item.f_cnt.unwrap_or(0);
+            if f_cnt < min {
+                return Err(Refused::FCntTooLow { f_cnt, min });
+            }
+            min = f_cnt + 1;
+        }
+        self.last_given = min - 1;
+        Ok(())
+    }
+
+    /// Puts these items in place of those that wait. One already sent is not recalled.
+    pub fn replace(&mut self, items: Vec<Downlink>) -> Result<(), Refused> {
+        if items.len() > self.capacity {
+            return Err(Refused::Full);
+        }
+        self.check_numbers(&items)?;
         self.waiting = items.into();
         Ok(())
     }
 
     /// What waits, numbered as it would be sent if nothing else went out in between.
     pub fn waiting(&self) -> impl Iterator<Item = Numbered> + '_ {
-        (self.next_f_cnt..).zip(&self.waiting).map(|(f_cnt, downlink)| Numbered { f_cnt, downlink: downlink.clone() })
+        (self.next_f_cnt..).zip(&self.waiting).map(|(next, downlink)| self.numbered(next, downlink.clone()))
+    }
+
+    fn numbered(&self, next: u32, downlink: Downlink) -> Numbered {
+        Numbered { f_cnt: downlink.f_cnt.filter(|_| self.end_to_end).unwrap_or(next), downlink }
     }
 
     /// A new session: what waits is kept and counted anew. A downlink that was sent in the old session can no longer be
     /// acknowledged and is forgotten without a word (not observed on the real one; nothing there would remember it).
-    pub fn rejoin(&mut self) {
-        self.next_f_cnt = FIRST_F_CNT;
+    /// What is encrypted end to end fits the old session only, and is given back.
+    pub fn rejoin(&mut self) -> Vec<Numbered> {
+        let given_back = self.give_back();
+        (self.next_f_cnt, self.last_given) = (FIRST_F_CNT, 0);
         self.unacknowledged = None;
+        given_back
+    }
+
+    /// Empties a queue whose items cannot be numbered anew.
+    fn give_back(&mut self) -> Vec<Numbered> {
+        let items = self.waiting().filter(|_| self.end_to_end).collect();
+        if self.end_to_end {
+            self.waiting.clear();
+        }
+        items
     }
 
     /// An uplink arrived: settles the confirmed downlink before it, if there is one.
@@ -140,6 +197,9 @@ impl Queue {
         let mut sent = self.unacknowledged.take()?;
         if acknowledges {
             return Some(Receipt::Acknowledged(sent));
+        }
+        if self.end_to_end {
+            return Some(Receipt::Missed(sent));
         }
         let retry = sent.downlink.retry.get_or_insert(Retry { attempt: 1, max_attempts: None });
         retry.attempt += 1;
@@ -157,12 +217,12 @@ impl Queue {
         let mut window = Window::default();
         while self.is_ready(class) {
             let Some(next) = self.waiting.pop_front() else { break };
-            let item = Numbered { f_cnt: self.next_f_cnt, downlink: next };
+            let item = self.numbered(self.next_f_cnt, next);
             if item.downlink.payload.len() > limit {
                 window.too_long.push(item);
                 continue;
             }
-            self.next_f_cnt += 1;
+            self.next_f_cnt = item.f_cnt + 1;
             if item.downlink.confirmed {
                 self.unacknowledged = Some(item.clone());
             }
@@ -181,11 +241,13 @@ impl Queue {
         })
     }
 
-    /// Counts a frame without application payload: in LoRaWAN 1.0.x it takes a number of the same counter.
-    pub fn count_empty_frame(&mut self) -> u32 {
+    /// Counts a frame without application payload: in LoRaWAN 1.0.x it takes a number of the same counter. Where senders
+    /// give the numbers, everything behind an item whose number is gone is given back with it.
+    pub fn count_empty_frame(&mut self) -> (u32, Vec<Numbered>) {
         let f_cnt = self.next_f_cnt;
         self.next_f_cnt += 1;
-        f_cnt
+        let overtaken = self.waiting().next().is_some_and(|next| next.f_cnt <= f_cnt);
+        (f_cnt, if overtaken { self.give_back() } else { Vec::new() })
     }
 
     /// The gateway refused the frame just taken: it will not be acknowledged and is not sent again.
@@ -211,12 +273,14 @@ mod tests {
             priority: Priority::default(),
             class_b_c: None,
             retry: None,
+            f_cnt: None,
+            session_key_id: None,
             correlation_ids: Vec::new(),
         }
     }
 
     fn queue_of(items: Vec<Downlink>) -> Queue {
-        let mut queue = Queue::new(10);
+        let mut queue = Queue::new(10, false);
         queue.push(items).unwrap();
         queue
     }
@@ -306,16 +370,44 @@ mod tests {
 
     #[test]
     fn a_push_beyond_the_capacity_adds_nothing() {
-        let mut queue = Queue::new(2);
+        let mut queue = Queue::new(2, false);
         queue.push(vec![item(&[1], false)]).unwrap();
-        assert_eq!(queue.push(vec![item(&[2], false), item(&[3], false)]), Err(Full));
+        assert_eq!(queue.push(vec![item(&[2], false), item(&[3], false)]), Err(Refused::Full));
         assert_eq!(queue.waiting().count(), 1);
     }
 
     #[test]
     fn an_empty_frame_takes_a_number() {
         let mut queue = queue_of(vec![item(&[1], false)]);
-        assert_eq!(queue.count_empty_frame(), 1);
+        assert_eq!(queue.count_empty_frame(), (1, Vec::new()));
         assert_eq!(queue.window(51, Class::A).send.unwrap().f_cnt, 2);
+    }
+
+    fn own(f_cnt: u32) -> Downlink {
+        Downlink { f_cnt: Some(f_cnt), ..item(&[1], false) }
+    }
+
+    #[test]
+    fn own_numbers_must_rise_and_may_leave_gaps() {
+        let mut queue = Queue::new(10, true);
+        assert_eq!(queue.push(vec![item(&[1], false)]), Err(Refused::FCntTooLow { f_cnt: 0, min: 1 }));
+        queue.push(vec![own(2), own(10)]).unwrap();
+        assert_eq!(queue.push(vec![own(10)]), Err(Refused::FCntTooLow { f_cnt: 10, min: 11 }));
+        assert_eq!(queue.window(51, Class::A).send.unwrap().f_cnt, 2);
+        assert_eq!((queue.count_empty_frame(), queue.waiting().count()), ((3, Vec::new()), 1));
+        assert_eq!(queue.window(51, Class::A).send.unwrap().f_cnt, 10);
+    }
+
+    #[test]
+    fn what_was_numbered_by_its_sender_is_given_back_when_its_number_is_gone_and_not_repeated() {
+        let mut queue = Queue::new(10, true);
+        queue.push(vec![own(1), own(2)]).unwrap();
+        let (f_cnt, given_back) = queue.count_empty_frame();
+        assert_eq!((f_cnt, given_back.len(), queue.waiting().count()), (1, 2, 0));
+        queue.push(vec![Downlink { confirmed: true, ..own(3) }, own(4)]).unwrap();
+        queue.window(51, Class::A);
+        assert!(matches!(queue.uplink_arrived(false), Some(Receipt::Missed(_))));
+        assert_eq!(queue.rejoin().len(), 1);
+        assert_eq!((queue.waiting().count(), queue.min_f_cnt()), (0, 1));
     }
 }

@@ -60,6 +60,8 @@ fn downlink(item: &Value, face: Face) -> Result<Downlink, Refusal> {
         priority: priority(fields, face)?,
         class_b_c: field(fields, "class_b_c", "classBC").cloned(),
         retry: retry(fields, confirmed)?,
+        f_cnt: number(fields, "f_cnt", "fCnt")?,
+        session_key_id: session_key_id(fields)?,
         correlation_ids: correlation_ids(fields)?,
     })
 }
@@ -123,6 +125,14 @@ fn retry(fields: &Map<String, Value>, confirmed: bool) -> Result<Option<Retry>, 
         return Err(Failure::new(3, "pkg/applicationserver", "downlink_max_retries_invalid", text).into());
     }
     Ok(Some(Retry { attempt, max_attempts }))
+}
+
+fn session_key_id(fields: &Map<String, Value>) -> Result<Option<String>, Refusal> {
+    match field(fields, "session_key_id", "sessionKeyId") {
+        None => Ok(None),
+        Some(Value::String(id)) => Ok(Some(id.clone())),
+        Some(_) => Err(syntax("session_key_id", "base64")),
+    }
 }
 
 fn correlation_ids(fields: &Map<String, Value>) -> Result<Vec<String>, Refusal> {

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::config::{Application, Class, Device};
+use super::end_to_end::opened;
 use super::faults::Fault;
 use super::messages::{
-    ApplicationDownlink, ApplicationUp, Body, DownlinkFailed, EndDeviceIds, Failure, correlation_id, now,
+    ApplicationDownlink, ApplicationUp, Body, DownlinkFailed, EndDeviceIds, Failure, QueueInvalidated, base64,
+    correlation_id, now,
 };
 use super::queue::{Numbered, Window};
 use super::radio::{DataFrame, max_payload};
@@ -58,13 +60,17 @@ impl Exchange {
 impl Shared {
     /// A receive window opens: at most one frame goes out. `ack` if the uplink before it asked for an acknowledgement.
     pub fn answer(&self, about: &Exchange, limit: usize, ack: bool) -> Option<Vec<u8>> {
-        let (session, window, empty_f_cnt) = {
+        let mac_commands = self.faults.spend(|fault| matches!(fault, Fault::MacCommands { .. })).is_some();
+        let (session, window, empty) = {
             let mut world = self.world();
             let state = world.device(&about.application.id, &about.device.device_id).ok()?;
             // A device that joined again meanwhile does not listen for the old session any more.
             let session = state.session.clone().filter(|session| session.key_id == about.session_key_id)?;
-            let window = state.queue.window(limit, about.device.class);
-            let empty = (window.send.is_none() && ack).then(|| state.queue.count_empty_frame());
+            let window = match mac_commands {
+                true => Window { pending: state.queue.waiting().next().is_some(), ..Window::default() },
+                false => state.queue.window(limit, about.device.class),
+            };
+            let empty = (window.send.is_none() && (ack || mac_commands)).then(|| state.queue.count_empty_frame());
             (session, window, empty)
         };
         for item in &window.too_long {
@@ -72,8 +78,32 @@ impl Shared {
         }
         match &window.send {
             Some(item) => self.send(about, &session, item, FrameBits { ack, pending: window.pending }),
-            None => empty_f_cnt.and_then(|f_cnt| empty_frame(&session, f_cnt, &window)),
+            None => {
+                let (f_cnt, given_back) = empty?;
+                self.publish_invalidated(about, f_cnt, &given_back);
+                empty_frame(&session, f_cnt, FrameBits { ack, pending: window.pending })
+            }
         }
+    }
+
+    /// Where senders number their downlinks, they are told of every number that the network took itself.
+    fn publish_invalidated(&self, about: &Exchange, last_f_cnt_down: u32, given_back: &[Numbered]) {
+        if about.device.end_to_end.is_none() {
+            return;
+        }
+        let shown = |item: &Numbered| ApplicationDownlink::numbered(item, &about.session_key_id);
+        let message = ApplicationUp {
+            end_device_ids: about.ids.clone(),
+            correlation_ids: about.correlation_ids.clone(),
+            received_at: now(),
+            body: Body::DownlinkQueueInvalidated(QueueInvalidated {
+                downlinks: given_back.iter().map(shown).collect(),
+                last_f_cnt_down,
+                session_key_id: base64(&about.session_key_id),
+            }),
+            simulated: false,
+        };
+        self.publish(&about.application.uid(), &message);
     }
 
     /// Sends what waits for a class C device, as far as it may go now, to whoever listens as that device.
@@ -113,7 +143,7 @@ impl Shared {
                 let error = Failure::transmission(result);
                 (Body::DownlinkFailed(DownlinkFailed { downlink, error }), None)
             }
-            _ => (Body::DownlinkSent(downlink), data_frame(session, item, bits)),
+            _ => (Body::DownlinkSent(downlink), data_frame(session, &about.device, item, bits)),
         };
         let message = ApplicationUp { correlation_ids, ..about.message(item, body) };
         self.publish(&about.application.uid(), &message);
@@ -142,15 +172,19 @@ struct FrameBits {
     pending: bool,
 }
 
-fn data_frame(session: &Session, item: &Numbered, bits: FrameBits) -> Option<Vec<u8>> {
+fn data_frame(session: &Session, device: &Device, item: &Numbered, bits: FrameBits) -> Option<Vec<u8>> {
     let mut header = session.downlink_header(item.f_cnt, bits.ack, bits.pending);
     header.confirmed = item.downlink.confirmed;
-    let payload = item.downlink.payload.clone();
+    let payload = match device.end_to_end {
+        Some(_) => opened(session, item.f_cnt, &item.downlink.payload),
+        None => item.downlink.payload.clone(),
+    };
     DataFrame { header, f_port: Some(item.downlink.f_port), payload }.seal(&session.keys).ok()
 }
 
-/// A frame that only carries the acknowledgement of a confirmed uplink.
-fn empty_frame(session: &Session, f_cnt: u32, window: &Window) -> Option<Vec<u8>> {
-    let header = session.downlink_header(f_cnt, true, window.pending);
+/// A frame that only carries the acknowledgement of a confirmed uplink, or would carry MAC commands: those have no meaning
+/// for a simulated node.
+fn empty_frame(session: &Session, f_cnt: u32, bits: FrameBits) -> Option<Vec<u8>> {
+    let header = session.downlink_header(f_cnt, bits.ack, bits.pending);
     DataFrame { header, f_port: None, payload: Vec::new() }.seal(&session.keys).ok()
 }

@@ -59,7 +59,7 @@ impl World {
 
     /// Adds a device, or puts it in place of the one with the same id. False if there is no such application.
     pub fn register(&mut self, application_id: &str, device: Device) -> bool {
-        let queue = Queue::new(self.queue_capacity);
+        let queue = Queue::new(self.queue_capacity, device.end_to_end.is_some());
         let Some(registered) = self.applications.get_mut(application_id) else { return false };
         registered.devices.insert(device.device_id.clone(), DeviceState::new(device, queue));
         true
@@ -96,9 +96,10 @@ impl World {
 
     /// Loses a device's session with everything queued in it; returns how much was queued, `None` without a session.
     pub fn forget_session(&mut self, application_id: &str, device_id: &str) -> Option<usize> {
-        let fresh = Queue::new(self.queue_capacity);
+        let capacity = self.queue_capacity;
         let device = self.device(application_id, device_id).ok()?;
         device.session.take()?;
+        let fresh = Queue::new(capacity, device.device.end_to_end.is_some());
         Some(std::mem::replace(&mut device.queue, fresh).waiting().count())
     }
 

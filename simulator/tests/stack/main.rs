@@ -5,6 +5,7 @@
 mod client;
 mod connecting;
 mod downlinks_over_mqtt;
+mod end_to_end;
 mod events;
 mod http;
 mod nodes;

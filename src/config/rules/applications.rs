@@ -27,6 +27,7 @@ pub fn check(all: &[ApplicationConfig], environment: &dyn Environment, report: &
     for (index, application) in all.iter().enumerate() {
         let at = format!("application[{index}]");
         identity(application, &at, report);
+        labels(application, &at, report);
         if let Some(first) = names.insert(application.name(), index) {
             let message = format!("application[{first}] is called `{}` as well", application.name());
             report.error(format!("{at}.name"), message, "give one of them a name of its own: name = \"garden\"");
@@ -81,6 +82,22 @@ fn identity(application: &ApplicationConfig, at: &str, report: &mut Report) {
             );
         }
         _ => {}
+    }
+}
+
+fn labels(application: &ApplicationConfig, at: &str, report: &mut Report) {
+    for (index, kek) in application.kek.iter().enumerate() {
+        let key = format!("{at}.kek[{index}].label");
+        let label = kek.label.trim();
+        if label.is_empty() {
+            report.error(
+                key,
+                "a key without a label is never found",
+                "the label that the Join Server gives it: \"as/mykek\"",
+            );
+        } else if let Some(first) = application.kek[..index].iter().position(|other| other.label.trim() == label) {
+            report.error(key, format!("kek[{first}] has the label `{label}` as well"), "one key for each label");
+        }
     }
 }
 

@@ -199,6 +199,7 @@ impl Lane {
         match error {
             PushError::RateLimited { retry_after } => return hold(Some(*retry_after), false, reason),
             PushError::Forbidden(_) => return hold(Some(FORBIDDEN_FOR), false, reason.hint(FORBIDDEN_HINT)),
+            PushError::NotNow { retry_after, .. } => self.hold = hold(Some(*retry_after), false, reason),
             PushError::NoSession => self.hold = hold(alive.then_some(JUST_JOINED), true, reason.hint(NO_SESSION_HINT)),
             _ => self.hold = hold(Some(QUEUE_FULL_FOR), true, reason),
         }
@@ -228,9 +229,7 @@ impl Item {
 
     /// Whether the network's history tells that it dropped it since the last report that was followed.
     fn dropped(&self, history: &[DownlinkEvent]) -> bool {
-        let fell_out = |event: &DownlinkEvent| {
-            matches!(event.happening, DownlinkHappening::Dropped(_) | DownlinkHappening::Invalidated)
-        };
+        let fell_out = |event: &DownlinkEvent| matches!(event.happening, DownlinkHappening::Dropped(_));
         let of_it = |event: &&DownlinkEvent| event.id.as_ref() == Some(self.id());
         history.iter().filter(of_it).max_by_key(|event| event.at).is_some_and(fell_out)
     }

@@ -10,25 +10,25 @@ use crate::model::{
 use crate::network::{Budget, DownlinkHistory, PushError};
 
 /// The queue, its clock, the request under way and the steps shown.
-struct Bench {
-    machine: Machine,
-    now: Timestamp,
-    asked: Option<Request>,
+pub(super) struct Bench {
+    pub(super) machine: Machine,
+    pub(super) now: Timestamp,
+    pub(super) asked: Option<Request>,
     steps: Vec<(String, State)>,
     /// The reason of the last step.
-    reason: String,
+    pub(super) reason: String,
     stored: std::collections::BTreeMap<DownlinkId, String>,
 }
 
-fn lamp() -> DeviceKey {
+pub(super) fn lamp() -> DeviceKey {
     DeviceKey::new(&ApplicationName::parse("my-app").unwrap(), DeviceId::parse("lamp").unwrap())
 }
 
-fn id(name: &str) -> DownlinkId {
+pub(super) fn id(name: &str) -> DownlinkId {
     DownlinkId::parse(name).unwrap()
 }
 
-fn downlink(name: &str, confirmed: bool) -> QueuedDownlink {
+pub(super) fn downlink(name: &str, confirmed: bool) -> QueuedDownlink {
     QueuedDownlink {
         id: id(name),
         key: lamp(),
@@ -43,7 +43,7 @@ fn downlink(name: &str, confirmed: bool) -> QueuedDownlink {
     }
 }
 
-fn timeout() -> PushError {
+pub(super) fn timeout() -> PushError {
     PushError::Unknown("timeout".into())
 }
 
@@ -52,18 +52,18 @@ fn failure(name: &str) -> Failure {
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let now = "2026-11-21T12:00:00Z".parse().unwrap();
         Self::with(Allowance::default(), now)
     }
 
-    fn with(allowance: Allowance, now: Timestamp) -> Self {
+    pub(super) fn with(allowance: Allowance, now: Timestamp) -> Self {
         let machine = Machine::new(Limits::default(), allowance);
         Self { machine, now, asked: None, steps: Vec::new(), reason: String::new(), stored: Default::default() }
     }
 
     /// The process dies and comes back.
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         let items: Vec<Item> = self.stored.values().map(|row| serde_json::from_str(row).unwrap()).collect();
         self.machine = Machine::new(Limits::default(), Allowance::default());
         self.machine.restore(items, [], self.now);
@@ -72,14 +72,14 @@ impl Bench {
     }
 
     /// One downlink lies in the network's queue.
-    fn with_queued(name: &str, confirmed: bool) -> Self {
+    pub(super) fn with_queued(name: &str, confirmed: bool) -> Self {
         let mut bench = Self::new();
         bench.event(Event::Accept(downlink(name, confirmed)));
         bench.pushed(Ok(()));
         bench
     }
 
-    fn event(&mut self, event: Event) {
+    pub(super) fn event(&mut self, event: Event) {
         let mut actions = self.machine.handle(event, self.now);
         actions.extend(self.machine.ask(self.now));
         for item in self.machine.take_changes(self.now) {
@@ -97,25 +97,25 @@ impl Bench {
         }
     }
 
-    fn pass(&mut self, seconds: i64) {
+    pub(super) fn pass(&mut self, seconds: i64) {
         self.now += SignedDuration::from_secs(seconds);
         self.event(Event::Tick);
     }
 
-    fn heard(&mut self, name: &str, happening: DownlinkHappening) {
+    pub(super) fn heard(&mut self, name: &str, happening: DownlinkHappening) {
         self.event(Event::Heard { key: lamp(), id: id(name), happening, at: self.now });
     }
 
-    fn pushed(&mut self, result: Result<(), PushError>) {
+    pub(super) fn pushed(&mut self, result: Result<(), PushError>) {
         let Some(Request::Push(downlink)) = self.asked.take() else { panic!("no push was asked for") };
         self.event(Event::Answered(Answer::Pushed(lamp(), downlink.id, result.map(|()| Budget::default()))));
     }
 
-    fn looked(&mut self, result: Result<&[&str], PushError>) {
+    pub(super) fn looked(&mut self, result: Result<&[&str], PushError>) {
         self.looked_with(result, false);
     }
 
-    fn looked_with(&mut self, result: Result<&[&str], PushError>, complete: bool) {
+    pub(super) fn looked_with(&mut self, result: Result<&[&str], PushError>, complete: bool) {
         let Some(Request::Look(lookup)) = self.asked.take() else { panic!("no look was asked for") };
         let history = DownlinkHistory { events: Vec::new(), complete };
         let sighting = |names: &[&str]| Sighting {
@@ -128,7 +128,7 @@ impl Bench {
     }
 
     /// The request under way ends well.
-    fn answer_any(&mut self) -> Request {
+    pub(super) fn answer_any(&mut self) -> Request {
         let request = self.asked.take().expect("a request is under way");
         let key = request.key().clone();
         self.event(Event::Answered(match &request {
@@ -139,17 +139,17 @@ impl Bench {
         request
     }
 
-    fn withdrawn(&mut self, result: Result<&[&str], PushError>) {
+    pub(super) fn withdrawn(&mut self, result: Result<&[&str], PushError>) {
         let Some(Request::Withdraw(key, ids)) = self.asked.take() else { panic!("no withdrawal was asked for") };
         let result = result.map(|names| names.iter().map(|name| id(name)).collect());
         self.event(Event::Answered(Answer::Withdrawn(key, ids, result)));
     }
 
-    fn states(&self, name: &str) -> Vec<State> {
+    pub(super) fn states(&self, name: &str) -> Vec<State> {
         self.steps.iter().filter(|(of, _)| of == name).map(|(_, state)| *state).collect()
     }
 
-    fn last(&self, name: &str) -> Option<State> {
+    pub(super) fn last(&self, name: &str) -> Option<State> {
         self.states(name).pop()
     }
 }

@@ -23,8 +23,11 @@ pub struct Item {
     pub(super) unwanted: bool,
     /// The last push that may have reached the network.
     pub(super) pushed: Option<Pushed>,
-    /// A gateway is known to have taken it at least once.
+    /// A gateway is known to have taken it at least once since the last push.
     pub(super) transmitted: bool,
+    /// Attempts that were not acknowledged, where the network leaves repeating to us.
+    #[serde(default)]
+    pub(super) failed_attempts: u8,
     /// It is being taken out of the network's queue.
     pub(super) withdrawing: bool,
     /// The network's time of the newest report that was followed.
@@ -108,6 +111,7 @@ impl Item {
             unwanted: false,
             pushed: None,
             transmitted: false,
+            failed_attempts: 0,
             withdrawing: false,
             reported: None,
             shown: (State::Accepted, None),

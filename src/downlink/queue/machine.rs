@@ -13,7 +13,7 @@
 //!                        │                        │ looked │ ◀─────────┼─│ Unsure │ waits, then is looked up;
 //!                        │                        │   up   │           │ └────────┘ never pushed before
 //!                        │                        └────────┘           ▼   ▲
-//!                        │                            │        ┌─────────┐ │ no session, invalidated
+//!                        │                            │        ┌─────────┐ │ dropped
 //!                        │                            └──────▶ │ Network │ ┘
 //!                        │                             present └─────────┘ ─▶ sent (final if unconfirmed)
 //!                        │      ┌───────────┐  withdrawn         │  ▲  │ ───▶ acked, failed
@@ -30,7 +30,9 @@
 //!   pushed is `Unsure` when it comes back. What happens then, and when reports were missed, is told in `doubt`.
 //! - **A device that joins again** keeps its queue at the network, which encrypts it anew: nothing is done. If the network
 //!   says that it dropped something with the session, it is looked up, and pushed again if it is surely gone.
-//! - **Confirmed** downlinks are tried again by the network alone; none that was sent once is ever pushed again.
+//! - **Confirmed** downlinks are tried again by the network alone; none that was sent once is ever pushed again. Unless the
+//!   network leaves repeating to us, and says so of this one: then it is `Waiting` again, while attempts are left.
+//! - **Given back** unsent by the network, a downlink is `Waiting` again, without a look-up.
 //! - **Reports** of the network count wherever the downlink is: `sent` while `Pushing` is `sent`, and the answer to the
 //!   push no longer matters. Reports for what has ended are ignored.
 //! - **Silence**: a device that was heard gives the network its occasion to send. If no report follows within a minute,

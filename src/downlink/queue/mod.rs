@@ -10,6 +10,8 @@
 mod answers;
 #[cfg(test)]
 mod cases;
+#[cfg(test)]
+mod cases_given_back;
 mod doubt;
 mod fair_use;
 mod item;

@@ -45,6 +45,8 @@ pub enum Turn {
     LoseSession {
         device: usize,
     },
+    /// The network gives back what waits for the device whose downlinks it cannot encrypt.
+    GiveBack,
     Report {
         which: usize,
         again: bool,
@@ -98,6 +100,7 @@ fn turn() -> impl Strategy<Value = Turn> {
         4 => (0..3usize, any::<bool>(), any::<bool>(), prop::bool::weighted(0.1))
             .prop_map(|(device, acknowledges, transmits, refused_by_gateway)| Turn::Uplink { device, acknowledges, transmits, refused_by_gateway }),
         1 => (0..3usize).prop_map(|device| Turn::LoseSession { device }),
+        2 => Just(Turn::GiveBack),
         5 => (any::<usize>(), any::<bool>()).prop_map(|(which, again)| Turn::Report { which, again }),
         1 => any::<usize>().prop_map(|which| Turn::LoseReport { which }),
     ];
@@ -169,6 +172,26 @@ fn with_the_stream_up_an_unclear_push_is_never_given_up() {
         let ends: Vec<_> = world.accepted().map(|(_, known)| known.end).collect();
         assert_eq!(ends, [Some(expected)], "{acts:?}");
         assert_eq!(world.on_air(&device(0)), 1);
+    }
+}
+
+/// A network that leaves repeating to us gives a downlink back again and again, and tells each time twice.
+#[test]
+fn what_is_given_back_is_pushed_until_it_goes_out_and_goes_out_once() {
+    for confirmed in [false, true] {
+        let mut world = World::new();
+        world.turn(&Turn::Accept { device: 1, urgent: false, confirmed, expires: None, not_before: None, key: None });
+        for _ in 0..3 {
+            world.answer(0, How::Well, None);
+            world.turn(&Turn::GiveBack);
+            for again in [true, true, false, false] {
+                world.turn(&Turn::Report { which: 1, again });
+            }
+        }
+        world.settle();
+        let ends: Vec<_> = world.accepted().map(|(_, known)| known.end).collect();
+        assert_eq!(ends, [Some(if confirmed { State::Acked } else { State::Sent })]);
+        assert_eq!((world.on_air(&device(1)), world.pushes(&device(1))), (1, 4));
     }
 }
 

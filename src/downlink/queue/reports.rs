@@ -9,6 +9,8 @@ use super::lane::Lane;
 use super::wait::Wait;
 use crate::model::{DownlinkEvent, DownlinkHappening, DownlinkId, State};
 
+/// Attempts of a confirmed downlink that names no number: as many as The Things Stack makes by itself.
+const ATTEMPTS: u8 = 8;
 /// The stream and the history may time one and the same event so far apart.
 const SAME_EVENT: SignedDuration = SignedDuration::from_secs(1);
 
@@ -35,9 +37,10 @@ impl Lane {
             DownlinkHappening::Sent { .. } => item.end(State::Sent, Why::default(), at, out),
             DownlinkHappening::Acked => item.end(State::Acked, Why::default(), at, out),
             DownlinkHappening::Nacked { attempt } => item.nacked(*attempt, at, now, out),
+            DownlinkHappening::NotRepeated => item.not_repeated(at, now, out),
+            DownlinkHappening::GivenBack => item.given_back(),
             // Whether it is still wanted is decided where it waits: here, once the network surely has it no more.
             DownlinkHappening::Dropped(failure) => item.fell_out(look, &failure.message, now, out),
-            DownlinkHappening::Invalidated => item.fell_out(look, "the session changed", now, out),
             DownlinkHappening::Failed(failure) => item.end(State::Failed, because(failure), at, out),
         }
     }
@@ -49,10 +52,11 @@ impl Lane {
         let Some(item) = self.find(id) else { return };
         let news = item.reported.is_none_or(|reported| event.at.duration_since(reported) > SAME_EVENT);
         let follow = match &event.happening {
-            DownlinkHappening::Dropped(_) | DownlinkHappening::Invalidated => false,
+            DownlinkHappening::Dropped(_) => false,
             DownlinkHappening::Acked | DownlinkHappening::Failed(_) => true,
             DownlinkHappening::Sent { .. } => news || !item.downlink.confirmed,
             DownlinkHappening::Queued | DownlinkHappening::Nacked { .. } => news,
+            DownlinkHappening::NotRepeated | DownlinkHappening::GivenBack => news,
         };
         if follow {
             self.heard(id, &event.happening, event.at, now, out);
@@ -93,6 +97,30 @@ impl Item {
         self.moves(Place::Network { news: now, sent: false, missed: 0 });
         let why = attempt.map(|attempt| Why::reason(format!("not acknowledged: the network makes attempt {attempt}")));
         self.show(State::Nacked, why.unwrap_or_default(), at, out);
+    }
+
+    /// The network leaves it at that: it waits here for another push, while attempts are left.
+    fn not_repeated(&mut self, at: Timestamp, now: Timestamp, out: &mut Vec<Action>) {
+        if !matches!(self.place(), Place::Network { .. } | Place::Pushing | Place::Unsure(_)) {
+            return;
+        }
+        let attempts = self.downlink.attempts.unwrap_or(ATTEMPTS);
+        self.change().failed_attempts += 1;
+        let made = self.failed_attempts;
+        if made >= attempts {
+            return self.end(State::Failed, Why::reason(format!("not acknowledged in {made} attempts")), now, out);
+        }
+        self.change().transmitted = false;
+        self.not_there();
+        let why = Why::reason(format!("not acknowledged: attempt {} of {attempts} follows", made + 1));
+        self.show(State::Nacked, why, at, out);
+    }
+
+    /// The network had it and gave it back unsent: it waits here for another push.
+    fn given_back(&mut self) {
+        if matches!(self.place(), Place::Network { sent: false, .. } | Place::Pushing | Place::Unsure(_)) {
+            self.not_there();
+        }
     }
 
     /// The network says it no longer has it. A report can be late, so this is looked up before another push.

@@ -34,6 +34,22 @@ pub struct ApplicationConfig {
     pub api_key_file: Option<PathBuf>,
     /// The codec for devices that have none of their own.
     pub codec: Option<String>,
+    /// Keys with which a Join Server wraps the session keys of devices whose payloads the network cannot read.
+    #[serde(default)]
+    pub kek: Vec<KekConfig>,
+}
+
+/// A key encryption key (RFC 3394) for session keys.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KekConfig {
+    /// The label that the Join Server gives it: `as/mykek`. The network names it beside each wrapped key.
+    pub label: String,
+    /// File that holds the key and nothing else: 32, 48 or 64 hexadecimal digits. Without it: `TTN_FERRY_KEK_<LABEL>`, or
+    /// the systemd credential `kek-<label>`, with dashes for all that cannot stand in a file's name.
+    pub key_file: Option<PathBuf>,
+    #[serde(skip)]
+    pub key: Option<SecretString>,
 }
 
 impl ApplicationConfig {

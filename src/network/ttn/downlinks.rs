@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::api::{Api, ApiError};
+use super::end_to_end::Sealed;
 use super::messages::{CORRELATION_PREFIX, our_id};
 use super::refusal::{RateLimit, Refusal};
 use crate::model::{DeviceId, DownlinkId, Failure, Priority, QueuedDownlink};
@@ -31,13 +32,27 @@ impl Downlinks {
 
     /// Appends to the device's queue, all or none. Tells when the next push may come.
     pub async fn push(&self, device: &DeviceId, downlinks: &[QueuedDownlink]) -> Result<Budget, PushError> {
-        self.post(device, "push", downlinks).await.map(budget)
+        let items = downlinks.iter().map(ApplicationDownlink::of).collect();
+        self.post(device, "push", items).await.map(budget).map_err(push_error)
+    }
+
+    /// The same with payloads that are encrypted already: one for each downlink.
+    pub async fn push_sealed(
+        &self,
+        device: &DeviceId,
+        downlinks: &[QueuedDownlink],
+        sealed: Vec<Sealed>,
+    ) -> Result<Budget, ApiError> {
+        let items =
+            downlinks.iter().zip(sealed).map(|(downlink, sealed)| ApplicationDownlink::sealed(downlink, sealed));
+        self.post(device, "push", items.collect()).await.map(budget)
     }
 
     /// Swaps everything that waits in the device's queue, whoever put it there. What a gateway has already is not
     /// called back.
     pub async fn replace(&self, device: &DeviceId, downlinks: &[QueuedDownlink]) -> Result<(), PushError> {
-        self.post(device, "replace", downlinks).await.map(drop)
+        let items = downlinks.iter().map(ApplicationDownlink::of).collect();
+        self.post(device, "replace", items).await.map(drop).map_err(push_error)
     }
 
     /// Our downlinks in the device's queue, in its order.
@@ -57,20 +72,24 @@ impl Downlinks {
         }
     }
 
-    async fn post(&self, device: &DeviceId, verb: &str, downlinks: &[QueuedDownlink]) -> Result<RateLimit, PushError> {
-        let body = Body { downlinks: downlinks.iter().map(ApplicationDownlink::of).collect() };
-        let url = self.url(device, &["down", verb])?;
-        self.api.post(url, &body).await.map_err(push_error)
+    async fn post(
+        &self,
+        device: &DeviceId,
+        verb: &str,
+        downlinks: Vec<ApplicationDownlink>,
+    ) -> Result<RateLimit, ApiError> {
+        self.api.post(self.url(device, &["down", verb])?, &Body { downlinks }).await
     }
 
     async fn list(&self, device: &DeviceId) -> Result<Vec<Listed>, PushError> {
-        let (queue, _) = self.api.get::<Queue>(self.url(device, &["down"])?).await.map_err(push_error)?;
+        let url = self.url(device, &["down"]).map_err(push_error)?;
+        let (queue, _) = self.api.get::<Queue>(url).await.map_err(push_error)?;
         Ok(queue.downlinks)
     }
 
-    fn url(&self, device: &DeviceId, path: &[&str]) -> Result<Url, PushError> {
+    fn url(&self, device: &DeviceId, path: &[&str]) -> Result<Url, ApiError> {
         let path: Vec<_> = ["devices", device.as_str()].into_iter().chain(path.iter().copied()).collect();
-        self.api.cluster_url(&path).map_err(push_error)
+        self.api.cluster_url(&path)
     }
 }
 
@@ -90,6 +109,11 @@ struct ApplicationDownlink {
     correlation_ids: [String; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     confirmed_retry: Option<ConfirmedRetry>,
+    /// Given by us only if the payload is encrypted by us.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    f_cnt: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_key_id: Option<String>,
 }
 
 /// The stack counts from `attempt`: without it from 0 if the maximum is given, which makes one transmission more than
@@ -122,6 +146,19 @@ impl ApplicationDownlink {
             priority: downlink.priority,
             correlation_ids: [format!("{CORRELATION_PREFIX}{}", downlink.id)],
             confirmed_retry: attempts.map(|max_attempts| ConfirmedRetry { attempt: 1, max_attempts }),
+            f_cnt: None,
+            session_key_id: None,
+        }
+    }
+
+    /// The stack does not repeat what it cannot encrypt anew: how often is no word for it.
+    fn sealed(downlink: &QueuedDownlink, sealed: Sealed) -> Self {
+        Self {
+            frm_payload: STANDARD.encode(&sealed.payload),
+            confirmed_retry: None,
+            f_cnt: Some(sealed.f_cnt),
+            session_key_id: Some(sealed.session_key_id),
+            ..Self::of(downlink)
         }
     }
 }
@@ -156,8 +193,9 @@ pub(super) fn push_error(error: ApiError) -> PushError {
     }
 }
 
-/// The stack's names for a device without a session, and for its queue being full.
-const NO_SESSION: [&str; 3] = ["no_device_session", "unknown_session", "unknown_mac_state"];
+/// The stack's names for a device without a session, or with one that is not known here, and for its queue being full. A
+/// counter is too low where the payload should have been encrypted: what the device sends next tells with which key.
+const NO_SESSION: [&str; 4] = ["no_device_session", "unknown_session", "unknown_mac_state", "f_cnt_too_low"];
 const QUEUE_FULL: &str = "downlink_queue_capacity";
 
 /// A refusal that passes. The stack publishes it as `down/failed` beside its answer to the push (observed on The Things

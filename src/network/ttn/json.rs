@@ -40,7 +40,7 @@ pub struct Envelope<'a> {
     #[serde(borrow)]
     pub downlink_failed: Option<DownlinkFailed<'a>>,
     #[serde(borrow)]
-    pub downlink_queue_invalidated: Option<&'a RawValue>,
+    pub downlink_queue_invalidated: Option<QueueInvalidated<'a>>,
     #[serde(borrow)]
     pub location_solved: Option<LocationSolved<'a>>,
     #[serde(borrow)]
@@ -83,8 +83,11 @@ pub struct UplinkMessage<'a> {
     pub settings: Settings<'a>,
     /// When the Network Server had it.
     pub received_at: Option<Timestamp>,
+    /// There if the payload is encrypted end to end: what its key is wrapped in.
     #[serde(borrow)]
     pub app_s_key: Option<&'a RawValue>,
+    /// The last application downlink's frame counter; only beside `app_s_key`.
+    pub last_a_f_cnt_down: Integer,
     pub confirmed: bool,
     #[serde(borrow)]
     pub consumed_airtime: Option<Text<'a>>,
@@ -187,12 +190,30 @@ pub struct Battery {
 pub struct JoinAccept<'a> {
     #[serde(borrow)]
     pub session_key_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub app_s_key: Option<&'a RawValue>,
+    /// With end-to-end encryption: what waited in the old session.
+    #[serde(borrow)]
+    pub invalidated_downlinks: Vec<Downlink<'a>>,
     pub received_at: Option<Timestamp>,
+}
+
+/// With end-to-end encryption: a frame of the network's own took the number that the first of these had.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct QueueInvalidated<'a> {
+    #[serde(borrow)]
+    pub downlinks: Vec<Downlink<'a>>,
+    pub last_f_cnt_down: Integer,
+    #[serde(borrow)]
+    pub session_key_id: Option<Text<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Downlink<'a> {
+    #[serde(borrow)]
+    pub session_key_id: Option<Text<'a>>,
     pub f_cnt: Option<Integer>,
     #[serde(borrow)]
     pub correlation_ids: Vec<Text<'a>>,

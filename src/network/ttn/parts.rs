@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use secrecy::SecretString;
 use tokio::sync::mpsc;
 
 use super::api::{Api, ApiError};
 use super::downlinks::Downlinks;
+use super::end_to_end::{EndToEnd, InvalidKey, Keys};
 use super::formatters::Formatters;
 use super::health::Health;
 use super::history::History;
@@ -15,7 +17,7 @@ use super::stream::Stream;
 use super::topics::TtnTopics;
 use super::{ApplicationConfig, Endpoints, InvalidEndpoint};
 use crate::config::{Environment, TrustError, trust};
-use crate::model::{ApplicationName, InvalidName};
+use crate::model::{ApplicationName, DeviceId, DeviceNotes, InvalidName};
 use crate::mqtt::Endpoint;
 use crate::network::{Arrival, NetworkServer, Outages, RawMessage};
 use crate::telemetry::Notices;
@@ -43,6 +45,18 @@ pub enum PartsError {
     Trust(#[from] TrustError),
     #[error(transparent)]
     Api(#[from] ApiError),
+    #[error(transparent)]
+    Key(#[from] InvalidKey),
+}
+
+/// What is known of devices whose payloads the network cannot read.
+pub struct EncryptedDevices {
+    /// AppSKeys of single devices, as hexadecimal digits.
+    pub app_s_keys: Vec<(DeviceId, SecretString)>,
+    /// What was noted of the application's devices.
+    pub noted: Vec<(DeviceId, String)>,
+    /// Where it is noted.
+    pub notes: Arc<dyn DeviceNotes>,
 }
 
 /// Makes the parts of one application. `raw` is where its read loop puts what it hears, `outages` where it notes what it
@@ -50,6 +64,7 @@ pub enum PartsError {
 pub fn parts(
     config: &ApplicationConfig,
     environment: &dyn Environment,
+    encrypted: EncryptedDevices,
     raw: mpsc::Sender<RawMessage>,
     arrivals: mpsc::Sender<Arrival>,
     outages: Outages,
@@ -76,6 +91,7 @@ pub fn parts(
         keep_session: false,
         will: None,
     };
+    let end_to_end = end_to_end(config, name.clone(), encrypted, &notices)?;
     let registry = Registry {
         application: name.clone(),
         api: api.clone(),
@@ -94,6 +110,18 @@ pub fn parts(
         notices,
     };
     let history = api.clone().map(|api| History::new(api, topics.clone()));
-    let server = Ttn { name, topics, health, downlinks: api.map(Downlinks::new), history, formatters };
+    let downlinks = api.map(Downlinks::new);
+    let server = Ttn { name, topics, health, downlinks, history, formatters, end_to_end };
     Ok(Parts { server: Arc::new(server), stream, registry })
+}
+
+fn end_to_end(
+    config: &ApplicationConfig,
+    name: ApplicationName,
+    EncryptedDevices { app_s_keys, noted, notes }: EncryptedDevices,
+    notices: &Notices,
+) -> Result<EndToEnd, InvalidKey> {
+    let keks = config.kek.iter().filter_map(|kek| Some((kek.label.trim(), kek.key.as_ref()?)));
+    let own = app_s_keys.iter().map(|(device, key)| (device.clone(), key));
+    Ok(EndToEnd::new(name, Keys::read(keks, own)?, noted, notes, notices))
 }

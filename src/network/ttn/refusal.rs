@@ -18,6 +18,17 @@ pub struct Refusal {
     /// The body was an error as The Things Stack writes it; a proxy's is not.
     pub from_stack: bool,
     pub rate: RateLimit,
+    pub session: SessionHint,
+}
+
+/// What a refused downlink says of the session that it did not fit (The Things Stack API,
+/// `DownlinkQueueOperationErrorDetails`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SessionHint {
+    pub session_key_id: Option<String>,
+    /// The lowest frame counter that would be taken.
+    pub min_f_cnt_down: Option<u32>,
 }
 
 /// What the API tells of its patience, on success and refusal alike, where a limit applies.
@@ -59,6 +70,9 @@ struct ErrorBody {
 struct ErrorDetails {
     namespace: String,
     name: String,
+    details: Vec<SessionHint>,
+    #[serde(flatten)]
+    hint: SessionHint,
 }
 
 /// The name is in the details; JSON syntax errors and proxies have none (The Things Stack API, "Error handling").
@@ -66,13 +80,20 @@ pub(super) fn refusal(status: StatusCode, body: &[u8], rate: RateLimit) -> Refus
     let parsed = serde_json::from_slice::<ErrorBody>(body).ok();
     let from_stack = parsed.as_ref().is_some_and(|body| body.code.is_some());
     let (message, details) = parsed.map(|body| (body.message, body.details)).unwrap_or_default();
+    let session = session_hint(&details);
     let details = details.into_iter().find(|details| !details.name.is_empty()).unwrap_or_default();
     let message = match sentence(&message) {
         "" => status.canonical_reason().unwrap_or("no reason given").to_owned(),
         sentence => unescape(sentence),
     };
-    let ErrorDetails { namespace, name } = details;
-    Refusal { status: status.as_u16(), namespace, name, message, from_stack, rate }
+    let ErrorDetails { namespace, name, .. } = details;
+    Refusal { status: status.as_u16(), namespace, name, message, from_stack, rate, session }
+}
+
+/// It stands beside the error, or inside it.
+fn session_hint(details: &[ErrorDetails]) -> SessionHint {
+    let mut hints = details.iter().flat_map(|details| details.details.iter().chain([&details.hint]));
+    hints.find(|hint| **hint != SessionHint::default()).cloned().unwrap_or_default()
 }
 
 /// The sentence in `error:<namespace>:<name> (<sentence>)`.
@@ -101,5 +122,17 @@ mod tests {
         assert!(from_stack(r#"{"code":5,"message":"Not Found","details":[]}"#));
         assert!(!from_stack(r#"{"message":"no such route"}"#));
         assert!(!from_stack("<html>"));
+    }
+
+    #[test]
+    fn what_a_session_wants_is_found_beside_the_error_and_inside_it() {
+        let wanted = r#"{"@type":"x","dev_addr":"JiP++Q==","session_key_id":"AaH7","min_f_cnt_down":3}"#;
+        let error = r#""@type":"y","namespace":"pkg/networkserver","name":"f_cnt_too_low""#;
+        for details in [format!("{{{error}}},{wanted}"), format!("{{{error},\"details\":[{wanted}]}}")] {
+            let body = format!(r#"{{"code":3,"message":"","details":[{details}]}}"#);
+            let read = refusal(StatusCode::BAD_REQUEST, body.as_bytes(), RateLimit::default());
+            assert_eq!(read.name, "f_cnt_too_low");
+            assert_eq!(read.session, SessionHint { session_key_id: Some("AaH7".into()), min_f_cnt_down: Some(3) });
+        }
     }
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// What leads from each version to the next; the first makes an empty file version 1.
-pub const ALL: &[&str] = &[VERSION_1];
+pub const ALL: &[&str] = &[VERSION_1, VERSION_2];
 
 /// Rows that are written with every message are short and in few tables, for each page they touch is written whole.
 /// `n` numbers downlinks in the order of their acceptance.
@@ -59,6 +59,16 @@ CREATE TABLE gaps (
     application TEXT NOT NULL,
     body TEXT NOT NULL
 ) STRICT;
+";
+
+/// What network servers note of devices: with end-to-end encryption, sessions and frame counters.
+const VERSION_2: &str = "
+CREATE TABLE notes (
+    application TEXT NOT NULL,
+    device TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (application, device)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// The version of the tables; 0 for an empty file.

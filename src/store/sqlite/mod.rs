@@ -8,6 +8,7 @@
 //! | `downlinks` | downlink | finished, told, and older than `history` |
 //! | `usage` | device and day | the day is past |
 //! | `gaps` | span in which messages may be missing | settled |
+//! | `notes` | device of which its network server has something to remember | never |
 
 mod migrations;
 mod opening;
@@ -69,9 +70,10 @@ impl Sqlite {
 }
 
 impl Engine for Sqlite {
-    /// Commands are few and must not be carried out twice: a power failure must not take one back, whatever `sync` says.
+    /// Commands are few and must not be carried out twice, nor a frame counter be used twice: a power failure must not take
+    /// one back, whatever `sync` says.
     fn apply(&mut self, batch: &Batch) -> Result<()> {
-        let precious = self.sync == Sync::Normal && !batch.downlinks.is_empty();
+        let precious = self.sync == Sync::Normal && !(batch.downlinks.is_empty() && batch.notes.is_empty());
         if precious {
             self.connection.pragma_update(None, "synchronous", "FULL")?;
         }

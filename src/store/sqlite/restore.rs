@@ -13,6 +13,7 @@ const STATES: &str = "SELECT application, device, last_seen, body FROM states";
 const DOWNLINKS: &str = "SELECT id, application, device, open, told, updated, body FROM downlinks
                          WHERE open OR NOT told ORDER BY n";
 const USAGE: &str = "SELECT application, device, day, airtime_ms, downlinks FROM usage";
+const NOTES: &str = "SELECT application, device, body FROM notes";
 const GAPS: &str = "SELECT id, application, body FROM gaps";
 
 pub fn restore(connection: &Connection) -> rusqlite::Result<Restored> {
@@ -23,6 +24,7 @@ pub fn restore(connection: &Connection) -> rusqlite::Result<Restored> {
         downlinks: all(connection, DOWNLINKS, downlink_row)?,
         usage: all(connection, USAGE, usage)?,
         gaps: all(connection, GAPS, gap)?,
+        notes: all(connection, NOTES, |row| Ok((key(row, 0)?, row.get(2)?)))?,
         next_seq: highest + 1,
         spool,
     })

@@ -1,4 +1,4 @@
-//! The other tables: runs, states, fair use, gaps, downlinks.
+//! The other tables: runs, states, fair use, gaps, downlinks, notes.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -13,7 +13,8 @@ pub fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     write_states(connection, batch)?;
     write_usage(connection, batch)?;
     write_gaps(connection, batch)?;
-    write_downlinks(connection, batch)
+    write_downlinks(connection, batch)?;
+    write_notes(connection, batch)
 }
 
 fn write_runs(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
@@ -88,6 +89,14 @@ fn write_downlinks(connection: &Connection, batch: &Batch) -> rusqlite::Result<(
             nanoseconds(row.updated),
             row.body,
         ])?;
+    }
+    Ok(())
+}
+
+fn write_notes(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)")?;
+    for (key, body) in &batch.notes {
+        put.execute(params![key.application.as_str(), key.device.as_str(), body])?;
     }
     Ok(())
 }

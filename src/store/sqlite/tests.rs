@@ -108,6 +108,7 @@ fn everything_comes_back_after_a_restart() {
         batch.save_states(vec![(key("soil-1"), state.clone())]);
         batch.save_usage(vec![usage.clone()]);
         batch.save_gaps(vec![gap.clone()], vec![]);
+        batch.notes.insert(key("soil-1"), "{}".into());
         batch.save_downlinks(vec![open.clone(), untold.clone(), downlink("done", "soil-1", false, true)]);
     });
     store.apply(&all).unwrap();
@@ -118,6 +119,7 @@ fn everything_comes_back_after_a_restart() {
     assert_eq!(restored.states, [(key("soil-1"), state)]);
     assert_eq!(restored.usage, [usage]);
     assert_eq!(restored.gaps, [gap]);
+    assert_eq!(restored.notes, [(key("soil-1"), "{}".to_owned())]);
     assert_eq!(restored.downlinks, [open, untold]);
     assert_eq!(restored.next_seq, 3);
     assert_eq!(restored.spool, SpoolStats { entries: 2, bytes: 1900 + 2 * 31, oldest: Some(at(1)) });
@@ -308,7 +310,7 @@ fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     let (store, _) = place.open();
     store.connection.pragma_update(None, "user_version", 99).unwrap();
     drop(store);
-    assert!(matches!(place.refusal(), OpenError::Newer { found: 99, known: 1, .. }));
+    assert!(matches!(place.refusal(), OpenError::Newer { found: 99, known: 2, .. }));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod command_line;
 mod commands;
+mod encrypted;
 mod life;
 
 use std::sync::{Arc, Mutex};
@@ -36,6 +37,11 @@ impl Behaviour for Lamp {
     }
 }
 
+/// The lamp as it is registered.
+fn lamp() -> Device {
+    Device::new("lamp", [7; 8], [1; 8], [7; 16])
+}
+
 /// A bridge with one lamp.
 struct Scene {
     ferry: Ferry,
@@ -50,7 +56,11 @@ impl Scene {
     }
 
     async fn joined_with(change: impl FnOnce(&mut Setup)) -> Self {
-        let mut scene = Self::unjoined_with(change).await;
+        Self::joined_as(lamp(), change).await
+    }
+
+    async fn joined_as(device: Device, change: impl FnOnce(&mut Setup)) -> Self {
+        let mut scene = Self::unjoined_as(device, change).await;
         scene.node.join(&scene.ferry.network.handle).await.unwrap();
         scene.report().await;
         scene.ferry.home.on("ttn/lamp/uplink").await;
@@ -58,6 +68,10 @@ impl Scene {
     }
 
     async fn unjoined_with(change: impl FnOnce(&mut Setup)) -> Self {
+        Self::unjoined_as(lamp(), change).await
+    }
+
+    async fn unjoined_as(device: Device, change: impl FnOnce(&mut Setup)) -> Self {
         let ferry = Ferry::with(|setup| {
             (setup.stack.deduplication, setup.stack.receive_delay) = (Duration::ZERO, Duration::ZERO);
             setup.add_device("lamp", "codec = \"mbed/lorawan-example\"");
@@ -66,7 +80,6 @@ impl Scene {
         .await;
         // The bridge has looked at the registry; the requests that follow are the downlinks'.
         ferry.network.registry_read().await;
-        let device = Device::new("lamp", [7; 8], [1; 8], [7; 16]);
         ferry.network.handle.register(APP, device.clone()).unwrap();
         let lamp = Lamp::default();
         let node = Node::new(&device, lamp.clone());

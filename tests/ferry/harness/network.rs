@@ -1,5 +1,7 @@
 //! The network side as tests use it: captured messages, made-up uplinks, and what the look-alike saw.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
@@ -57,15 +59,22 @@ impl Network {
 
     /// The next event that is wanted, of those not waited for yet.
     pub async fn wait_for(&mut self, what: &str, wanted: impl Fn(&StackEvent) -> bool) -> StackEvent {
-        in_time(what, async {
-            loop {
-                let event = self.events.recv().await.expect("the look-alike runs");
-                if wanted(&event) {
-                    return event;
-                }
+        in_time(what, self.next(wanted)).await
+    }
+
+    /// For what the bridge itself is in no hurry to do.
+    pub async fn wait_within(&mut self, patience: Duration, what: &str, wanted: impl Fn(&StackEvent) -> bool) {
+        let next = tokio::time::timeout(patience, self.next(wanted)).await;
+        assert!(next.is_ok(), "waited in vain for {what}");
+    }
+
+    async fn next(&mut self, wanted: impl Fn(&StackEvent) -> bool) -> StackEvent {
+        loop {
+            let event = self.events.recv().await.expect("the look-alike runs");
+            if wanted(&event) {
+                return event;
             }
-        })
-        .await
+        }
     }
 
     /// The bridge has asked for the devices of one application, the last question it asks at its start.

@@ -25,6 +25,8 @@ pub struct Setup {
     pub application: String,
     /// Further lines of `[home]`.
     pub home: String,
+    /// Further secrets in files beside the configuration, by the files' names.
+    pub secrets: Vec<(String, String)>,
     /// The password of the home broker, put into a file.
     pub home_password: Option<String>,
     /// Further lines of `[store]`; it lies in a folder of its own.
@@ -67,6 +69,7 @@ impl Default for Setup {
             application: String::new(),
             home: String::new(),
             home_password: None,
+            secrets: Vec::new(),
             store: String::new(),
             codecs: Vec::new(),
             codec_lines: "",
@@ -168,6 +171,7 @@ fn write_configuration(folder: &Path, setup: &Setup, stack: &Stack, home: Socket
         write_secret(&folder.join("home.password"), password);
         writeln!(toml, "password_file = \"home.password\"").unwrap();
     }
+    setup.secrets.iter().for_each(|(name, secret)| write_secret(&folder.join(name), secret));
     fs::create_dir(folder.join("codecs")).unwrap();
     for (name, script) in &setup.codecs {
         fs::write(folder.join("codecs").join(format!("{name}.js")), script).unwrap();

@@ -44,6 +44,8 @@ pub enum Fault {
     QueueFull { times: u32 },
     /// Gateways refuse downlinks with this result, for example `TOO_LATE`.
     TransmissionRefused { result: &'static str, times: u32 },
+    /// The network has MAC commands for a device, and sends them in its receive window instead of what waits.
+    MacCommands { times: u32 },
 }
 
 /// The troubles in force.
@@ -125,6 +127,7 @@ fn wears_off(fault: &mut Fault) -> bool {
         | Fault::SilentAfterActing { times }
         | Fault::RateLimited { times, .. }
         | Fault::QueueFull { times }
+        | Fault::MacCommands { times }
         | Fault::TransmissionRefused { times, .. } => {
             *times = times.saturating_sub(1);
             *times == 0

@@ -31,12 +31,12 @@ pub struct ApplicationDownlink {
 }
 
 impl ApplicationDownlink {
-    /// As accepted: neither session nor frame counter are known yet.
+    /// As accepted: neither session nor frame counter are known yet, unless the sender gave them.
     pub fn queued(downlink: &Downlink) -> Self {
         Self {
-            session_key_id: String::new(),
+            session_key_id: downlink.session_key_id.clone().unwrap_or_default(),
             f_port: downlink.f_port,
-            f_cnt: 0,
+            f_cnt: downlink.f_cnt.unwrap_or(0),
             frm_payload: base64(&downlink.payload),
             decoded_payload: downlink.decoded_payload.clone(),
             confirmed: downlink.confirmed,
@@ -56,6 +56,16 @@ impl ApplicationDownlink {
     pub fn sent(item: &Numbered, session_key_id: &[u8], correlation_ids: Vec<String>) -> Self {
         Self { class_b_c: None, confirmed_retry: None, correlation_ids, ..Self::numbered(item, session_key_id) }
     }
+}
+
+/// What the network cannot send any more, because a frame of its own took its number; often nothing.
+#[derive(Debug, Clone, Serialize)]
+pub struct QueueInvalidated {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub downlinks: Vec<ApplicationDownlink>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub last_f_cnt_down: u32,
+    pub session_key_id: String,
 }
 
 /// A downlink that will not be delivered, and why.

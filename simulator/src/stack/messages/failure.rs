@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::request_id;
+use super::{base64, request_id};
 
 /// One error, named by its namespace and name.
 #[derive(Debug, Clone, PartialEq, Serialize, thiserror::Error)]
@@ -17,12 +17,22 @@ pub struct Failure {
     pub correlation_id: String,
     /// gRPC status code.
     pub code: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<[Value; 1]>>,
 }
 
 impl Failure {
     /// An error without attributes. `code` is a gRPC status code.
     pub fn new(code: u32, namespace: &'static str, name: &'static str, message_format: &'static str) -> Self {
-        Self { namespace, name, message_format, attributes: Map::new(), correlation_id: request_id(), code }
+        Self {
+            namespace,
+            name,
+            message_format,
+            attributes: Map::new(),
+            correlation_id: request_id(),
+            code,
+            details: None,
+        }
     }
 
     /// Adds a value for a place holder of the message.
@@ -77,6 +87,31 @@ impl Failure {
     pub fn rate_limit_exceeded(key: &str, rate: u32) -> Self {
         let text = "rate limit of `{rate}` accesses per minute exceeded for resource `{key}`";
         Self::new(8, "pkg/ratelimit", "rate_limit_exceeded", text).with("key", key).with("rate", rate.to_string())
+    }
+
+    /// A number that is taken, where senders number their downlinks themselves.
+    pub fn f_cnt_too_low(f_cnt: u32, min: u32) -> Self {
+        let text = "FCnt `{f_cnt}` is lower than minimum of `{min_f_cnt}`";
+        Self::new(3, "pkg/networkserver", "f_cnt_too_low", text)
+            .with("f_cnt", f_cnt.to_string())
+            .with("min_f_cnt", min.to_string())
+    }
+
+    /// A session that is not the device's present one.
+    pub fn unknown_session() -> Self {
+        Self::new(5, "pkg/networkserver", "unknown_session", "unknown session")
+    }
+
+    /// Adds which session and number it should have been.
+    pub fn with_session(mut self, dev_addr: [u8; 4], session_key_id: &str, min_f_cnt_down: u32) -> Self {
+        self.details = Some(Box::new([json!({
+            "@type": "type.googleapis.com/ttn.lorawan.v3.DownlinkQueueOperationErrorDetails",
+            // In here an address is base64.
+            "dev_addr": base64(&dev_addr),
+            "session_key_id": session_key_id,
+            "min_f_cnt_down": min_f_cnt_down,
+        })]));
+        self
     }
 
     /// A field outside its range.

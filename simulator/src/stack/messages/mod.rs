@@ -10,7 +10,7 @@ mod received;
 mod uplink;
 
 pub use correlation::{correlation_id, request_id};
-pub use downlink::{ApplicationDownlink, DownlinkFailed};
+pub use downlink::{ApplicationDownlink, DownlinkFailed, QueueInvalidated};
 pub use failure::Failure;
 pub use uplink::{JoinAccept, UplinkMessage};
 
@@ -42,6 +42,7 @@ pub enum Body {
     DownlinkAck(ApplicationDownlink),
     DownlinkNack(ApplicationDownlink),
     DownlinkFailed(DownlinkFailed),
+    DownlinkQueueInvalidated(QueueInvalidated),
 }
 
 impl Body {
@@ -55,6 +56,7 @@ impl Body {
             Self::DownlinkAck(_) => "down/ack",
             Self::DownlinkNack(_) => "down/nack",
             Self::DownlinkFailed(_) => "down/failed",
+            Self::DownlinkQueueInvalidated(_) => "down/invalidated",
         }
     }
 }

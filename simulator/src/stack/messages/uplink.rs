@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::config::{Location, VersionIds};
-use super::{is_default, is_false};
+use super::super::end_to_end::KeyEnvelope;
+use super::{ApplicationDownlink, is_default, is_false};
 
-/// One data uplink, decrypted.
+/// One data uplink, decrypted unless the network has no key for it.
 #[derive(Debug, Clone, Serialize)]
 pub struct UplinkMessage {
     pub session_key_id: String,
@@ -22,6 +23,11 @@ pub struct UplinkMessage {
     pub settings: Settings,
     /// When the Network Server got it.
     pub received_at: String,
+    /// With end-to-end encryption only, like the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_s_key: Option<KeyEnvelope>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub last_a_f_cnt_down: u32,
     #[serde(skip_serializing_if = "is_false")]
     pub confirmed: bool,
     /// Seconds, as `0.046336s`.
@@ -140,6 +146,12 @@ impl NetworkIds {
 #[derive(Debug, Clone, Serialize)]
 pub struct JoinAccept {
     pub session_key_id: String,
+    /// With end-to-end encryption only, like the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_s_key: Option<KeyEnvelope>,
+    /// What waited in the old session.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub invalidated_downlinks: Vec<ApplicationDownlink>,
     /// When the Network Server got the join request.
     pub received_at: String,
 }

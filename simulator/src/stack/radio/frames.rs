@@ -98,6 +98,12 @@ impl DataFrame {
     }
 }
 
+/// The encrypted payload in a data frame; empty if there is none.
+pub fn sealed_payload(bytes: &[u8]) -> &[u8] {
+    let options = bytes.get(5).map_or(0, |control| usize::from(control & 0x0f));
+    bytes.get(EMPTY_FRAME - 4 + options + 1..bytes.len().saturating_sub(4)).unwrap_or_default()
+}
+
 /// The 32-bit counter a frame with these 16 bits has, if it is newer than `last`.
 pub fn full_f_cnt(last: Option<u32>, low: u16) -> u32 {
     let Some(last) = last else { return u32::from(low) };

@@ -2,7 +2,7 @@
 
 mod frames;
 
-pub use frames::{DataFrame, FrameError, FrameHeader, MAX_PAYLOAD, SessionKeys};
+pub use frames::{DataFrame, FrameError, FrameHeader, MAX_PAYLOAD, SessionKeys, sealed_payload};
 
 use lora_modulation::{Bandwidth, BaseBandModulationParams, CodingRate, SpreadingFactor};
 

@@ -65,8 +65,12 @@ pub struct Known {
     pushable: bool,
     /// Its last push ended without a clear answer, and nothing was learned since.
     unclear: bool,
-    /// The network gave it to a gateway.
+    /// The network gave it to a gateway, and has not said since that it leaves it at that.
     transmitted: bool,
+    /// How often it was pushed. The network's side tells what is of an earlier push, and passes it over.
+    pushes: u32,
+    /// Transmissions of which the network said that it leaves it at that.
+    unrepeated: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,6 +84,7 @@ enum Stream {
 struct Report {
     event: DownlinkEvent,
     id: DownlinkId,
+    push: u32,
     since: i64,
 }
 
@@ -101,7 +106,8 @@ pub struct World {
     attempts: HashMap<DownlinkId, u32>,
     streams: BTreeMap<ApplicationName, Stream>,
     reports: Vec<Report>,
-    history: Vec<DownlinkEvent>,
+    /// With the push that each is of.
+    history: Vec<(DownlinkEvent, u32)>,
     stored: BTreeMap<DownlinkId, String>,
     disk_works: bool,
     unsaved: BTreeMap<DownlinkId, Item>,
@@ -114,6 +120,12 @@ pub fn device(index: usize) -> DeviceKey {
 
 fn application(index: usize) -> ApplicationName {
     ApplicationName::parse(["one", "two"][index]).unwrap()
+}
+
+/// Whether the network leaves it to us to repeat what is for this device, and gives back what its queue cannot keep: as it
+/// does where it cannot encrypt.
+fn leaves_it_to_us(key: &DeviceKey) -> bool {
+    *key == device(1)
 }
 
 fn machine() -> Machine {
@@ -152,6 +164,11 @@ impl World {
         self.book.values().filter(|known| known.downlink.key == *key && known.transmitted).count()
     }
 
+    /// Pushes of downlinks to this device.
+    pub fn pushes(&self, key: &DeviceKey) -> u32 {
+        self.book.values().filter(|known| known.downlink.key == *key).map(|known| known.pushes).sum()
+    }
+
     pub fn turn(&mut self, turn: &Turn) {
         match *turn {
             Turn::Accept { device: index, urgent, confirmed, expires, not_before, key } => {
@@ -182,6 +199,7 @@ impl World {
                 }
             }
             Turn::LoseSession { device: index } => self.lose_session(&device(index)),
+            Turn::GiveBack => self.give_back(&device(1)),
             Turn::Report { which, again } => self.report(which, again),
             Turn::LoseReport { which } => self.lose_report(which),
             Turn::GoDeaf { application: index } => self.go_deaf(&application(index)),
@@ -216,6 +234,8 @@ impl World {
             pushable: true,
             unclear: false,
             transmitted: false,
+            pushes: 0,
+            unrepeated: 0,
         };
         self.book.insert(downlink.id.clone(), known);
         downlink
@@ -346,7 +366,9 @@ impl World {
         if let Request::Push(downlink) = &request {
             assert!(self.stored[&downlink.id].contains(r#""place":"pushing""#), "{} is pushed unwritten", downlink.id);
             self.check_push(downlink);
-            self.book.get_mut(&downlink.id).unwrap().pushable = false;
+            let known = self.book.get_mut(&downlink.id).unwrap();
+            known.pushable = false;
+            known.pushes += 1;
         }
         let before = self.under_way.insert(request.key().application.clone(), (request, self.elapsed));
         assert_eq!(before, None, "one request at a time for each application");

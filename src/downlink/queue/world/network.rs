@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Acts, How, IN_NETWORK, ON_AIR_FOR, Report, Stream, World, application};
+use super::{Acts, How, IN_NETWORK, ON_AIR_FOR, Report, Stream, World, application, leaves_it_to_us};
 use crate::downlink::queue::{Answer, Event, Request, Sighting};
 use crate::model::{
     ApplicationName, DeviceKey, DownlinkEvent, DownlinkHappening, DownlinkId, Failure, QueuedDownlink, State,
 };
 use crate::network::{Budget, DownlinkHistory, PushError};
+
+/// Attempts that the machine makes of a confirmed downlink where the network does not repeat it.
+const ATTEMPTS: u32 = 8;
 
 impl World {
     pub fn answer(&mut self, index: usize, how: How, history: Option<u8>) {
@@ -63,9 +66,10 @@ impl World {
     fn tell(&mut self, key: &DeviceKey, id: &DownlinkId, happening: DownlinkHappening) {
         let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(self.elapsed * 2 + self.history.len() as i64 * 2);
         let event = DownlinkEvent { key: key.clone(), id: Some(id.clone()), happening, at };
-        self.history.push(event.clone());
+        let push = self.book[id].pushes;
+        self.history.push((event.clone(), push));
         if self.streams[&key.application] == Stream::Up {
-            self.reports.push(Report { event, id: id.clone(), since: self.elapsed });
+            self.reports.push(Report { event, id: id.clone(), push, since: self.elapsed });
         }
     }
 
@@ -81,14 +85,18 @@ impl World {
                 known.pushable |= !waiting.contains(id) && !known.transmitted && !coming;
             }
         }
-        let mut events: Vec<_> = self.history.iter().filter(|event| event.key == key).cloned().collect();
+        let of_device = self.history.iter().filter(|(event, _)| event.key == key);
+        let mut events: Vec<_> = of_device.filter(|(event, push)| self.counts(event, *push)).cloned().collect();
         let complete = history == Some(0);
         if !complete {
             // The latest so many, or none.
             events.drain(..events.len().saturating_sub(history.unwrap_or(0).into()));
         }
         let connected = self.streams[&key.application] != Stream::Down;
-        let history = DownlinkHistory { events, complete };
+        for (event, _) in events.iter().filter(|_| outcome(how).is_ok()) {
+            self.told_of(event);
+        }
+        let history = DownlinkHistory { events: events.into_iter().map(|(event, _)| event).collect(), complete };
         let sighting = Sighting { waiting, history, history_silent: false, connected };
         Answer::Looked(key, outcome(how).map(|_| sighting))
     }
@@ -108,6 +116,12 @@ impl World {
             let attempt = self.awaiting.remove(&id).unwrap();
             let happening = match (acknowledges, attempt) {
                 (true, _) => DownlinkHappening::Acked,
+                (false, _) if leaves_it_to_us(key) => {
+                    let known = self.book.get_mut(&id).unwrap();
+                    (known.transmitted, known.unrepeated) = (false, known.unrepeated + 1);
+                    assert!(known.unrepeated <= ATTEMPTS, "{id} is pushed for ever");
+                    DownlinkHappening::NotRepeated
+                }
                 (false, 3..) => failed("max_retries_reached"),
                 (false, _) => {
                     self.queues.entry(key.clone()).or_default().push(id.clone());
@@ -155,19 +169,49 @@ impl World {
         }
     }
 
+    /// A frame of the network's own takes the number that was to be theirs.
+    pub(super) fn give_back(&mut self, key: &DeviceKey) {
+        for id in std::mem::take(self.queues.entry(key.clone()).or_default()) {
+            self.tell(key, &id, DownlinkHappening::GivenBack);
+        }
+    }
+
+    /// Whether the network's side hands this on: what only counts for the push that it is of is not told of an earlier one.
+    fn counts(&self, event: &DownlinkEvent, push: u32) -> bool {
+        let of_a_push = match event.happening {
+            DownlinkHappening::NotRepeated | DownlinkHappening::GivenBack => true,
+            DownlinkHappening::Queued => leaves_it_to_us(&event.key),
+            _ => false,
+        };
+        !of_a_push || event.id.as_ref().is_some_and(|id| self.book[id].pushes == push)
+    }
+
+    /// The network surely has it no more.
+    fn told_of(&mut self, event: &DownlinkEvent) {
+        if let (DownlinkHappening::NotRepeated | DownlinkHappening::GivenBack, Some(id)) = (&event.happening, &event.id)
+        {
+            let known = self.book.get_mut(id).unwrap();
+            (known.pushable, known.unclear) = (true, false);
+        }
+    }
+
     pub(super) fn report(&mut self, which: usize, again: bool) {
         if self.reports.is_empty() {
             return;
         }
         let index = which % self.reports.len();
-        let event = self.reports[index].event.clone();
-        let id = self.reports[index].id.clone();
+        let Report { event, id, push, .. } = &self.reports[index];
+        let (event, id, counts) = (event.clone(), id.clone(), self.counts(event, *push));
         if !again {
             self.reports.remove(index);
+        }
+        if !counts {
+            return;
         }
         if let Some(known) = self.book.get_mut(&id) {
             known.unclear = false;
         }
+        self.told_of(&event);
         self.event(Event::Heard { key: event.key, id, happening: event.happening, at: event.at });
     }
 
@@ -178,7 +222,7 @@ impl World {
         }
         let index = which % self.reports.len();
         let Report { event, id, .. } = &self.reports[index];
-        let fell_out = matches!(event.happening, DownlinkHappening::Dropped(_));
+        let fell_out = matches!(event.happening, DownlinkHappening::Dropped(_) | DownlinkHappening::GivenBack);
         let acknowledged =
             self.machine.find(id).is_none_or(|item| item.steps().iter().any(|s| s.state == State::Queued));
         if !self.book[id].unclear && !fell_out && acknowledged {
