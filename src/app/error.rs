@@ -1,0 +1,53 @@
+//! Why no bridge can be built of a configuration.
+
+use crate::codecs::FindError;
+use crate::config::{NoStateFolder, TrustError};
+use crate::model::InvalidName;
+use crate::mqtt::InvalidAddress;
+use crate::network::ttn;
+use crate::store::OpenError;
+use crate::web::SocketError;
+
+/// Why no bridge can be built of a configuration that parsed.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error(transparent)]
+    Codec(#[from] FindError),
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    #[error("home.url: {0}")]
+    HomeAddress(#[from] InvalidAddress),
+    #[error("home.ca_file: {0}")]
+    HomeTrust(#[from] TrustError),
+    #[error("application `{name}`: {source}")]
+    Application { name: String, source: ttn::PartsError },
+    #[error("{source}\n  hint: {}", source.hint())]
+    NoStateFolder {
+        #[from]
+        source: NoStateFolder,
+    },
+    // It tells its causes itself, before the hint.
+    #[error("{error}\n  hint: {}", error.hint())]
+    Store { error: OpenError },
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error("no thread could be started for codecs")]
+    Threads(#[source] std::io::Error),
+}
+
+impl BuildError {
+    /// Whether the configuration must be changed, or the store: trying again does not help.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Threads(_) | Self::Socket(_) => false,
+            Self::Store { error } => error.is_permanent(),
+            _ => true,
+        }
+    }
+}
+
+impl From<OpenError> for BuildError {
+    fn from(error: OpenError) -> Self {
+        Self::Store { error }
+    }
+}

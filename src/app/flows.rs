@@ -1,0 +1,138 @@
+//! The flow up, what repairs its gaps, and the codecs it runs.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::error::BuildError;
+use super::{Disk, Shared, by_name, longest_name};
+use crate::codecs::{Codecs, Crossed, Finder, Shown};
+use crate::config::Config;
+use crate::home::{self, Home};
+use crate::model::ApplicationName;
+use crate::network::{Arrival, NetworkServer, Tracked};
+use crate::shutdown::Tasks;
+use crate::store::{Restored, Store};
+use crate::telemetry::Notices;
+use crate::uplink::{
+    Decode, HomePresence, Publish, Receive, Record, Repair, RepairHandle, RepairParts, Spool, SpoolParts, Uplinks,
+};
+
+/// What the uplink flow waits for.
+pub(super) struct Entrances {
+    pub arrivals: mpsc::Receiver<Arrival>,
+    pub crossed: mpsc::Receiver<Crossed>,
+    pub receipts: mpsc::Receiver<u64>,
+    pub home_connected: watch::Receiver<bool>,
+    pub listed: watch::Sender<BTreeSet<ApplicationName>>,
+}
+
+pub(super) fn uplink_flow(
+    config: &Config,
+    Entrances { arrivals, crossed, receipts, home_connected, listed }: Entrances,
+    (store, restored, record): (Store, Restored, Record),
+    servers: &[Arc<dyn NetworkServer>],
+    home: &Home,
+    decode: Decode,
+    shared: &Shared,
+) -> Uplinks {
+    let mut publish = Publish {
+        home: home.clone(),
+        states: home::States::default(),
+        directory: shared.directory.clone(),
+        devices_changed: shared.devices_changed.clone(),
+    };
+    for (key, state) in restored.states {
+        let heard_until = record.memory().device_heard_until(&key);
+        publish.restore(key, state, heard_until);
+    }
+    let spool = Spool::new(SpoolParts {
+        store,
+        next_seq: restored.next_seq,
+        receipts,
+        servers: by_name(servers),
+        most_bytes: config.store.spool_size,
+        most_age: config.store.spool_age,
+        counters: shared.counters.clone(),
+        notices: shared.notices.clone(),
+    });
+    Uplinks {
+        arrivals,
+        crossed,
+        record,
+        spool,
+        receive: Receive {
+            directory: shared.directory.clone(),
+            home: home.clone(),
+            notices: shared.notices.clone(),
+            devices_changed: shared.devices_changed.clone(),
+            most_levels: longest_name(config),
+        },
+        decode,
+        publish,
+        home: HomePresence::new(home_connected),
+        listed,
+        drain: config.service.grace / 2,
+    }
+}
+
+pub(super) fn repair_task(
+    config: &Config,
+    disk: &mut Disk,
+    servers: &[Arc<dyn NetworkServer>],
+    (arrivals, tracked): (mpsc::Sender<Arrival>, mpsc::Sender<Tracked>),
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> RepairHandle {
+    let heard_until = |server: &Arc<dyn NetworkServer>| {
+        let name = server.name().clone();
+        disk.memory.heard_until(&name).map(|at| (name, at))
+    };
+    let (repair, handle) = Repair::new(RepairParts {
+        config: config.repair,
+        heard_until: servers.iter().filter_map(heard_until).collect(),
+        servers: by_name(servers),
+        outages: shared.outages.clone(),
+        arrivals,
+        tracked,
+        store: disk.store.clone(),
+        rows: std::mem::take(&mut disk.restored.gaps),
+        directory: shared.directory.clone(),
+        counters: shared.counters.clone(),
+        notices: shared.notices.clone(),
+    });
+    tasks.add("repair", repair.run(shared.stop.clone()));
+    handle
+}
+
+pub(super) fn codecs(
+    config: &Config,
+    crossed: mpsc::Sender<Crossed>,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Result<Codecs, BuildError> {
+    let shown = Shown::new(shared.directory.clone(), shared.devices_changed.clone());
+    let finder = finder(config, shared.notices.clone())?;
+    let codecs = Codecs::start(finder, &config.codecs, crossed, shown).map_err(BuildError::Threads)?;
+    let reload = codecs.reload(&config.codecs, shared.notices.clone());
+    tasks.add("codec reload", reload.run(shared.stop.clone()));
+    Ok(codecs)
+}
+
+/// The codecs the configuration speaks of; each must be there.
+pub(super) fn finder(config: &Config, notices: Notices) -> Result<Finder, BuildError> {
+    let mut finder = Finder::new(&config.codecs);
+    finder.tell(notices);
+    for application in &config.application {
+        if let Some(codec) = &application.codec {
+            finder.assign_default(ApplicationName::parse(application.name())?, codec)?;
+        }
+    }
+    for (key, device) in config.devices()? {
+        if let Some(codec) = &device.codec {
+            finder.assign(key, codec)?;
+        }
+    }
+    Ok(finder)
+}

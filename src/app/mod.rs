@@ -1,0 +1,240 @@
+//! Wires the sides and the flows, and owns every task.
+//!
+//! ```text
+//! stream ─raw─▶ sorting ─arrivals─▶ uplinks ─┐
+//!                  └─tracked─▶ downlinks ────┼─messages─▶ home broker
+//!            requests, notices ─▶ control ───┘     └─commands─▶ downlinks, requests ─▶ control
+//!            command line ─HTTP─▶ web ─▶ control's handlers ─▶ downlinks, repair
+//! outages, jumps of counters ─▶ repair ─▶ arrivals, backfilled
+//! ```
+//!
+//! What the flows must not lose goes through the store, which is opened first and ends last.
+//!
+//! A stop runs through this picture by itself: the streams stop reading and close their channel, each task finishes
+//! what it holds and closes the next one, and the home broker's task, when nobody can publish any more, delivers the
+//! rest, says `offline` and disconnects.
+//!
+//! | to learn about | open |
+//! |---|---|
+//! | the two sides | `sides.rs` |
+//! | the flow up, repair, codecs | `flows.rs` |
+//! | what can be wrong before anything runs | `error.rs` |
+
+mod error;
+mod flows;
+mod sides;
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use error::BuildError;
+
+use self::flows::{Entrances, codecs, repair_task, uplink_flow};
+use self::sides::{home_side, network_side};
+use crate::config::{Config, Environment, control_socket, store_folder};
+use crate::control::{self, Answers, Control};
+use crate::downlink::{self, Desk, Downlinks};
+use crate::model::{ApplicationName, Directory, HomeName};
+use crate::network::{NetworkServer, Outages};
+use crate::shutdown::{Ended, Tasks};
+use crate::store::{self, Restored, Store};
+use crate::telemetry::{Counters, Notices, Systemd};
+use crate::uplink::{Decode, Formatters, MOST_IN_DECODING, Memory, Record, RepairHandle};
+use crate::web::{Socket, Web};
+
+/// Parsed messages between the network and a flow. The raw ones before them are `service.intake`.
+const FLOW_CAPACITY: usize = 256;
+/// Messages between the flows and the home broker's task, which keeps what has to wait.
+const HOME_CAPACITY: usize = 256;
+/// Commands and requests that wait to be looked at.
+const COMMAND_CAPACITY: usize = 1024;
+/// Notices that wait to be told at home.
+const NOTICE_CAPACITY: usize = 256;
+/// Seconds between signs of life on the home connection.
+const HOME_KEEP_ALIVE: u16 = 30;
+/// Levels of a home name that commands are subscribed to, unless the configuration has longer ones.
+const NAME_LEVELS: usize = 2;
+
+/// A bridge, built and not yet running.
+pub struct App {
+    tasks: Tasks,
+    stop: CancellationToken,
+    grace: Duration,
+    systemd: Systemd,
+    counters: Counters,
+}
+
+/// What the tasks of a bridge share.
+struct Shared {
+    stop: CancellationToken,
+    counters: Counters,
+    notices: Notices,
+    directory: Arc<Mutex<Directory>>,
+    devices_changed: Arc<Notify>,
+    outages: Outages,
+}
+
+impl Shared {
+    fn new(directory: Directory, notices: Notices) -> Self {
+        Self {
+            stop: CancellationToken::new(),
+            counters: Counters::default(),
+            notices,
+            directory: Arc::new(Mutex::new(directory)),
+            devices_changed: Arc::default(),
+            outages: Outages::default(),
+        }
+    }
+}
+
+impl App {
+    /// Builds a bridge: everything that can be wrong without a network is found here.
+    pub fn build(config: &Config, environment: &dyn Environment) -> Result<Self, BuildError> {
+        let (notices, told) = mpsc::channel(NOTICE_CAPACITY);
+        let shared = Shared::new(directory(config)?, Notices::new(notices));
+        let systemd = Systemd::detect();
+        let mut tasks = Tasks::default();
+        let mut disk = open_store(config, environment, &shared, &mut tasks)?;
+        let (arrivals, arrived) = mpsc::channel(FLOW_CAPACITY);
+        let (tracked, tracking) = mpsc::channel(FLOW_CAPACITY);
+        let servers = network_side(config, environment, (&disk, &shared), &arrivals, &tracked, &mut tasks)?;
+        let repair = repair_task(config, &mut disk, &servers, (arrivals, tracked), &shared, &mut tasks);
+        let (home, asked) = home_side(config, environment, &shared, &mut tasks)?;
+        let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
+        let codecs = codecs(config, crossed, &shared, &mut tasks)?;
+
+        let (listed, known) = watch::channel(BTreeSet::new());
+        let (downlinks, desk) = Downlinks::new(downlink::Parts {
+            config: config.downlink,
+            commands: asked.commands,
+            tracked: tracking,
+            step_receipts: asked.step_receipts,
+            home: home.clone(),
+            directory: shared.directory.clone(),
+            encoder: Arc::new(codecs.clone()),
+            servers: by_name(&servers),
+            listed: known,
+            notices: shared.notices.clone(),
+            store: disk.store.clone(),
+            restored: std::mem::take(&mut disk.restored.downlinks),
+            usage: std::mem::take(&mut disk.restored.usage),
+        });
+        let entrances = Entrances {
+            arrivals: arrived,
+            crossed: back,
+            receipts: asked.uplink_receipts,
+            home_connected: asked.connected.clone(),
+            listed,
+        };
+        let backfill = repair.clone();
+        let record = Record::new(disk.memory, shared.counters.clone(), repair);
+        let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
+        let decode = Decode::new(codecs.clone(), wants, shared.counters.clone());
+        let uplinks =
+            uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, decode, &shared);
+        let answers = Arc::new(answers(config, servers, desk, backfill, &shared));
+        let control = Control {
+            answers: answers.clone(),
+            home,
+            requests: asked.requests,
+            notices: told,
+            devices_changed: shared.devices_changed.clone(),
+            home_connected: asked.connected,
+            health_interval: config.service.health_interval,
+            systemd,
+        };
+        let stop = shared.stop.clone();
+        tasks.add("uplinks", uplinks.run());
+        formatters.into_iter().for_each(|task| tasks.add("formatters", task.run(stop.clone())));
+        tasks.add("downlinks", downlinks.run(stop.clone()));
+        tasks.add("control", control.run(stop.clone()));
+        if let Some(path) = control_socket(config, environment) {
+            tasks.add("control API", Web { socket: Socket::open(&path)?, answers }.run(stop.clone()));
+        }
+        tasks.add_background("codec watch", codecs.watch(shared.notices.downgrade(), systemd.is_there()));
+        tasks.add_background("watchdog", async move { systemd.watchdog().await });
+        Ok(Self { tasks, stop, grace: config.service.grace, systemd, counters: shared.counters })
+    }
+
+    /// Counts what happens in this bridge.
+    pub fn counters(&self) -> Counters {
+        self.counters.clone()
+    }
+
+    /// Runs until `stop` resolves for the first time, then drains within the grace period; a second `stop` ends the
+    /// drain at once. A task that ends by itself stops the bridge too.
+    pub async fn run_until_stopped(self, stop: impl AsyncFnMut()) -> Ended {
+        self.systemd.ready();
+        let ended = self.tasks.run(self.stop, self.grace, self.systemd, stop).await;
+        let left = self.counters.snapshot().waiting_at_home;
+        if left > 0 {
+            tracing::error!(messages = left, "Stopped before the home broker had everything; uplinks wait on disk.");
+        }
+        ended
+    }
+}
+
+/// The store, and what was in it.
+struct Disk {
+    folder: PathBuf,
+    store: Store,
+    restored: Restored,
+    memory: Memory,
+}
+
+fn open_store(
+    config: &Config,
+    environment: &dyn Environment,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Result<Disk, BuildError> {
+    let folder = store_folder(config, environment)?;
+    let (store, writer, mut restored) = store::open(&folder.join(store::FILE), &config.store, shared.notices.clone())?;
+    tasks.add("store", writer.run());
+    let memory = Memory::restore(std::mem::take(&mut restored.runs));
+    Ok(Disk { folder, store, restored, memory })
+}
+
+fn by_name(servers: &[Arc<dyn NetworkServer>]) -> HashMap<ApplicationName, Arc<dyn NetworkServer>> {
+    servers.iter().map(|server| (server.name().clone(), server.clone())).collect()
+}
+
+fn answers(
+    config: &Config,
+    servers: Vec<Arc<dyn NetworkServer>>,
+    desk: Desk,
+    backfill: RepairHandle,
+    shared: &Shared,
+) -> Answers {
+    Answers {
+        backfill: control::Backfill::new(backfill, servers.iter().map(|server| server.name().clone()).collect()),
+        servers,
+        directory: shared.directory.clone(),
+        counters: shared.counters.clone(),
+        open_downlinks: desk.open(),
+        downlinks: control::Downlinks::new(desk),
+        configuration: config.public(),
+        started: Instant::now(),
+    }
+}
+
+/// The devices the configuration speaks of, by their names.
+fn directory(config: &Config) -> Result<Directory, BuildError> {
+    let mut directory = Directory::default();
+    for (key, device) in config.devices()? {
+        if let Some(name) = &device.friendly_name {
+            directory.add(key, HomeName::parse(name)?);
+        }
+    }
+    Ok(directory)
+}
+
+fn longest_name(config: &Config) -> usize {
+    let names = config.device.iter().filter_map(|device| device.friendly_name.as_deref());
+    names.map(|name| name.split('/').count()).max().unwrap_or(0).max(NAME_LEVELS)
+}

@@ -1,0 +1,124 @@
+//! The two sides: each application's network server, and the home broker.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::error::BuildError;
+use super::{COMMAND_CAPACITY, Disk, HOME_CAPACITY, HOME_KEEP_ALIVE, Shared, longest_name};
+use crate::config::{Config, Environment, trust};
+use crate::home::{self, Home, OFFLINE, Topics, Wiring};
+use crate::model::{DeviceKey, DownlinkId, InvalidName};
+use crate::mqtt::{Address, Endpoint, Will};
+use crate::network::ttn::{self, EncryptedDevices, Parts};
+use crate::network::{Arrival, Late, NetworkServer, Sorting, Tracked};
+use crate::shutdown::Tasks;
+use crate::uplink::MOST_IN_FLIGHT;
+
+/// What the home asks, and whether it is there.
+pub(super) struct Asked {
+    pub commands: mpsc::Receiver<home::HomeCommand>,
+    pub requests: mpsc::Receiver<home::HomeRequest>,
+    pub uplink_receipts: mpsc::Receiver<u64>,
+    pub step_receipts: mpsc::Receiver<(DownlinkId, u32)>,
+    pub connected: watch::Receiver<bool>,
+}
+
+pub(super) fn network_side(
+    config: &Config,
+    environment: &dyn Environment,
+    (disk, shared): (&Disk, &Shared),
+    arrivals: &mpsc::Sender<Arrival>,
+    tracked: &mpsc::Sender<Tracked>,
+    tasks: &mut Tasks,
+) -> Result<Vec<Arc<dyn NetworkServer>>, BuildError> {
+    let mut servers = Vec::new();
+    for application in &config.application {
+        let (raw, heard) = mpsc::channel(config.service.intake);
+        let failed = |source| BuildError::Application { name: application.name().into(), source };
+        let (outages, notices) = (shared.outages.clone(), shared.notices.clone());
+        let encrypted = encrypted_devices(config, application.name(), disk)?;
+        let Parts { server, stream, registry } =
+            ttn::parts(application, environment, encrypted, raw, arrivals.clone(), outages, notices).map_err(failed)?;
+        let sorting = Sorting {
+            server: server.clone(),
+            raw: heard,
+            arrivals: arrivals.clone(),
+            tracked: tracked.clone(),
+            counters: shared.counters.clone(),
+            notices: shared.notices.clone(),
+            late: Late::new(server.name().clone(), shared.outages.clone()),
+        };
+        tasks.add("network stream", stream.run(shared.stop.clone()));
+        tasks.add("network sorting", sorting.run());
+        tasks.add("network registry", registry.run(shared.stop.clone()));
+        servers.push(server);
+    }
+    Ok(servers)
+}
+
+/// What is configured and was noted of one application's devices whose payloads the network cannot read.
+pub(super) fn encrypted_devices(
+    config: &Config,
+    application: &str,
+    disk: &Disk,
+) -> Result<EncryptedDevices, InvalidName> {
+    let own = |key: &DeviceKey| key.application.as_str() == application;
+    let keys = config.devices()?.into_iter().filter(|(key, _)| own(key));
+    let noted = disk.restored.notes.iter().filter(|(key, _)| own(key));
+    Ok(EncryptedDevices {
+        app_s_keys: keys.filter_map(|(key, device)| Some((key.device, device.app_s_key.clone()?))).collect(),
+        noted: noted.map(|(key, body)| (key.device.clone(), body.clone())).collect(),
+        notes: Arc::new(disk.store.clone()),
+    })
+}
+
+pub(super) fn home_side(
+    config: &Config,
+    environment: &dyn Environment,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Result<(Home, Asked), BuildError> {
+    let topics = Arc::new(Topics::new(&config.home.base_topic, longest_name(config)));
+    let endpoint = home_endpoint(config, environment, &topics)?;
+    let (messages, published) = mpsc::channel(HOME_CAPACITY);
+    let (command, commands) = mpsc::channel(COMMAND_CAPACITY);
+    let (request, requests) = mpsc::channel(COMMAND_CAPACITY);
+    let (connecting, connected) = watch::channel(false);
+    let (uplink_receipt, uplink_receipts) = mpsc::channel(MOST_IN_FLIGHT);
+    let (step_receipt, step_receipts) = mpsc::channel(COMMAND_CAPACITY);
+    let wiring = Wiring {
+        messages: published,
+        commands: command,
+        requests: request,
+        counters: shared.counters.clone(),
+        notices: shared.notices.downgrade(),
+        connected: connecting,
+        uplink_receipts: uplink_receipt,
+        step_receipts: step_receipt,
+    };
+    let broker = home::Broker::new(endpoint, topics.clone(), wiring);
+    tasks.add("home broker", broker.run(shared.stop.clone()));
+    Ok((Home::new(messages, topics), Asked { commands, requests, uplink_receipts, step_receipts, connected }))
+}
+
+pub(super) fn home_endpoint(
+    config: &Config,
+    environment: &dyn Environment,
+    topics: &Topics,
+) -> Result<Endpoint, BuildError> {
+    let home = &config.home;
+    let address = Address::parse(&home.url)?;
+    let tls = address.tls.then(|| trust(home.ca_file.as_deref(), environment)).transpose()?;
+    Ok(Endpoint {
+        address,
+        tls,
+        client_id: home.client_id.clone(),
+        username: home.username.clone(),
+        password: home.password.clone(),
+        keep_alive: HOME_KEEP_ALIVE,
+        window: home.in_flight,
+        keep_session: home.keep_session,
+        will: Some(Will { topic: topics.of_bridge("state"), payload: OFFLINE }),
+    })
+}
