@@ -27,7 +27,7 @@ const KEEP_ALIVE: u16 = 30;
 /// Nothing is published on this connection; the client library wants a window all the same.
 const WINDOW: u16 = 1;
 
-/// What `app.rs` wires.
+/// What `app` wires.
 pub struct Parts {
     pub server: Arc<dyn NetworkServer>,
     pub stream: Stream,
