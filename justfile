@@ -39,6 +39,10 @@ bench-store:
 soak *arguments:
     scripts/soak {{arguments}}
 
+# Fuzz a parser of strangers' bytes: `just fuzz cayenne_lpp 600`; without arguments, which there are
+fuzz *arguments:
+    scripts/fuzz {{arguments}}
+
 # How fast codecs are
 bench-codecs:
     cargo bench --locked -p payload-codecs
