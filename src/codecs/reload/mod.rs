@@ -29,6 +29,8 @@ const QUIET: Duration = Duration::from_millis(200);
 const MOST_PATIENCE: Duration = Duration::from_secs(5);
 /// How often is looked where changes are not told.
 const LOOK: Duration = Duration::from_secs(10);
+/// And anyway: of what a link leads to, or of what changes on another machine, no system tells.
+const LOOK_ANYWAY: Duration = Duration::from_secs(300);
 
 /// The task that looks after codecs on the disk.
 pub struct Reload {
@@ -68,7 +70,7 @@ impl Reload {
                         watcher.follow_anew();
                     }
                     () = asked.notified() => continue,
-                    () = sleep(LOOK), if !watcher.sees_all() => {}
+                    () = sleep(if watcher.sees_all() { LOOK_ANYWAY } else { LOOK }) => {}
                 }
             }
             self.renew().await;
@@ -137,5 +139,41 @@ async fn quiet(changed: &Notify) {
             () = sleep(QUIET) => return,
             () = &mut patience => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::codecs::Wishes;
+    use crate::model::Uplink;
+
+    /// The clock runs on as soon as everybody waits; a trial may then seem to last too long, and is told all the same.
+    #[tokio::test(start_paused = true)]
+    async fn what_no_system_tells_of_is_seen_nevertheless() {
+        let disk = tempfile::tempdir().unwrap();
+        let (folder, target) = (disk.path().join("codecs"), disk.path().join("elsewhere.js"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(&target, "function decodeUplink() {}").unwrap();
+        std::os::unix::fs::symlink(&target, folder.join("node.js")).unwrap();
+        let config = CodecsConfig { folder: Some(folder), ..CodecsConfig::default() };
+        let (crossed, _back) = mpsc::channel(1);
+        let shown = Shown::new(Arc::default(), Arc::default());
+        let codecs = Codecs::start(Finder::new(&config), &config, crossed, shown).unwrap();
+        assert!(codecs.choose(&Uplink::sample("node", 1, 0).key, &Wishes::default()).is_some());
+        let (notices, mut told) = mpsc::channel(1);
+        let mut reload = codecs.reload(&config, Notices::new(notices));
+        reload.renew().await;
+        std::fs::write(&target, "function decodeUplink() { return {}; }").unwrap();
+        let told = tokio::select! {
+            () = reload.run(CancellationToken::new()) => unreachable!("nobody stops it"),
+            told = tokio::time::timeout(2 * LOOK_ANYWAY, told.recv()) => told.expect("it is seen"),
+        };
+        let Some(Notice::CodecReloaded { codec } | Notice::CodecBroken { codec, .. }) = told else {
+            panic!("{told:?}")
+        };
+        assert_eq!(codec, "node");
     }
 }
