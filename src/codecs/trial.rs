@@ -1,11 +1,14 @@
 //! Loads a codec on a thread of its own, to see whether it does before anybody depends on it.
 
 use std::io;
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use payload_codecs::{CodecError, Limits, Source};
 use tokio::sync::oneshot;
+
+use super::desk::send_to_the_back;
 
 /// How long loading may take beyond the limit that the engine keeps itself: only a native loop inside it does.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -44,14 +47,20 @@ impl Trial {
             return Err(TrialError::TooManyStuck);
         }
         let (reply, loaded) = oneshot::channel();
-        let limits = self.limits;
-        let task = move || drop(reply.send(load(&source, &limits)));
+        let (limits, patience) = (self.limits, source.loading(&self.limits) + PATIENCE);
+        let id = Arc::new(OnceLock::new());
+        let its_id = id.clone();
+        let task = move || {
+            its_id.get_or_init(rustix::thread::gettid);
+            reply.send(load(&source, &limits)).ok();
+        };
         let thread = thread::Builder::new().name("codec-trial".into()).spawn(task)?;
-        match tokio::time::timeout(limits.time + PATIENCE, loaded).await {
+        match tokio::time::timeout(patience, loaded).await {
             Ok(Ok(loaded)) => Ok(loaded?),
             // It panicked: as good as never.
             Ok(Err(_)) => Err(TrialError::Stuck),
             Err(_) => {
+                id.get().copied().into_iter().for_each(send_to_the_back);
                 self.lost.push(thread);
                 Err(TrialError::Stuck)
             }
