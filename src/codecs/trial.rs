@@ -29,7 +29,7 @@ pub enum TrialError {
     Codec(#[from] CodecError),
     #[error("it never finished loading")]
     Stuck,
-    #[error("too many codecs never finished loading; no other is tried until the bridge is restarted")]
+    #[error("too many codecs never finished loading; no other is tried until one does or the bridge is started again")]
     TooManyStuck,
     #[error("no thread could be started for it")]
     Thread(#[from] io::Error),
@@ -69,6 +69,16 @@ impl Trial {
 }
 
 impl TrialError {
+    /// Whether another try would end the same way. One that never finished may be right on a machine less busy, but each
+    /// try may cost a thread.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Codec(error) => error.is_final(),
+            Self::Stuck => true,
+            Self::TooManyStuck | Self::Thread(_) => false,
+        }
+    }
+
     /// The line of the script, counted from 1, if that is known.
     pub fn line(&self) -> Option<u32> {
         match self {

@@ -77,7 +77,7 @@ fn renew(finder: &mut Finder) -> usize {
     for (answer, lookup) in news {
         match answer {
             Ok(draft) => finder.accept(lookup, draft),
-            Err(error) => finder.refuse(lookup, None, with_causes(&error)),
+            Err(error) => drop(finder.refuse(lookup, None, with_causes(&error))),
         }
     }
     count
