@@ -158,14 +158,16 @@ mod tests {
         let disk = tempfile::tempdir().unwrap();
         let write = |text: &str| std::fs::write(disk.path().join("node.js"), text).unwrap();
         write("function decodeUplink() {}");
-        let config = CodecsConfig { folder: Some(disk.path().into()), ..CodecsConfig::default() };
+        let time_limit = Duration::from_secs(10);
+        let config = CodecsConfig { folder: Some(disk.path().into()), time_limit, ..CodecsConfig::default() };
         let (crossed, _back) = mpsc::channel(1);
         let shown = Shown::new(Arc::default(), Arc::default());
         let codecs = Codecs::start(Finder::new(&config), &config, crossed, shown).unwrap();
         codecs.choose(&Uplink::sample("node", 1, 0).key, &Wishes::default()).unwrap();
         let (notices, mut told) = mpsc::channel(10);
         let mut reload = codecs.reload(&config, Notices::new(notices));
-        for (script, is_tried_again) in [("for (var all = [];;) all.push(new Array(9));", true), ("nonsense(", false)] {
+        let greedy = "for (var all = [];;) all.push(new Array(1000).fill(1));";
+        for (script, is_tried_again) in [(greedy, true), ("nonsense(", false)] {
             write(script);
             for _ in 0..2 {
                 reload.renew().await;
