@@ -21,7 +21,7 @@ impl ByDirection {
     /// Of either, if loading it may go better another time.
     pub fn load(engines: &Engines, uplink: Option<&Source>, downlink: Option<&Source>) -> Result<Self, CodecError> {
         let half = |source: Option<&Source>| match source.map(|source| engines.load(source)).transpose() {
-            Err(error) if !is_final(&error) => Err(error),
+            Err(error) if !error.is_final() => Err(error),
             half => Ok(half),
         };
         Ok(Self { uplink: half(uplink)?, downlink: half(downlink)? })
@@ -68,11 +68,6 @@ impl Codec for ByDirection {
 fn present<'a>(half: &'a mut Half, wanted: &'static str) -> Result<&'a mut Box<dyn Codec>, CodecError> {
     let codec = half.as_mut().map_err(|error| error.clone())?;
     codec.as_mut().ok_or(CodecError::MissingFunction { wanted })
-}
-
-/// A script that is wrong stays wrong; one that lacked time or memory may do better.
-fn is_final(error: &CodecError) -> bool {
-    matches!(error, CodecError::Load { .. } | CodecError::MissingFunction { .. })
 }
 
 #[cfg(test)]

@@ -69,6 +69,11 @@ impl Source {
         }
     }
 
+    /// Wall time for loading all of it.
+    pub fn loading(&self, limits: &Limits) -> Duration {
+        limits.loading() * u32::try_from(self.parts().len()).unwrap_or(u32::MAX).max(1)
+    }
+
     /// Whether strangers' code is run.
     pub fn runs_scripts(&self) -> bool {
         self.parts().iter().any(|part| matches!(part, Self::JavaScript { .. }))

@@ -92,6 +92,11 @@ pub enum CodecError {
 }
 
 impl CodecError {
+    /// Whether a codec that does not load will not load another time either: it did not only lack time or memory.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Load { .. } | Self::MissingFunction { .. })
+    }
+
     /// The line of the script, counted from 1, where it went wrong, if that is known.
     pub fn line(&self) -> Option<u32> {
         match self {

@@ -55,9 +55,7 @@ impl Bench {
 impl Loaded {
     /// A script that cannot load never will; one that only had no time or memory may do better the next time.
     fn may_load_now(&self) -> bool {
-        let is_final =
-            |error: &CodecError| matches!(error, CodecError::Load { .. } | CodecError::MissingFunction { .. });
-        self.outcome.as_ref().is_err_and(|error| !is_final(error))
+        self.outcome.as_ref().is_err_and(|error| !error.is_final())
     }
 }
 

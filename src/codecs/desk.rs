@@ -43,12 +43,9 @@ impl Desk {
         self.thread.get_or_init(rustix::thread::gettid);
     }
 
-    /// Gives up on the thread: it runs on, but only when nobody else has use for the processor.
+    /// Gives up on the thread.
     pub fn send_to_the_back(&self) {
-        let Some(thread) = self.thread.get() else { return };
-        if let Err(error) = setpriority_process(Some(*thread), LEAST_PRIORITY) {
-            tracing::debug!(error = %error, "The abandoned thread keeps its priority.");
-        }
+        self.thread.get().copied().into_iter().for_each(send_to_the_back);
     }
 
     /// Begins with a job, for which there is so much time.
@@ -84,9 +81,21 @@ impl Desk {
         lock(&self.work).take_if(|work| work.due <= now).map(|work| (work.job, work.found))
     }
 
+    /// Whether strangers' code is run here.
+    pub fn runs_script(&self) -> bool {
+        lock(&self.work).as_ref().is_some_and(|work| work.job.codec.source.runs_scripts())
+    }
+
     /// When the watch has to look here, unless the worker comes on before.
     pub fn due(&self) -> Option<Instant> {
         lock(&self.work).as_ref().map(|work| work.due)
+    }
+}
+
+/// A thread that is given up runs on, but only when nobody else has use for the processor.
+pub fn send_to_the_back(thread: Pid) {
+    if let Err(error) = setpriority_process(Some(thread), LEAST_PRIORITY) {
+        tracing::debug!(error = %error, "The abandoned thread keeps its priority.");
     }
 }
 

@@ -95,7 +95,7 @@ impl Lane {
             match desk.take() {
                 Some(job) => self.answer(job, output),
                 None => {
-                    lock(&self.quarantine).came_back();
+                    lock(&self.quarantine).came_back(codec.id, Instant::now());
                     return self.bell.ring();
                 }
             }
@@ -104,7 +104,7 @@ impl Lane {
 
     /// Lets the codec do its work, phase by phase.
     fn run(&self, bench: &mut Bench, codec: &Arc<Codec>, input: &Input, desk: &Desk) -> Output {
-        let loaded = match bench.codec(codec, || desk.next_phase(self.limits.loading())) {
+        let loaded = match bench.codec(codec, || desk.next_phase(codec.source.loading(&self.limits))) {
             Ok(loaded) => loaded,
             Err(error) => return Output::failed(input, error),
         };

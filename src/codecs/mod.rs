@@ -96,9 +96,9 @@ pub enum Fault {
     Codec(#[from] CodecError),
     #[error("it did not come back and was abandoned; it rests for {rest_s} s")]
     Stuck { rest_s: u64 },
-    #[error("it rests, because it did not come back before")]
+    #[error("it rests, because it did not come back in time before")]
     Quarantined,
-    #[error("too many codecs never came back; no script runs until the bridge is restarted")]
+    #[error("too many codecs never came back; no script runs until one does or the bridge is started again")]
     TooManyStuck,
     #[error("there is nothing a codec could read: no port, or a payload that only its user can decrypt")]
     NothingToDecode,

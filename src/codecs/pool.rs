@@ -86,9 +86,10 @@ impl Pool {
             if is_exhausted != lock(&self.shared.quarantine).is_exhausted() {
                 is_exhausted = !is_exhausted;
                 notices.tell(if is_exhausted { exhausted(is_started_again) } else { recovered() });
-                if is_exhausted && is_started_again {
-                    return;
-                }
+            }
+            // Those that still run may be stuck, too, and nobody else would ever tell their uplinks' flow.
+            if is_exhausted && is_started_again && !self.shared.lanes.iter().any(Staffed::runs_script) {
+                return;
             }
             self.shared.bell.plan(|| self.shared.lanes.iter().filter_map(Staffed::due).min());
         }
@@ -138,6 +139,10 @@ impl Staffed {
             tracing::error!(error = %error, "No new codec thread could be started.");
         }
         *lock(&self.desk) = staffed.ok();
+    }
+
+    fn runs_script(&self) -> bool {
+        lock(&self.desk).as_ref().is_some_and(|desk| desk.runs_script())
     }
 
     /// When the watch has to look here.
@@ -259,6 +264,25 @@ mod tests {
             pool.decode(Uplink::sample("node", f_cnt, 0), if f_cnt < 10 { slow.clone() } else { fast.clone() });
         }
         assert_eq!(returned(&pool, &mut back, 20).await, (0..20).map(|f_cnt| (f_cnt, true)).collect::<Vec<_>>());
+    }
+
+    /// A slow codec sees to it that the lanes take turns: the fourth thread is lost while a fifth codec is stuck already.
+    #[tokio::test]
+    async fn the_watch_does_not_end_before_every_uplink_is_answered_for() {
+        let (pool, mut back) = pool(2, Duration::from_millis(200));
+        let slow = "function decodeUplink() { for (var t = Date.now(); Date.now() < t + 120;); return {data: {}}; }";
+        let decode = |lane, number: usize, script| {
+            let of_lane = |name: &String| pool.lane_of(&Codec::sample(0, name, script)) == lane;
+            let name = (0..).map(|suffix| format!("codec-{number}-{suffix}")).find(of_lane).unwrap();
+            pool.decode(Uplink::sample(&format!("node-{number}"), 0, 0), Codec::sample(number, &name, script));
+        };
+        [(1, slow), (0, STUCK), (0, STUCK), (0, STUCK), (1, STUCK), (1, STUCK)]
+            .into_iter()
+            .enumerate()
+            .for_each(|(number, (lane, script))| decode(lane, number, script));
+        tokio::time::timeout(Duration::from_secs(20), pool.watch(&nobody(), true)).await.unwrap();
+        let answered = std::iter::from_fn(|| back.try_recv().ok()).count();
+        assert_eq!(answered, 6);
     }
 
     #[tokio::test]

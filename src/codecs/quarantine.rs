@@ -9,6 +9,8 @@ const LONGEST_REST: Duration = Duration::from_secs(3600);
 const FORGETTING: Duration = Duration::from_secs(24 * 3600);
 /// Threads that may be lost to codecs before no script runs any more: each holds its memory until the process ends.
 const MOST_ABANDONED: usize = 4;
+/// A codec that comes back so soon after it was given up was slow, or its machine busy, rather than stuck.
+const SOON: Duration = Duration::from_secs(1);
 /// Time-outs in a row after which a codec rests.
 const TIME_OUTS_IN_A_ROW: u32 = 3;
 
@@ -44,9 +46,14 @@ impl Quarantine {
         self.rest(codec, now)
     }
 
-    /// A thread that was given up came back after all, and ends: it was slow, not lost.
-    pub fn came_back(&mut self) {
+    /// A thread that was given up came back after all, and ends: it is not lost. A codec that came back soon does not rest
+    /// for it; it counts as one that ran into its limit.
+    pub fn came_back(&mut self, codec: usize, now: Instant) {
         self.abandoned = self.abandoned.saturating_sub(1);
+        if let Some(rest) = self.resting.get_mut(&codec).filter(|rest| now + rest.length <= rest.until + SOON) {
+            *rest = Rest { until: now, length: rest.length / 2 };
+            self.note(codec, true, now);
+        }
     }
 
     /// A codec came back. One that keeps running into its limit rests too: it costs its lane the whole limit each time.
@@ -106,7 +113,21 @@ mod tests {
             quarantine.abandoned(codec, now);
         });
         assert!(quarantine.is_exhausted());
-        quarantine.came_back();
+        quarantine.came_back(0, now + FIRST_REST);
         assert!(!quarantine.is_exhausted());
+        assert!(!quarantine.admits(0, now), "that was too late for its rest");
+    }
+
+    #[test]
+    fn one_that_comes_back_soon_was_slow_and_rests_only_if_it_is_again_and_again() {
+        let (mut quarantine, now) = (Quarantine::default(), Instant::now());
+        for _ in 1..TIME_OUTS_IN_A_ROW {
+            assert_eq!(quarantine.abandoned(7, now), FIRST_REST, "no rest was had");
+            quarantine.came_back(7, now + SOON);
+            assert!(quarantine.admits(7, now + SOON));
+        }
+        quarantine.abandoned(7, now);
+        quarantine.came_back(7, now + SOON);
+        assert!(!quarantine.admits(7, now + SOON) && !quarantine.is_exhausted());
     }
 }

@@ -1,11 +1,14 @@
 //! Loads a codec on a thread of its own, to see whether it does before anybody depends on it.
 
 use std::io;
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use payload_codecs::{CodecError, Limits, Source};
 use tokio::sync::oneshot;
+
+use super::desk::send_to_the_back;
 
 /// How long loading may take beyond the limit that the engine keeps itself: only a native loop inside it does.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,7 +29,7 @@ pub enum TrialError {
     Codec(#[from] CodecError),
     #[error("it never finished loading")]
     Stuck,
-    #[error("too many codecs never finished loading; no other is tried until the bridge is restarted")]
+    #[error("too many codecs never finished loading; no other is tried until one does or the bridge is started again")]
     TooManyStuck,
     #[error("no thread could be started for it")]
     Thread(#[from] io::Error),
@@ -44,14 +47,20 @@ impl Trial {
             return Err(TrialError::TooManyStuck);
         }
         let (reply, loaded) = oneshot::channel();
-        let limits = self.limits;
-        let task = move || drop(reply.send(load(&source, &limits)));
+        let (limits, patience) = (self.limits, source.loading(&self.limits) + PATIENCE);
+        let id = Arc::new(OnceLock::new());
+        let its_id = id.clone();
+        let task = move || {
+            its_id.get_or_init(rustix::thread::gettid);
+            reply.send(load(&source, &limits)).ok();
+        };
         let thread = thread::Builder::new().name("codec-trial".into()).spawn(task)?;
-        match tokio::time::timeout(limits.time + PATIENCE, loaded).await {
+        match tokio::time::timeout(patience, loaded).await {
             Ok(Ok(loaded)) => Ok(loaded?),
             // It panicked: as good as never.
             Ok(Err(_)) => Err(TrialError::Stuck),
             Err(_) => {
+                id.get().copied().into_iter().for_each(send_to_the_back);
                 self.lost.push(thread);
                 Err(TrialError::Stuck)
             }
@@ -60,6 +69,16 @@ impl Trial {
 }
 
 impl TrialError {
+    /// Whether another try would end the same way. One that never finished may be right on a machine less busy, but each
+    /// try may cost a thread.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Codec(error) => error.is_final(),
+            Self::Stuck => true,
+            Self::TooManyStuck | Self::Thread(_) => false,
+        }
+    }
+
     /// The line of the script, counted from 1, if that is known.
     pub fn line(&self) -> Option<u32> {
         match self {

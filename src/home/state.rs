@@ -329,8 +329,9 @@ mod tests {
         assert!(text.contains("0.10000000000000000001") && !text.contains("mine"), "{text}");
     }
 
-    #[test]
-    fn measurements_are_merged_and_outlive_the_process() {
+    /// The clock stands still: however slow the machine is, no time to save passes.
+    #[tokio::test(start_paused = true)]
+    async fn measurements_are_merged_and_outlive_the_process() {
         let mut states = States::default();
         for (second, measurements) in [(1, r#"[{"air": {"co2": 400}}]"#), (2, r#"[{"air": {"temperature": 20}}]"#)] {
             let measurements = RawValue::from_string(measurements.into()).unwrap();
@@ -384,8 +385,9 @@ mod tests {
         again
     }
 
-    #[test]
-    fn a_state_outlives_the_process_and_moves_on_from_where_it_was() {
+    /// The clock stands still: however slow the machine is, no time to save passes.
+    #[tokio::test(start_paused = true)]
+    async fn a_state_outlives_the_process_and_moves_on_from_where_it_was() {
         let mut states = States::default();
         merge(&mut states, 1, r#"{"a": 1}"#);
         let key = Uplink::sample("node", 7, 1).key;
@@ -399,8 +401,9 @@ mod tests {
         assert!(told.starts_with(br#"{"a":1,"b":0.10,"last_seen":"1970-01-01T00:00:05Z""#), "{told:?}");
     }
 
-    #[test]
-    fn after_a_crash_a_state_that_is_older_than_what_was_told_waits_for_news() {
+    /// The clock stands still: however slow the machine is, no time to save passes.
+    #[tokio::test(start_paused = true)]
+    async fn after_a_crash_a_state_that_is_older_than_what_was_told_waits_for_news() {
         let mut states = States::default();
         merge(&mut states, 1, r#"{"a": 1}"#);
         states.take_unsaved_of(&Uplink::sample("node", 7, 1).key, Instant::now());

@@ -88,6 +88,41 @@ async fn a_changed_codec_is_used_without_a_restart_and_a_broken_one_leaves_the_o
     assert_eq!(ferry.read("node", 4).await["fields"]["answer"], "three");
 }
 
+/// Over it by a rename, as most do; the old one renamed before, as vim does; a folder in place of a folder.
+#[tokio::test]
+async fn a_codec_is_picked_up_however_its_editor_saves_it() {
+    let mut ferry = Ferry::with(|setup| setup.add_codec("node", &script("0"))).await;
+    assert_eq!(ferry.read("node", 1).await["fields"]["answer"], "0");
+    let codecs = ferry.folder().join("codecs");
+    let at = |name: &str| codecs.join(name);
+    let over = |text: &str| {
+        fs::write(at(".node.js.tmp"), text).unwrap();
+        fs::rename(at(".node.js.tmp"), at("node.js")).unwrap();
+    };
+    let aside = |text: &str| {
+        fs::rename(at("node.js"), at("node.js~")).unwrap();
+        fs::write(at("node.js"), text).unwrap();
+        fs::remove_file(at("node.js~")).unwrap();
+    };
+    let folder = |text: &str| {
+        fs::create_dir(at(".new")).unwrap();
+        fs::write(at(".new/codec.js"), text).unwrap();
+        if at("node").is_dir() {
+            fs::rename(at("node"), at(".old")).unwrap();
+        }
+        fs::rename(at(".new"), at("node")).unwrap();
+        fs::remove_file(at("node.js")).ok();
+    };
+    let below = |text: &str| fs::write(at("node/codec.js"), text).unwrap();
+    let ways: [&dyn Fn(&str); 6] = [&over, &aside, &over, &folder, &folder, &below];
+    for (f_cnt, way) in (2..).zip(ways) {
+        ferry.home.forget();
+        way(&script(&f_cnt.to_string()));
+        ferry.home.event("codec_reloaded").await;
+        assert_eq!(ferry.read("node", f_cnt).await["fields"]["answer"], f_cnt.to_string());
+    }
+}
+
 #[tokio::test]
 async fn a_table_that_comes_is_used_and_one_that_goes_is_not() {
     let mut ferry = Ferry::start().await;

@@ -1,10 +1,8 @@
 //! What becomes of an uplink at its codec's hands: it is published whatever the codec does, and nobody else waits.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
-use crate::harness::{APP, Ferry, Process, Stage, uplink};
+use crate::harness::{APP, Ferry, Heard, Process, Stage, uplink};
 
 #[tokio::test]
 async fn a_shipped_codec_decodes_and_normalises() {
@@ -100,12 +98,12 @@ async fn a_codec_that_loops_for_ever_rests_and_its_uplinks_keep_their_order() {
     for f_cnt in 1..=30 {
         ferry.network.up("looping", f_cnt, &[1]);
     }
-    let began = Instant::now();
     let all = ferry.home.wait_for_many(30, "raw uplinks", |heard| heard.topic == "ttn/looping/uplink").await;
-    assert!(began.elapsed() < Duration::from_millis(2500), "it rests after a few: {:?}", began.elapsed());
     let order: Vec<_> = all.iter().map(|heard| heard.json()["f_cnt"].as_u64().unwrap()).collect();
     assert_eq!(order, (1..=30).collect::<Vec<_>>());
-    assert!(all[0].json()["codec_error"].as_str().unwrap().contains("longer than 100 ms"));
+    // Where the machine gives its thread no time, the watch is there before the engine.
+    let ran = |heard: &&Heard| ["longer than 100 ms", "was abandoned"].iter().any(|words| heard.text.contains(words));
+    assert!((1..=3).contains(&all.iter().filter(ran).count()), "it rests after a few: {}", all[3].text);
     assert!(all[29].json()["codec_error"].as_str().unwrap().contains("rests"), "{}", all[29].text);
 }
 

@@ -2,13 +2,17 @@
 //!
 //! The bridge is a process of its own here, so that what is stuck ends with the test.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use tokio::net::UnixDatagram;
 
-use crate::harness::{Process, Setup, Stage, in_time};
+use crate::harness::{Heard, Process, Setup, Stage, in_time};
 
 /// Runs natively for longer than any test waits: whatever comes meanwhile did not wait for it.
 const NATIVE_LOOP: &str = "function decodeUplink(input) {\n  new Array(1e9).sort();\n  return {data: {}};\n}";
+/// What the bridge has for its end.
+const GRACE: Duration = Duration::from_secs(15);
 /// As many as the bridge gives up before no script runs.
 const STUCK: [&str; 4] = ["stuck-1", "stuck-2", "stuck-3", "stuck-4"];
 
@@ -43,6 +47,26 @@ async fn while_one_codec_is_stuck_all_others_are_decoded_in_their_order() {
     let error = stage.home.on("ttn/stuck/event/codec_error").await;
     assert_eq!((&error["codec"], &error["payload_hex"]), (&json!("stuck"), &json!("01")));
     assert!(error["error"].as_str().unwrap().contains("abandoned"), "{error}");
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_no_codec_that_is_stuck() {
+    let mut stage = Stage::set(add_stuck_codecs).await;
+    let process = Process::ferry(&stage.configuration());
+    stage.network.subscribed().await;
+    stage.network.up("stuck-1", 1, &[1]);
+    stage.home.on("ttn/stuck-1/uplink").await;
+    stage.network.up("stuck-2", 1, &[1]);
+    // Its device is known before its codec runs.
+    let is_seen = |heard: &Heard| heard.topic == "ttn/bridge/event" && heard.json()["device"] == "stuck-2";
+    stage.home.wait_for("the second device", is_seen).await;
+    let began = Instant::now();
+    process.signal("TERM").await;
+    let (status, said) = process.ended().await;
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(began.elapsed() < GRACE, "{said}");
+    let raw = stage.home.on("ttn/stuck-2/uplink").await;
+    assert!(raw["codec_error"].as_str().unwrap().contains("abandoned"), "{raw}");
 }
 
 #[tokio::test]

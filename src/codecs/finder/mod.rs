@@ -17,6 +17,7 @@ pub use renewal::News;
 
 /// The attribute of a device, set in the network's console, that names its codec.
 const ATTRIBUTE: &str = "ferry-codec";
+const OUTSIDE: &str = "the attribute ferry-codec takes a name and no path; paths are for the configuration";
 /// Why a device has the codec that was learned for it.
 const LEARNED: &str = "network's formatter";
 
@@ -139,6 +140,9 @@ impl Finder {
                 known.hear(wishes);
                 self.devices.insert(device.clone(), known);
             }
+        }
+        if let Some(wish) = wishes.attributes.and_then(|all| all.get(ATTRIBUTE)).filter(|wish| !is_plain(wish)) {
+            self.broken(&Lookup::Named(wish.clone()), OUTSIDE, None);
         }
         self.settle(device)
     }

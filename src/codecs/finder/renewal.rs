@@ -56,10 +56,14 @@ impl Finder {
         self.found.insert(lookup, Found { codec, refused: None });
     }
 
-    /// What is there now cannot be used: what was there before goes on.
-    pub fn refuse(&mut self, lookup: Lookup, draft: Option<Draft>, error: String) {
-        let codec = self.found.remove(&lookup).and_then(|found| found.codec);
-        self.found.insert(lookup, Found { codec, refused: Some(Refused { draft, error }) });
+    /// What is there now cannot be used: what was there before goes on. Returns whether it was not refused for the same
+    /// reason before.
+    pub fn refuse(&mut self, lookup: Lookup, draft: Option<Draft>, error: String) -> bool {
+        let Found { codec, refused } = self.found.remove(&lookup).unwrap_or_default();
+        let refused_now = Some(Refused { draft, error });
+        let is_news = refused != refused_now;
+        self.found.insert(lookup, Found { codec, refused: refused_now });
+        is_news
     }
 
     /// Makes the search again for every device. Returns those whose codec, or the reason for it, is another one now.

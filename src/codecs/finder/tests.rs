@@ -77,7 +77,7 @@ fn renew(finder: &mut Finder) -> usize {
     for (answer, lookup) in news {
         match answer {
             Ok(draft) => finder.accept(lookup, draft),
-            Err(error) => finder.refuse(lookup, None, with_causes(&error)),
+            Err(error) => drop(finder.refuse(lookup, None, with_causes(&error))),
         }
     }
     count
@@ -180,10 +180,17 @@ fn the_users_own_goes_before_a_shipped_one_of_the_same_name() {
 #[test]
 fn an_attribute_cannot_reach_outside_the_folder() {
     let (_disk, mut finder) = Disk::with(&["mine.js"]);
+    let (notices, mut told) = tokio::sync::mpsc::channel(10);
+    let notices = Notices::new(notices);
+    finder.tell(notices.clone());
     for name in ["/etc/passwd", "../mine", "a/../../mine", ".hidden"] {
         let attributes = attribute(name);
         let wishes = Wishes { attributes: Some(&attributes), version_ids: None };
-        assert!(finder.choose(&device("node-1"), &wishes).is_none(), "{name}");
+        for _ in 0..2 {
+            assert!(finder.choose(&device("node-1"), &wishes).is_none(), "{name}");
+        }
+        let Ok(Notice::CodecBroken { codec, .. }) = told.try_recv() else { panic!("{name} is not told") };
+        assert!(codec == name && told.try_recv().is_err(), "{name} is told once");
     }
 }
 
@@ -215,6 +222,19 @@ fn the_device_repository_is_not_left_and_one_script_a_direction_is_taken() {
     let Source::ByDirection { uplink: Some(up), downlink: Some(down) } = chosen.codec.source() else { panic!() };
     let name = "device-repository/probe/c";
     assert_eq!([&**up, &**down], [&script(name, "up"), &script(name, "down")]);
+}
+
+#[test]
+fn a_brand_that_the_clone_does_not_have_is_looked_for_where_it_would_come() {
+    let (disk, mut finder) = Disk::with(&[]);
+    disk.write("clone/vendor/other/x.yaml", "");
+    let version = product("acme", "probe");
+    assert!(finder.choose(&device("node-1"), &Wishes { attributes: None, version_ids: Some(&version) }).is_none());
+    let watched =
+        |finder: &Finder, folder: &str| finder.places().iter().any(|it| it.folder == disk.path().join(folder));
+    assert!(watched(&finder, "clone/vendor") && !watched(&finder, "clone/vendor/acme"));
+    disk.write("clone/vendor/acme/x.yaml", "");
+    assert!(watched(&finder, "clone/vendor/acme"));
 }
 
 #[test]

@@ -104,7 +104,9 @@ impl Library {
                 Some(Place { folder: folder.to_owned(), deep: false })
             }
             Lookup::Product(version) => {
-                let folder = repository::vendor_folder(self.repository.as_ref()?, version)?;
+                let vendor = repository::vendor_folder(self.repository.as_ref()?, version)?;
+                // A brand that the clone does not have yet comes as a folder.
+                let folder = if vendor.is_dir() { vendor } else { vendor.parent()?.to_owned() };
                 Some(Place { folder, deep: false })
             }
             Lookup::Named(_) | Lookup::Entry(_) => self.folder.clone().map(|folder| Place { folder, deep: true }),

@@ -29,6 +29,8 @@ const QUIET: Duration = Duration::from_millis(200);
 const MOST_PATIENCE: Duration = Duration::from_secs(5);
 /// How often is looked where changes are not told.
 const LOOK: Duration = Duration::from_secs(10);
+/// And anyway: of what a link leads to, or of what changes on another machine, no system tells.
+const LOOK_ANYWAY: Duration = Duration::from_secs(300);
 
 /// The task that looks after codecs on the disk.
 pub struct Reload {
@@ -68,7 +70,7 @@ impl Reload {
                         watcher.follow_anew();
                     }
                     () = asked.notified() => continue,
-                    () = sleep(LOOK), if !watcher.sees_all() => {}
+                    () = sleep(if watcher.sees_all() { LOOK_ANYWAY } else { LOOK }) => {}
                 }
             }
             self.renew().await;
@@ -81,7 +83,8 @@ impl Reload {
         for News { lookup, draft } in self.news().await {
             match draft {
                 Ok(Some(draft)) => {
-                    told.insert(draft.name.clone(), self.try_out(lookup, draft).await);
+                    let name = draft.name.clone();
+                    told.extend(self.try_out(lookup, draft).await.map(|notice| (name, notice)));
                 }
                 Ok(None) => lock(&self.finder).accept(lookup, None),
                 Err(error) => {
@@ -112,17 +115,19 @@ impl Reload {
         answers
     }
 
-    async fn try_out(&mut self, lookup: Lookup, draft: Draft) -> Notice {
+    async fn try_out(&mut self, lookup: Lookup, draft: Draft) -> Option<Notice> {
         let codec = draft.name.clone();
         match self.trial.load(draft.source.clone()).await {
             Ok(()) => {
                 lock(&self.finder).accept(lookup, Some(draft));
-                Notice::CodecReloaded { codec }
+                Some(Notice::CodecReloaded { codec })
             }
             Err(error) => {
+                // What may load another time is not remembered, and tried again at the next look.
+                let tried = error.is_final().then_some(draft);
                 let (line, error) = (error.line(), with_causes(&error));
-                lock(&self.finder).refuse(lookup, Some(draft), error.clone());
-                Notice::CodecBroken { codec, error, line }
+                let is_news = lock(&self.finder).refuse(lookup, tried, error.clone());
+                is_news.then_some(Notice::CodecBroken { codec, error, line })
             }
         }
     }
@@ -137,5 +142,66 @@ async fn quiet(changed: &Notify) {
             () = sleep(QUIET) => return,
             () = &mut patience => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::codecs::Wishes;
+    use crate::model::Uplink;
+
+    #[tokio::test]
+    async fn a_codec_that_only_lacked_room_is_tried_again_and_one_that_is_wrong_is_not() {
+        let disk = tempfile::tempdir().unwrap();
+        let write = |text: &str| std::fs::write(disk.path().join("node.js"), text).unwrap();
+        write("function decodeUplink() {}");
+        let time_limit = Duration::from_secs(10);
+        let config = CodecsConfig { folder: Some(disk.path().into()), time_limit, ..CodecsConfig::default() };
+        let (crossed, _back) = mpsc::channel(1);
+        let shown = Shown::new(Arc::default(), Arc::default());
+        let codecs = Codecs::start(Finder::new(&config), &config, crossed, shown).unwrap();
+        codecs.choose(&Uplink::sample("node", 1, 0).key, &Wishes::default()).unwrap();
+        let (notices, mut told) = mpsc::channel(10);
+        let mut reload = codecs.reload(&config, Notices::new(notices));
+        let greedy = "for (var all = [];;) all.push(new Array(1000).fill(1));";
+        for (script, is_tried_again) in [(greedy, true), ("nonsense(", false)] {
+            write(script);
+            for _ in 0..2 {
+                reload.renew().await;
+            }
+            assert!(matches!(told.try_recv(), Ok(Notice::CodecBroken { .. })), "{script}");
+            assert!(told.try_recv().is_err(), "{script} is told once");
+            assert_eq!(!reload.news().await.is_empty(), is_tried_again, "{script}");
+        }
+    }
+
+    /// The clock runs on as soon as everybody waits; a trial may then seem to last too long, and is told all the same.
+    #[tokio::test(start_paused = true)]
+    async fn what_no_system_tells_of_is_seen_nevertheless() {
+        let disk = tempfile::tempdir().unwrap();
+        let (folder, target) = (disk.path().join("codecs"), disk.path().join("elsewhere.js"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(&target, "function decodeUplink() {}").unwrap();
+        std::os::unix::fs::symlink(&target, folder.join("node.js")).unwrap();
+        let config = CodecsConfig { folder: Some(folder), ..CodecsConfig::default() };
+        let (crossed, _back) = mpsc::channel(1);
+        let shown = Shown::new(Arc::default(), Arc::default());
+        let codecs = Codecs::start(Finder::new(&config), &config, crossed, shown).unwrap();
+        assert!(codecs.choose(&Uplink::sample("node", 1, 0).key, &Wishes::default()).is_some());
+        let (notices, mut told) = mpsc::channel(1);
+        let mut reload = codecs.reload(&config, Notices::new(notices));
+        reload.renew().await;
+        std::fs::write(&target, "function decodeUplink() { return {}; }").unwrap();
+        let told = tokio::select! {
+            () = reload.run(CancellationToken::new()) => unreachable!("nobody stops it"),
+            told = tokio::time::timeout(2 * LOOK_ANYWAY, told.recv()) => told.expect("it is seen"),
+        };
+        let Some(Notice::CodecReloaded { codec } | Notice::CodecBroken { codec, .. }) = told else {
+            panic!("{told:?}")
+        };
+        assert_eq!(codec, "node");
     }
 }

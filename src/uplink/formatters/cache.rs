@@ -39,11 +39,11 @@ impl Cache {
         Self { folder: state.join(FOLDER) }
     }
 
-    /// Everything that was kept. What cannot be read is fetched again, and told.
-    pub fn load(&self) -> Vec<(DeviceKey, Formatter)> {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
-        let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        files.filter(|path| path.extension().is_some_and(|it| it == "json")).filter_map(|path| read(&path)).collect()
+    /// Everything that was kept, read one by one: a thousand devices may have the same script. What cannot be read is
+    /// fetched again, and told.
+    pub fn load(&self) -> impl Iterator<Item = (DeviceKey, Formatter)> + use<> {
+        let files = fs::read_dir(&self.folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+        files.filter(|path| path.extension().is_some_and(|it| it == "json")).filter_map(|path| read(&path))
     }
 
     /// Keeps what the network told, or forgets what it told before.
@@ -121,7 +121,7 @@ mod tests {
     async fn what_was_kept_is_there_after_a_restart_and_what_was_forgotten_is_not() {
         let state = tempfile::tempdir().unwrap();
         let cache = Cache::below(state.path());
-        assert!(cache.load().is_empty());
+        assert_eq!(cache.load().count(), 0);
         let odd = key("..", "node");
         cache.keep(&odd, Some(&formatter("// \u{1f600}\r\n"))).await;
         cache.keep(&key("my-app", "node"), Some(&formatter("old"))).await;
@@ -129,7 +129,7 @@ mod tests {
         cache.keep(&key("my-app", "gone"), Some(&formatter("x"))).await;
         cache.keep(&key("my-app", "gone"), None).await;
         cache.keep(&key("my-app", "never"), None).await;
-        let mut loaded = Cache::below(state.path()).load();
+        let mut loaded: Vec<_> = Cache::below(state.path()).load().collect();
         loaded.sort_by_key(|(key, _)| key.to_string());
         let expected = [(odd, formatter("// \u{1f600}\r\n")), (key("my-app", "node"), formatter("new"))];
         assert_eq!(loaded, expected);
@@ -144,6 +144,6 @@ mod tests {
         for (name, text) in [("my-app.torn.json", "{\"application\":"), ("my-app.draft.tmp", ""), ("notes.txt", "")] {
             fs::write(state.path().join(FOLDER).join(name), text).unwrap();
         }
-        assert_eq!(cache.load().len(), 1);
+        assert_eq!(cache.load().count(), 1);
     }
 }
