@@ -177,7 +177,7 @@ fn a_folder_that_is_closed_counts_as_an_error_and_the_rest_goes_on() {
     fs::create_dir(&closed).unwrap();
     fs::write(folder.path().join("open.js"), "function decodeUplink() { return {data: {}} }").unwrap();
     fs::write(folder.path().join("open.examples.json"), r#"[{"input": {"bytes": []}, "output": {}}]"#).unwrap();
-    fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
     // To root nothing is closed.
     let is_closed = fs::read_dir(&closed).is_err();
     let told = codec(&["test", folder.path().to_str().unwrap()], "");
