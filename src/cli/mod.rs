@@ -23,7 +23,7 @@ use clap::{Parser, Subcommand};
 
 use crate::app::BuildError;
 use crate::config::{ConfigError, Environment, Process, default_path};
-pub use terminal::Terminal;
+pub use terminal::{Terminal, harmless};
 
 /// Carries messages between The Things Network and a home MQTT broker, both ways.
 #[derive(Debug, Parser)]

@@ -38,10 +38,10 @@ impl Terminal {
         writeln!(self.data, "{text}")
     }
 
-    /// One line of talk. If nobody hears it there is nobody to tell.
+    /// One line of talk, or several. If nobody hears it there is nobody to tell.
     pub fn say(&mut self, text: &str) {
         self.clear_progress();
-        let _ = writeln!(self.talk, "{text}");
+        let _ = writeln!(self.talk, "{}", harmless(text));
     }
 
     /// How far a long run is: one line that the next one takes the place of. Only a person at a screen sees it.
@@ -103,4 +103,9 @@ impl Terminal {
         let read = self.input.read_line(&mut line)?;
         Ok((read > 0).then(|| line.trim().to_owned()))
     }
+}
+
+/// A text without what would make a screen do more than show it. Talk repeats what devices, codecs and networks said.
+pub fn harmless(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control() || *character == '\n').collect()
 }

@@ -167,3 +167,23 @@ fn a_codec_that_is_stuck_inside_the_engine_is_an_error_in_time_and_the_rest_goes
     assert!(stuck["us"].as_u64().unwrap() >= 500_000, "{stuck}");
     assert!(took < Duration::from_secs(20), "{took:?}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_closed_counts_as_an_error_and_the_rest_goes_on() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = TempDir::new().unwrap();
+    let closed = folder.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::write(folder.path().join("open.js"), "function decodeUplink() { return {data: {}} }").unwrap();
+    fs::write(folder.path().join("open.examples.json"), r#"[{"input": {"bytes": []}, "output": {}}]"#).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+    // To root nothing is closed.
+    let is_closed = fs::read_dir(&closed).is_err();
+    let told = codec(&["test", folder.path().to_str().unwrap()], "");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o755)).unwrap();
+    let sum =
+        if is_closed { "2 files, 2 examples: 1 passed, 0 failed, 1 error" } else { "1 file, 1 example: 1 passed" };
+    assert!(told.out.contains(sum), "{}{}", told.out, told.err);
+    assert_eq!(told.code, Some(i32::from(is_closed)));
+}

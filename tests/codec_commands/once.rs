@@ -113,3 +113,36 @@ fn a_codec_that_does_not_load_is_told_so_with_its_line() {
     assert_eq!(told.code, Some(1), "{}", told.err);
     assert!(told.out.contains("did not come back"), "{}", told.out);
 }
+
+#[test]
+fn what_a_script_says_does_no_more_to_a_screen_than_to_be_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("loud.js");
+    let script = r"function decodeUplink(input) {
+        console.log('\x1b]0;title\x07\nnext\x9b2J');
+        if (input.fPort === 2) { throw new Error('\x1b[2J'); }
+        return {data: {}, warnings: ['\x1b[1mbold']}; }";
+    std::fs::write(&path, script).unwrap();
+    for (port, told) in [("1", "warning: [1mbold\n"), ("2", "error: the codec threw Error: [2J (line 3)\n")] {
+        let said = codec(&["decode", path.to_str().unwrap(), "--port", port, "00"], "").err;
+        assert_eq!(said, format!("console: ]0;title\nnext2J\n{told}"));
+    }
+    std::fs::write(&path, r"throw new Error('\x1b[2J')").unwrap();
+    let told = codec(&["lint", path.to_str().unwrap()], "").out;
+    assert_eq!(told, "the codec does not load: Error: [2J (line 1)\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["endless.yaml", "endless.js"] {
+        let path = folder.path().join(name);
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        for arguments in [&["test", path.to_str().unwrap()][..], &["lint", path.to_str().unwrap()]] {
+            let told = codec(arguments, "");
+            assert_eq!(told.code, Some(2), "{arguments:?}: {}", told.out);
+            assert!(told.err.contains("this is no file"), "{arguments:?}: {}", told.err);
+        }
+    }
+}

@@ -30,6 +30,10 @@ impl Fault {
         let cause = match self {
             Self::Refused(error) => return error,
             Self::Engine(rquickjs::Error::Allocation) => return CodecError::OutOfMemory { limit: memory },
+            // Where QuickJS finds no room, it sometimes fails without throwing.
+            Self::Engine(rquickjs::Error::Exception) if !ctx.has_exception() => {
+                return CodecError::OutOfMemory { limit: memory };
+            }
             Self::Engine(cause) => cause,
         };
         if !ctx.has_exception() {

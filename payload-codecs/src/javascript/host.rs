@@ -8,7 +8,7 @@ use super::fault::Fault;
 const LONGEST_TEXT: usize = 500;
 
 /// How many slots are the host's own; behind them stand the codec's functions.
-pub(super) const SLOTS: usize = 6;
+pub(super) const SLOTS: usize = 7;
 
 /// The slots of `natives.js`.
 const OBJECT_PROTOTYPE: usize = 0;
@@ -17,6 +17,7 @@ const PLAIN: usize = 2;
 const WELL_FORMED: usize = 3;
 const CHANCE: usize = 4;
 const CONSOLE: usize = 5;
+const DIGITS: usize = 6;
 
 /// What the prelude captured, at work in one call.
 pub(super) struct Host<'js> {
@@ -75,6 +76,11 @@ impl<'js> Host<'js> {
             }
             text => text,
         }
+    }
+
+    /// The digits of a BigInt; `None` if it is larger than a double can be.
+    pub fn digits(&self, integer: Value<'js>) -> rquickjs::Result<Option<String>> {
+        self.slots.get::<Function>(DIGITS)?.call((integer,))
     }
 
     /// Any value as a short text, by the script's own conversion.

@@ -70,6 +70,7 @@ impl<'a, 'js> Writer<'a, 'js> {
     }
 
     fn finish(self) -> Result<Json, Fault> {
+        self.stay_short(self.out.len())?;
         let text = RawValue::from_string(self.out).map_err(|cause| CodecError::Engine { reason: cause.to_string() })?;
         Ok(Json { text, warnings: self.warnings })
     }
@@ -92,9 +93,7 @@ impl<'a, 'js> Writer<'a, 'js> {
     }
 
     fn value(&mut self, value: Value<'js>) -> Result<(), Fault> {
-        if self.out.len() > LONGEST {
-            return Err(self.refuse(format!("makes the JSON longer than {} KiB", LONGEST / 1024)));
-        }
+        self.stay_short(self.out.len())?;
         if value.is_null() || value.is_undefined() {
             self.out.push_str("null");
         } else if let Some(flag) = value.as_bool() {
@@ -107,9 +106,7 @@ impl<'a, 'js> Writer<'a, 'js> {
             let Coerced(description) = symbol.description()?.get::<Coerced<JsString>>()?;
             self.string(&description)?;
         } else if value.is_big_int() {
-            // A primitive: its conversion runs no code of the codec. JSON's numbers have no limit.
-            let Coerced(digits) = value.get::<Coerced<String>>()?;
-            self.out.push_str(&digits);
+            self.big_integer(value)?;
         } else {
             self.nested(&value)?;
         }
@@ -132,16 +129,29 @@ impl<'a, 'js> Writer<'a, 'js> {
         if !number.is_finite() {
             self.out.push_str("null");
             self.warn(format!("is {}, given as null", if number.is_nan() { "NaN" } else { "infinite" }));
-        } else if number.trunc() == number && number.abs() < 9e15 {
-            // Whole numbers as JavaScript prints them: no ".0", and no "-0".
-            let _ = write!(self.out, "{}", number as i64);
+        } else if number.trunc() == number && number.abs() < 1e21 {
+            // Whole numbers as JavaScript prints them: no ".0", no exponent, and no "-0".
+            let _ = write!(self.out, "{}", number + 0.0);
         } else {
             let _ = write!(self.out, "{}", serde_json::Number::from_f64(number).expect("the number is finite"));
         }
     }
 
+    /// Digits as many as it has, if readers of JSON can still make a number of them.
+    fn big_integer(&mut self, value: Value<'js>) -> Result<(), Fault> {
+        match self.host.digits(value)? {
+            Some(digits) => self.out.push_str(&digits),
+            None => {
+                self.out.push_str("null");
+                self.warn("is larger than any number of JSON, given as null".to_owned());
+            }
+        }
+        Ok(())
+    }
+
     fn string(&mut self, string: &JsString<'js>) -> Result<(), Fault> {
         let text = self.host.text(string)?;
+        self.stay_short(text.len())?;
         self.out.push_str(&serde_json::Value::from(text).to_string());
         Ok(())
     }
@@ -197,6 +207,11 @@ impl<'a, 'js> Writer<'a, 'js> {
         }
         self.around.push(object.as_value().clone());
         Ok(())
+    }
+
+    fn stay_short(&self, length: usize) -> Result<(), Fault> {
+        let is_short = length <= LONGEST;
+        is_short.then_some(()).ok_or_else(|| self.refuse(format!("makes the JSON longer than {} KiB", LONGEST / 1024)))
     }
 
     fn refuse(&self, reason: String) -> Fault {

@@ -2,8 +2,8 @@
 
 use serde_json::Number;
 
-/// More decimal places than this are cut off: no field is that fine.
-const MOST_PLACES: usize = 18;
+/// Numbers with more decimal places than this are left to doubles. A scale of 2^-31 has 25 that count.
+const MOST_PLACES: usize = 30;
 
 /// The number `digits / 10^places`.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +26,7 @@ impl Decimal {
     /// Reads `-12.5`; `None` if it is no such number, or has too many digits.
     pub fn parse(text: &str) -> Option<Self> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let fraction = fraction.get(..MOST_PLACES).unwrap_or(fraction);
-        let digits = format!("{whole}{fraction}").parse().ok()?;
+        let digits = format!("{whole}{fraction}").parse().ok().filter(|_| fraction.len() <= MOST_PLACES)?;
         Some(Self { digits, places: fraction.len() as u32 })
     }
 
@@ -58,7 +57,11 @@ impl Decimal {
         {
             return Some(whole);
         }
-        Number::from_f64(format!("{}e-{}", self.digits, self.places).parse().ok()?)
+        let rounded: f64 = format!("{}e-{}", self.digits, self.places).parse().ok()?;
+        match rounded as i64 {
+            whole if whole as f64 == rounded && rounded.abs() < i64::MAX as f64 => Some(whole.into()),
+            _ => Number::from_f64(rounded),
+        }
     }
 
     fn with_places(self, places: u32) -> Option<i128> {
@@ -90,6 +93,8 @@ mod tests {
         assert_eq!(value(-7, 0.0625, 0.0), "-0.4375");
         assert_eq!(value(i128::from(u64::MAX), 1.0, 0.0), "18446744073709551615");
         assert_eq!(value(1, 1e-7, 0.0), "1e-7");
+        assert_eq!(value(1, 2.0_f64.powi(-31), 0.0), "4.656612873077393e-10");
+        assert_eq!(value(1 << 30, 180.0 / 2.0_f64.powi(31), 0.0), "90");
     }
 
     #[test]
@@ -106,7 +111,7 @@ mod tests {
         let huge = Decimal::of_f64(1e37).unwrap();
         assert!(huge.scaled(huge, huge).is_none());
         assert!(Decimal::of_f64(1e300).is_none() && Decimal::of_f64(f64::NAN).is_none());
-        assert_eq!(Decimal::of_f64(5e-324).unwrap().to_number().unwrap().to_string(), "0");
+        assert!(Decimal::of_f64(5e-324).is_none() && Decimal::of_f64(1e-40).is_none());
     }
 
     proptest! {

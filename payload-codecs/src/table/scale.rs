@@ -29,6 +29,11 @@ impl Scalar<'_> {
         self.raw_range().is_some_and(|(low, high)| (low..=high).contains(&raw))
     }
 
+    /// Whether every raw number that the bits hold is worth a number.
+    pub fn is_finite(&self) -> bool {
+        self.raw_range().is_none_or(|(low, high)| [low, high].iter().all(|raw| self.roughly(*raw as f64).is_finite()))
+    }
+
     /// Whether a raw number stands for "no reading".
     pub fn is_absent(&self, raw: i128) -> bool {
         self.field.absent.is_some_and(|absent| self.bits(absent) == raw as u64 & self.mask())

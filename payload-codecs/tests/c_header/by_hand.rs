@@ -164,6 +164,22 @@ fn names_that_c_cannot_tell_apart_are_refused() {
     let alike = "[[uplink]]\nfields = [{ name = \"a__b\", type = \"u8\" }, { name = \"a_b\", type = \"u8\" }]";
     let HeaderError::Taken { identifier, one, other } = refused(alike, "x") else { panic!("they are not told apart") };
     assert_eq!([identifier, one, other], ["a_b", "a__b", "a_b"]);
+
+    let field = "{ name = \"a\", type = \"u8\" }";
+    let camels = "[[uplink]]\nfields = [{ name = \"aB\", type = \"u8\", absent = 0 }, { name = \"a_b\", type = \"u8\", absent = 0 }]";
+    for (text, name, words) in [
+        (camels.to_owned(), "x", ["aB", "a_b"]),
+        (format!("[[uplink]]\nname = \"bit_writer\"\nfields = [{field}]"), "x", ["the header's own", "bit_writer"]),
+        (format!("[[uplink]]\nname = \"H\"\nfields = [{field}]"), "X", ["the header's own", "H"]),
+        (
+            format!("[[uplink]]\nname = \"UP\"\nfields = [{{ name = \"SIZE\", fields = [{field}] }}]"),
+            "X",
+            ["SIZE", "UP"],
+        ),
+    ] {
+        let refused = refused(&text, name);
+        assert!(matches!(&refused, HeaderError::Taken { one, other, .. } if [one, other] == words), "{refused}");
+    }
 }
 
 fn without_spaces(line: &str) -> String {

@@ -157,9 +157,13 @@ fn downlink_bytes_that_are_none_or_too_many_are_told() {
 }
 
 #[test]
-fn big_integers_are_numbers_of_any_length() {
+fn big_integers_are_numbers_as_long_as_json_has_any() {
     let decoded = returning("{data: {big: 2n ** 70n, small: -7n, list: [1n]}}").unwrap();
     assert_eq!(decoded.data.get(), r#"{"big":1180591620717411303424,"small":-7,"list":[1]}"#);
+    // Its digits would take QuickJS seconds.
+    let decoded = returning("{data: {v: [-(1n << 1000000n)], most: 10n ** 308n - 1n}}").unwrap();
+    assert_eq!(data(&decoded), json!({"v": [null], "most": 1e308}));
+    assert_eq!(decoded.warnings, ["data.v[0] is larger than any number of JSON, given as null"]);
     let error = returning("{data: {v: 1n + 1}}").unwrap_err().to_string();
     assert!(error.contains("TypeError"), "{error}");
 }
@@ -187,4 +191,26 @@ fn commands_reach_the_script_whatever_is_in_them() {
     let deep = serde_json::value::RawValue::from_string("[".repeat(100) + &"]".repeat(100)).unwrap();
     let input = payload_codecs::DownlinkInput { data: &deep, f_port: None };
     assert!(codec.encode_downlink(&input).is_err());
+}
+
+#[test]
+fn whole_numbers_are_printed_as_javascript_does() {
+    let decoded = returning("{data: [-0, 9e15, -9007199254740993, 123456789012345680000, 1e21, 1.5]}").unwrap();
+    let expected =
+        "{\"0\":0,\"1\":9000000000000000,\"2\":-9007199254740992,\"3\":123456789012345680000,\"4\":1e+21,\"5\":1.5}";
+    assert_eq!(decoded.data.get(), expected);
+}
+
+#[test]
+fn a_result_that_is_too_long_is_refused_wherever_its_length_lies() {
+    for expression in [
+        "{data: {a: 'x'.repeat(300000)}}",
+        "{data: {a: '\\u0001'.repeat(100000)}}",
+        "{data: {['x'.repeat(300000)]: 1}}",
+        "{data: {a: new Array(1e9)}}",
+    ] {
+        let error = returning(expression).unwrap_err().to_string();
+        assert!(error.contains("makes the JSON longer than 256 KiB"), "{expression}: {error}");
+    }
+    assert!(returning("{data: {a: 'x'.repeat(200000)}}").is_ok());
 }

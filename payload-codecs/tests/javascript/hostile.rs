@@ -102,6 +102,7 @@ fn a_hoarder_runs_out_of_memory_and_works_again() {
         "var chain = null; for (;;) chain = {chain: chain};",
         "var text = 'x'; for (;;) text += text + 'y';",
         "new Array(1e9).fill(1);",
+        "Object.keys(new Proxy({}, {ownKeys: function () { return Array.from({length: 1e5}, (_, i) => 'k' + i); }}));",
         "new Uint8Array(1e9);",
         "'x'.repeat(1e9);",
     ] {
@@ -192,6 +193,11 @@ fn a_long_message_is_cut() {
 
 #[test]
 fn limits_too_small_for_the_engine_are_an_error() {
-    let limits = Limits { memory: 64 << 10, ..PATIENT };
-    assert!(load(&source("function decodeUplink() { return {}; }"), &limits).is_err());
+    let script = source("function decodeUplink() { return {data: {a: [1, 2, 3].map(String)}}; }");
+    for kibibytes in (1..600).step_by(7) {
+        let limits = Limits { memory: kibibytes << 10, ..PATIENT };
+        let told = load(&script, &limits).and_then(|mut codec| uplink(codec.as_mut(), &[]).map(drop));
+        assert!(told.is_err() || kibibytes > 128, "{kibibytes} KiB are enough");
+        assert!(told.is_ok() || kibibytes < 512, "{kibibytes} KiB: {told:?}");
+    }
 }

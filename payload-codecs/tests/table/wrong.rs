@@ -13,6 +13,7 @@ const FIELDS: &[(&str, &str)] = &[
     (r#"{name="g",fields=[{name="a",type="u8"},{name="a",type="u8"}]}"#, "field g, name: `a` stands for two fields"),
     (r#"{name="a",type="bytes2",scale=2}"#, "field a, scale: it is for numbers without `values`, `flags` or `equals`"),
     (r#"{name="a",type="u8",scale=0}"#, "scale: it must be a finite number, and a scale not 0"),
+    (r#"{name="a",type="u8",scale=1e307}"#, "scale: its greatest numbers would be beyond any"),
     (r#"{name="a",type="u8",offset=nan}"#, "offset: it must be a finite number"),
     (r#"{name="a",type="u8",min=5,max=5}"#, "min: 5 is not less than `max`, 5"),
     (r#"{name="a",type="u8",max=256}"#, "max: 256 is beyond what the bits hold: it must be a number from 0 to 255"),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::source;
 use super::watched::Watched;
-use crate::cli::{Exit, Terminal};
+use crate::cli::{Exit, Terminal, harmless};
 
 /// Loading and calling it with made-up payloads takes as long as loading so many codecs, at the most.
 const LOADS: u32 = 3;
@@ -45,7 +45,7 @@ impl LookOver {
         }
         match &functions {
             Ok(functions) => terminal.line(&format!("functions: {}", names(functions).join(", ")))?,
-            Err((reason, _)) => terminal.line(reason)?,
+            Err((reason, _)) => terminal.line(&harmless(reason))?,
         }
         for finding in &findings {
             terminal.line(&finding.to_string())?;

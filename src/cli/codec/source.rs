@@ -79,6 +79,10 @@ pub fn yaml(path: &Path) -> Result<CodecYaml, SourceError> {
 /// The text of a file that is not too large.
 pub fn read(path: &Path) -> Result<String, SourceError> {
     let unreadable = |source| SourceError::Unreadable { path: path.into(), source };
+    // What is no file may never end, or never begin.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(unreadable(io::Error::other("this is no file")));
+    }
     let mut text = String::new();
     let file = File::open(path).map_err(unreadable)?;
     file.take(LARGEST + 1).read_to_string(&mut text).map_err(unreadable)?;

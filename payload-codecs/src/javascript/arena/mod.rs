@@ -72,13 +72,18 @@ impl Machine {
         // SAFETY: the region is dropped after the context, and thereby after the runtime, in every way out of here: it
         // is declared before them, and as a field it stands behind them.
         let runtime = Runtime::new_with_alloc(unsafe { region.allocator() })?;
-        runtime.set_memory_limit(limits.memory);
         runtime.set_max_stack_size(limits.stack);
         // A call's garbage goes when its memory is put back; only a greedy one must collect on the way.
         runtime.set_gc_threshold(limits.memory / 2);
         runtime.set_interrupt_handler(Some(Box::new(is_over)));
+        // Without a limit so far: QuickJS crashes when it frees a context that memory ran out for half-way. What it takes
+        // always finds room in the slack.
         let context = Context::full(&runtime)?;
         let slots = context.with(|ctx| Ok::<_, rquickjs::Error>(Persistent::save(&ctx, prepare(&ctx)?)))?;
+        if region.in_use() > limits.memory {
+            return Err(rquickjs::Error::Allocation);
+        }
+        runtime.set_memory_limit(limits.memory);
         let base = region.image();
         Ok(Rc::new(Self { slots, context, base, region }))
     }

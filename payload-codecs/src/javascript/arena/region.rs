@@ -42,6 +42,11 @@ impl Region {
         InRegion(self.heap)
     }
 
+    /// How many bytes are in use, gaps included.
+    pub fn in_use(&self) -> usize {
+        self.heap.top()
+    }
+
     /// A copy of everything in use.
     pub fn image(&self) -> Image {
         self.note_peak();

@@ -64,7 +64,8 @@
   text("toLocaleDateString", localDay);
   text("toLocaleTimeString", localTime);
 
-  var zoned = /Z|[+-]\d\d:?\d\d|\b(?:GMT|UTC|UT|[ECMP][SD]T)\b/i;
+  // An offset stands behind a time: in 12-31-2020 there is none.
+  var zoned = /\dZ|:\d\d\S*\s*[+-]\d\d:?\d\d|\b(?:Z|GMT|UTC|UT|[ECMP][SD]T)\b|GMT[+-]/i;
 
   // What names no zone is UTC. QuickJS takes it for local time unless it is told, in the form that fits the text's.
   function instant(text) {

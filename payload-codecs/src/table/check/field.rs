@@ -38,6 +38,9 @@ fn scalar(scalar: Scalar<'_>, place: &Place) -> Result<(), TableError> {
             return Err(place.wrong(key, "it must be a finite number, and a scale not 0"));
         }
     }
+    if !scalar.is_finite() {
+        return Err(place.wrong("scale", "its greatest numbers would be beyond any"));
+    }
     for (key, raw) in [("absent", field.absent), ("equals", field.equals)] {
         if let Some(raw) = raw.filter(|raw| !scalar.fits(*raw)) {
             return Err(place.wrong(key, format!("{raw} does not fit in {}", scalar.type_)));

@@ -22,9 +22,9 @@ impl Constants<'_> {
         if let [first, others @ ..] = message.ports {
             let others: Vec<_> = others.iter().map(u8::to_string).collect();
             let others = if others.is_empty() { String::new() } else { format!("  /* also {} */", others.join(", ")) };
-            self.define(code, "PORT", macros, &format!("{first}{others}"))?;
+            self.define(code, "PORT", macros, &message.shape.name, &format!("{first}{others}"))?;
         }
-        self.define(code, "SIZE", macros, &format!("{}  /* bytes, at the most */", message.size))?;
+        self.define(code, "SIZE", macros, &message.shape.name, &format!("{}  /* bytes, at the most */", message.size))?;
         for group in message.groups() {
             self.steps(code, group, &group.steps)?;
         }
@@ -45,10 +45,11 @@ impl Constants<'_> {
     fn scalar(&mut self, code: &mut Code, shape: &Shape<'_>, field: &Field, number: Number) -> Result<(), HeaderError> {
         let macros = macros(shape, field);
         if let Some(absent) = field.absent {
-            self.define(code, "ABSENT", &macros, &literal(number.raw(absent)))?;
+            let word = field.name.as_deref().unwrap_or_default();
+            self.define(code, "ABSENT", &macros, word, &literal(number.raw(absent)))?;
         }
         for flag in field.flags.iter().flatten() {
-            self.define(code, &macro_part(&flag.name), &macros, &format!("{:#x}u", 1_u64 << flag.bit))?;
+            self.define(code, &macro_part(&flag.name), &macros, &flag.name, &format!("{:#x}u", 1_u64 << flag.bit))?;
         }
         match field.values.is_some() && !matches!(number.kind, Type::Boolean(_)) {
             true => self.values(code, &macros, shape, field),
@@ -58,24 +59,30 @@ impl Constants<'_> {
 
     /// The names of raw numbers: an enum if each fits the least `int` that C allows, else macros.
     fn values(&mut self, code: &mut Code, macros: &str, shape: &Shape<'_>, field: &Field) -> Result<(), HeaderError> {
-        let named = value_names(field);
+        let (named, word) = (value_names(field), field.name.as_deref().unwrap_or_default());
         if named.iter().any(|(raw, _)| i16::try_from(*raw).is_err()) {
-            return named.iter().try_for_each(|(raw, name)| self.define(code, name, macros, &literal(*raw)));
+            return named.iter().try_for_each(|(raw, name)| self.define(code, name, macros, word, &literal(*raw)));
         }
-        let tag =
-            format!("{}_{}", shape.name, macro_part(field.name.as_deref().unwrap_or_default()).to_ascii_lowercase());
-        self.names.take(&tag, &tag)?;
-        named.iter().try_for_each(|(_, name)| self.names.take(&format!("{macros}_{name}"), macros))?;
-        code.definition(format!("enum {}_{tag}", self.prefix), |code| {
+        let tag = format!("{}_{}_{}", self.prefix, shape.name, macro_part(word).to_ascii_lowercase());
+        self.names.take(&tag, word)?;
+        named.iter().try_for_each(|(_, name)| self.names.take(&format!("{macros}_{name}"), word))?;
+        code.definition(format!("enum {tag}"), |code| {
             named.iter().for_each(|(raw, name)| code.line(format!("{macros}_{name} = {raw},")));
         });
         Ok(())
     }
 
-    /// A macro called `name` behind what the macros of its field or message begin with.
-    fn define(&mut self, code: &mut Code, name: &str, macros: &str, value: &str) -> Result<(), HeaderError> {
+    /// A macro called `name` behind what the macros of its field or message, `word` in the table, begin with.
+    fn define(
+        &mut self,
+        code: &mut Code,
+        name: &str,
+        macros: &str,
+        word: &str,
+        value: &str,
+    ) -> Result<(), HeaderError> {
         let name = format!("{macros}_{name}");
-        self.names.take(&name, macros)?;
+        self.names.take(&name, word)?;
         code.line(format!("#define {name} {value}"));
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::table::model::{self, Endian, Field, Repeat, Type};
 #[derive(Debug)]
 pub(super) struct Lowering<'n> {
     endian: Endian,
+    prefix: String,
     macros: String,
     globals: &'n mut Names,
 }
@@ -37,9 +38,9 @@ struct Row<'t> {
 }
 
 impl<'n> Lowering<'n> {
-    /// For a header whose macros begin so.
-    pub(super) fn new(endian: Endian, macros: &str, globals: &'n mut Names) -> Self {
-        Self { endian, macros: macros.to_owned(), globals }
+    /// For a header whose identifiers and macros begin so.
+    pub(super) fn new(endian: Endian, prefix: &str, macros: &str, globals: &'n mut Names) -> Self {
+        Self { endian, prefix: prefix.to_owned(), macros: macros.to_owned(), globals }
     }
 
     /// The messages of one direction; the only one may go without a name of its own. One that shares its name with a
@@ -155,7 +156,7 @@ impl<'n> Lowering<'n> {
             None => (plain, format!("{}_{}", self.macros, macro_part(word))),
             Some(outer) => (format!("{}_{plain}", outer.name), format!("{}_{}", outer.macros, macro_part(word))),
         };
-        self.globals.take(&name, word)?;
+        self.globals.take(&format!("{}_{name}", self.prefix), word)?;
         Ok(Scope { name, macros, members: Names::default(), before })
     }
 

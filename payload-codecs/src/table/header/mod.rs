@@ -57,7 +57,10 @@ pub fn header(table: &Table, name: &str) -> Result<String, HeaderError> {
     let prefix = names::prefix(name)?;
     let macros = macro_part(&prefix);
     let mut names = Names::default();
-    let mut lowering = Lowering::new(table.endian, &macros, &mut names);
+    for own in [format!("{macros}_H"), format!("{prefix}_bit_writer"), format!("{prefix}_bit_reader")] {
+        names.take(&own, "the header's own")?;
+    }
+    let mut lowering = Lowering::new(table.endian, &prefix, &macros, &mut names);
     let uplinks = lowering.direction("uplink", &table.uplink, &table.downlink)?;
     let downlinks = lowering.direction("downlink", &table.downlink, &table.uplink)?;
 

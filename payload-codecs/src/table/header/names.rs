@@ -6,12 +6,12 @@ use super::HeaderError;
 use super::layout::Shape;
 use crate::table::model::Field;
 
-/// Words that C99 or C++11 keep for themselves, or that the included headers define.
+/// Words that C99 or C++ to this day keep for themselves, or that the included headers define.
 const RESERVED: &str = "alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t \
-    class compl const const_cast constexpr continue decltype default delete do double dynamic_cast else enum errno \
-    explicit export extern false float for friend goto if inline int linux long mutable namespace new noexcept not \
-    not_eq nullptr offsetof operator or or_eq private protected public register reinterpret_cast restrict return short \
-    signed sizeof static static_assert static_cast struct switch template this thread_local throw true try typedef \
+    char8_t class co_await co_return co_yield compl concept const const_cast consteval constexpr constinit continue \
+    decltype default delete do double dynamic_cast else enum errno explicit export extern false float for friend goto if inline int linux long mutable namespace new noexcept not \
+    not_eq nullptr offsetof operator or or_eq private protected public register reinterpret_cast requires restrict return \
+    short signed size_t sizeof static static_assert static_cast struct switch template this thread_local throw true try typedef \
     typeid typename typeof union unix unsigned using virtual void volatile wchar_t while xor xor_eq NULL";
 
 /// The identifiers of one scope, each with the word it was made of.
@@ -58,9 +58,18 @@ pub(super) fn member(word: &str) -> Result<String, HeaderError> {
     let part = part(word)?;
     match part.starts_with(|first: char| first.is_ascii_digit()) {
         true => Ok(format!("_{part}")),
-        false if RESERVED.split(' ').any(|reserved| reserved == part) => Ok(format!("{part}_")),
+        false if RESERVED.split(' ').any(|reserved| reserved == part) || is_of_stdint(&part) => Ok(format!("{part}_")),
         false => Ok(part),
     }
+}
+
+/// Whether `stdint.h` may call a type or a macro so: in C++ no member shadows a type that is used, in C none a macro.
+fn is_of_stdint(word: &str) -> bool {
+    let is = |starts: &[&str], ends: &[&str]| {
+        starts.iter().any(|start| word.starts_with(start)) && ends.iter().any(|end| word.ends_with(end))
+    };
+    let limited = ["INT", "UINT", "PTRDIFF_", "SIG_ATOMIC_", "SIZE_", "WCHAR_", "WINT_"];
+    is(&["int", "uint"], &["_t"]) || is(&limited, &["_MAX", "_MIN", "_C", "_WIDTH"])
 }
 
 /// The word as a part of a macro's name: `batteryVoltage` becomes `BATTERY_VOLTAGE`. Empty if nothing is left of it.
@@ -103,6 +112,10 @@ mod tests {
         for (word, expected) in [("PM2.5", "PM2_5"), ("2nd", "_2nd"), ("class", "class_"), ("a__b-", "a_b")] {
             assert_eq!(member(word).unwrap(), expected);
         }
+        for word in ["uint8_t", "size_t", "INT8_MAX", "SIZE_MAX", "UINT64_C", "concept"] {
+            assert_eq!(member(word).unwrap(), format!("{word}_"));
+        }
+        assert_eq!(["delta_t", "T_MAX", "air_C"].map(|word| member(word).unwrap()), ["delta_t", "T_MAX", "air_C"]);
         assert_eq!([prefix("int").unwrap(), prefix("2nd-node").unwrap()], ["int", "device_2nd_node"]);
         assert!(matches!(member("°"), Err(HeaderError::NoIdentifier(word)) if word == "°"));
     }

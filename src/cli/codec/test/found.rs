@@ -22,6 +22,8 @@ pub enum Lead {
     Folder(PathBuf),
     /// A table, with its examples in it.
     Table(PathBuf),
+    /// A folder below those named that cannot be searched.
+    Closed(PathBuf),
 }
 
 /// All of them below these paths, each once, sorted.
@@ -66,7 +68,9 @@ fn search(folder: &Path, found: &mut BTreeSet<Lead>) -> Result<(), SourceError> 
         // Links to folders are not followed: they may lead in a circle.
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
         if is_folder && !is_hidden(&path) {
-            search(&path, found)?;
+            if search(&path, found).is_err() {
+                found.insert(Lead::Closed(path));
+            }
         } else if path.is_file() && !(is_own_folder && is_own(&path)) {
             found.extend(lead(path));
         }

@@ -1,12 +1,12 @@
 //! What `codec test` tells: a line an example, where it differs, and the sum.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use payload_codecs::examples::{Difference, Entry, ExamplesError, Operation, Verdict};
 use serde::Serialize;
 
-use crate::cli::{Exit, Terminal};
+use crate::cli::{Exit, Terminal, harmless};
 
 /// Differences of one example that people are shown.
 const MOST_SHOWN: usize = 12;
@@ -129,13 +129,8 @@ fn lay_out(
     terminal: &mut Terminal,
 ) -> anyhow::Result<()> {
     let operation = outcome.operation.map(|operation| format!(" {operation}")).unwrap_or_default();
-    let file = PathBuf::from(file);
-    terminal.line(&format!(
-        "{:<6}{}{operation}: {}",
-        outcome.status(),
-        file.display(),
-        one_line(&outcome.description)
-    ))?;
+    let file = harmless(&file.display().to_string());
+    terminal.line(&format!("{:<6}{file}{operation}: {}", outcome.status(), one_line(&outcome.description)))?;
     for difference in diff.iter().take(MOST_SHOWN) {
         terminal.line(&format!("        {}", one_line(&difference.to_string())))?;
     }
@@ -151,7 +146,7 @@ fn lay_out(
 /// What strangers wrote, as one line of bounded length and without control characters.
 fn one_line(text: &str) -> String {
     let text = text.lines().collect::<Vec<_>>().join(" ");
-    let mut line: String = text.chars().filter(|character| !character.is_control()).take(WIDEST + 1).collect();
+    let mut line = harmless(&text);
     if let Some((end, _)) = line.char_indices().nth(WIDEST) {
         line.truncate(end);
         line.push('…');

@@ -33,6 +33,9 @@ pub fn suites(lead: &Lead, watched: &mut Watched) -> Vec<Suite> {
         Lead::Script(path) => vec![beside_a_script(path, watched)],
         Lead::Folder(folder) => vec![in_folder(folder)],
         Lead::Table(path) => vec![in_table(path)],
+        Lead::Closed(folder) => {
+            source::entries(folder).err().iter().map(|error| Suite::broken(folder, error)).collect()
+        }
     }
 }
 
