@@ -18,5 +18,5 @@ pub use event::{
     DownlinkEvent, DownlinkHappening, Failure, Join, Location, NetworkMessage, RegisteredDevice, ServiceData,
 };
 pub use ids::{ApplicationName, DeviceId, DeviceKey, HomeName, InvalidName, ttn_id};
-pub use notes::DeviceNotes;
+pub use notes::{DeviceNotes, Kept};
 pub use uplink::{DataRate, EndDeviceIds, Gateway, Radio, Uplink, VersionIds};

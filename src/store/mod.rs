@@ -31,11 +31,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::model::{DeviceKey, DeviceNotes, DownlinkId};
+use crate::model::{DeviceKey, DeviceNotes, DownlinkId, Kept};
 use crate::telemetry::{Notices, WeakNotices};
 
 pub(crate) use config::duration;
@@ -242,15 +243,17 @@ impl DeviceNotes for Store {
         Box::pin(self.ask(Request::Note(key, body, None)))
     }
 
-    fn keep(&self, key: DeviceKey, body: String) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(async move {
-            let (waiter, answer) = oneshot::channel();
-            self.ask(Request::Note(key, body, Some(waiter))).await;
-            let kept =
-                tokio::time::timeout(KEPT_WITHIN, answer).await.map_err(|_| "the disk does not answer".to_owned())?;
-            kept.unwrap_or(Err(StoreError::Ended)).map_err(|error| error.to_string())
-        })
+    fn keep(&self, key: DeviceKey, body: String) -> BoxFuture<'_, Kept> {
+        let (waiter, answer) = oneshot::channel();
+        let asked = self.ask(Request::Note(key, body, Some(waiter)));
+        asked.map(|()| -> Kept { written(answer).boxed() }).boxed()
     }
+}
+
+async fn written(answer: oneshot::Receiver<Result<(), StoreError>>) -> Result<(), String> {
+    let late = |_| "the disk does not answer".to_owned();
+    let kept = tokio::time::timeout(KEPT_WITHIN, answer).await.map_err(late)?;
+    kept.unwrap_or(Err(StoreError::Ended)).map_err(|error| error.to_string())
 }
 
 fn unreadable(error: EngineError) -> StoreError {

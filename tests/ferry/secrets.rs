@@ -2,11 +2,19 @@
 
 use std::collections::HashMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
 use simulator::stack::Fault;
 
-use crate::harness::{Process, Stage};
+use crate::harness::{Heard, Process, Stage};
 
 const PASSWORD: &str = "hunter2-of-the-home-broker";
+const KEK: &str = "202122232425262728292a2b2c2d2e2f";
+const OWN_KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+/// A session key as The Things Stack 3.32 gave it, and what that KEK makes of it.
+const WRAPPED_KEY: &str = "zjEUI8F5vFWZN1NJjxFfn2PfYmf7xKVM";
+const SESSION_KEY: &str = "c5a4b2ebc7e78200ef51cea85f72ea3d";
 
 #[tokio::test]
 async fn no_secret_shows_in_the_log_at_home_or_on_the_command_line() {
@@ -14,6 +22,9 @@ async fn no_secret_shows_in_the_log_at_home_or_on_the_command_line() {
         setup.broker.users = Some(HashMap::from([("ferry".into(), PASSWORD.into())]));
         setup.home = "username = \"ferry\"".into();
         setup.home_password = Some(PASSWORD.into());
+        setup.application = "kek = [{ label = \"as/mykek\", key_file = \"kek.key\" }]".into();
+        setup.secrets = vec![("kek.key".into(), KEK.into()), ("own.key".into(), OWN_KEY.into())];
+        setup.add_device("own", "app_s_key_file = \"own.key\"");
         setup.log = "trace";
     })
     .await;
@@ -31,6 +42,7 @@ async fn no_secret_shows_in_the_log_at_home_or_on_the_command_line() {
         stage.home.on(&format!("ttn/bridge/response/{request}")).await;
     }
     stage.home.publish("ttn/dev1/set", r#"{"led": true}"#).await;
+    encrypted(&mut stage).await;
     let of_process = |what: &str| std::fs::read(format!("/proc/{}/{what}", process.id())).unwrap();
     let outside = [of_process("cmdline"), of_process("environ")].concat();
     process.signal("TERM").await;
@@ -46,5 +58,30 @@ async fn no_secret_shows_in_the_log_at_home_or_on_the_command_line() {
         for hidden in [&key, secret, PASSWORD] {
             assert!(!text.contains(hidden), "a secret is in the {what}:\n{text}");
         }
+        for hidden in [KEK, OWN_KEY, SESSION_KEY] {
+            let bytes = hex::decode(hidden).unwrap();
+            for form in [hidden.into(), STANDARD.encode(&bytes), format!("{bytes:?}"), format!("{bytes:x?}")] {
+                assert!(!text.to_lowercase().contains(&form.to_lowercase()), "{form} is in the {what}:\n{text}");
+            }
+        }
+    }
+}
+
+/// Uplinks that are opened with each kind of key, and downlinks under it.
+async fn encrypted(stage: &mut Stage) {
+    let of = |device: &str, app_s_key: Value| {
+        let message = json!({"end_device_ids": {"device_id": device, "dev_addr": "2793B480"}, "uplink_message": {
+            "session_key_id": device, "f_port": 10, "frm_payload": "Z3Cb+eY=", "app_s_key": app_s_key}});
+        (format!("v3/app1/devices/{device}/up"), message.to_string())
+    };
+    let wrapped = json!({"kek_label": "as/mykek", "encrypted_key": WRAPPED_KEY});
+    for (device, key) in [("wrapped", wrapped.clone()), ("own", wrapped), ("told", json!({"key": SESSION_KEY}))] {
+        let (topic, message) = of(device, key);
+        stage.network.publish(&topic, message);
+        assert_eq!(stage.home.on(&format!("ttn/{device}/uplink")).await["encrypted"], false, "{device}");
+        let push = r#"{"id": "ID", "f_port": 1, "payload_hex": "01"}"#.replace("ID", device);
+        stage.home.publish(&format!("ttn/{device}/downlink/push"), push).await;
+        let refused = |heard: &Heard| heard.topic.ends_with("downlink/state") && heard.json()["state"] == "failed";
+        stage.home.wait_for("that the network knows no such device", refused).await;
     }
 }

@@ -89,6 +89,22 @@ fn the_histories_word_counts_as_much_and_once() {
 }
 
 #[test]
+fn what_is_given_back_right_after_it_was_queued_is_not_overlooked_in_the_history() {
+    let mut bench = Bench::with_queued("one", false);
+    bench.heard("one", DownlinkHappening::Queued);
+    let event =
+        DownlinkEvent { key: lamp(), id: Some(id("one")), happening: DownlinkHappening::GivenBack, at: bench.now };
+    bench.pass(60);
+    bench.event(Event::Blind(lamp().application));
+    let Some(Request::Look(look)) = bench.asked.take() else { panic!("no look was asked for") };
+    let history = DownlinkHistory { events: vec![event], complete: false };
+    let sighting = Sighting { history, connected: true, ..Sighting::default() };
+    bench.event(Event::Answered(Answer::Looked(look.key, Ok(sighting))));
+    bench.pushed(Ok(()));
+    assert_eq!(bench.last("one"), Some(State::Queued));
+}
+
+#[test]
 fn a_push_that_cannot_go_out_now_holds_its_device_alone_for_so_long() {
     let mut bench = Bench::new();
     bench.event(Event::Accept(downlink("one", false)));

@@ -56,7 +56,8 @@ impl Lane {
             DownlinkHappening::Acked | DownlinkHappening::Failed(_) => true,
             DownlinkHappening::Sent { .. } => news || !item.downlink.confirmed,
             DownlinkHappening::Queued | DownlinkHappening::Nacked { .. } => news,
-            DownlinkHappening::NotRepeated | DownlinkHappening::GivenBack => news,
+            // Told only of the last push, and what was followed already waits here.
+            DownlinkHappening::NotRepeated | DownlinkHappening::GivenBack => true,
         };
         if follow {
             self.heard(id, &event.happening, event.at, now, out);

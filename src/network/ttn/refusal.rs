@@ -3,6 +3,7 @@
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// What the API said when it did not say 200.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,8 +62,9 @@ struct ErrorBody {
     code: Option<i32>,
     #[serde(default)]
     message: String,
+    /// Of many kinds, each with fields of its own.
     #[serde(default)]
-    details: Vec<ErrorDetails>,
+    details: Vec<Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -70,9 +72,6 @@ struct ErrorBody {
 struct ErrorDetails {
     namespace: String,
     name: String,
-    details: Vec<SessionHint>,
-    #[serde(flatten)]
-    hint: SessionHint,
 }
 
 /// The name is in the details; JSON syntax errors and proxies have none (The Things Stack API, "Error handling").
@@ -81,7 +80,8 @@ pub(super) fn refusal(status: StatusCode, body: &[u8], rate: RateLimit) -> Refus
     let from_stack = parsed.as_ref().is_some_and(|body| body.code.is_some());
     let (message, details) = parsed.map(|body| (body.message, body.details)).unwrap_or_default();
     let session = session_hint(&details);
-    let details = details.into_iter().find(|details| !details.name.is_empty()).unwrap_or_default();
+    let mut details = details.iter().filter_map(|details| ErrorDetails::deserialize(details).ok());
+    let details = details.find(|details| !details.name.is_empty()).unwrap_or_default();
     let message = match sentence(&message) {
         "" => status.canonical_reason().unwrap_or("no reason given").to_owned(),
         sentence => unescape(sentence),
@@ -91,9 +91,11 @@ pub(super) fn refusal(status: StatusCode, body: &[u8], rate: RateLimit) -> Refus
 }
 
 /// It stands beside the error, or inside it.
-fn session_hint(details: &[ErrorDetails]) -> SessionHint {
-    let mut hints = details.iter().flat_map(|details| details.details.iter().chain([&details.hint]));
-    hints.find(|hint| **hint != SessionHint::default()).cloned().unwrap_or_default()
+fn session_hint(details: &[Value]) -> SessionHint {
+    let inside = |details: &'_ Value| details["details"].as_array().cloned().unwrap_or_default();
+    let all = details.iter().flat_map(|details| [inside(details), vec![details.clone()]].concat());
+    let mut hints = all.filter_map(|details| SessionHint::deserialize(details).ok());
+    hints.find(|hint| *hint != SessionHint::default()).unwrap_or_default()
 }
 
 /// The sentence in `error:<namespace>:<name> (<sentence>)`.
@@ -122,6 +124,19 @@ mod tests {
         assert!(from_stack(r#"{"code":5,"message":"Not Found","details":[]}"#));
         assert!(!from_stack(r#"{"message":"no such route"}"#));
         assert!(!from_stack("<html>"));
+    }
+
+    #[test]
+    fn details_of_an_unexpected_shape_hide_no_error() {
+        for odd in
+            [r#"{"details":null}"#, r#"{"details":[7]}"#, r#"{"session_key_id":7}"#, "null", r#"{"min_f_cnt_down":-1}"#]
+        {
+            let body = format!(
+                r#"{{"code":3,"message":"","details":[{odd},{{"namespace":"a","name":"b","details":[{odd}]}}]}}"#
+            );
+            let read = refusal(StatusCode::BAD_REQUEST, body.as_bytes(), RateLimit::default());
+            assert_eq!((read.name.as_str(), read.session), ("b", SessionHint::default()), "{odd}");
+        }
     }
 
     #[test]

@@ -123,7 +123,12 @@ impl NetworkServer for Ttn {
             if let Some(missing) = &read.sealed {
                 self.end_to_end.tell(&device, missing);
             }
-            self.end_to_end.note(&device, learnt).await;
+            if learnt {
+                self.end_to_end.note(&device).await;
+            }
+            if !read.given_back.is_empty() {
+                self.end_to_end.forget(&read.given_back);
+            }
             let given_back = read.given_back.into_iter().map(NetworkMessage::Downlink);
             Ok(std::iter::once(read.message).chain(given_back).collect())
         }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde_json::json;
+use simulator::nodes::Node;
 use simulator::stack::{Device, Fault, Kek, StackEvent};
 use ttn_ferry::shutdown::Ended;
 
-use super::{Scene, lamp};
+use super::{Lamp, Scene, lamp};
 use crate::harness::{APP, Ferry, Heard, Setup};
 
 const KEK: &str = "202122232425262728292A2B2C2D2E2F";
@@ -115,6 +116,38 @@ async fn after_a_restart_commands_go_out_at_once_even_if_counters_were_used_mean
     scene.report().await;
     scene.state("second", "sent").await;
     assert_eq!(scene.heard(), [(1, vec![1]), (1, vec![2])]);
+}
+
+#[tokio::test]
+async fn a_device_beside_it_whose_payloads_the_network_encrypts_is_served_as_ever() {
+    let mut scene = joined().await;
+    let handle = scene.ferry.network.handle.clone();
+    let plain = Device { device_id: "plain".into(), dev_eui: [8; 8], app_key: [8; 16], ..lamp() };
+    handle.register(APP, plain.clone()).unwrap();
+    let heard = Lamp::default();
+    let mut node = Node::new(&plain, heard.clone());
+    node.join(&handle).await.unwrap();
+    node.report(&handle).await.unwrap();
+    assert_eq!(scene.ferry.home.on("ttn/plain/uplink").await["encrypted"], false);
+    let push = json!({"id": "plain", "f_port": 1, "payload_hex": "02", "confirmed": true, "attempts": 2});
+    scene.ferry.home.publish("ttn/plain/downlink/push", push.to_string()).await;
+    scene.taken().await;
+    scene.push(json!({"id": "sealed", "f_port": 1, "payload_hex": "01"})).await;
+    scene.taken().await;
+    let in_queue = |device: &str| handle.queue(APP, device)[0]["frm_payload"].clone();
+    assert!(in_queue("plain") == "Ag==" && in_queue("lamp") != "AQ==");
+    node.ignore_acks(true);
+    for _ in 0..2 {
+        node.report(&handle).await.unwrap();
+    }
+    node.ignore_acks(false);
+    node.report(&handle).await.unwrap();
+    scene.report().await;
+    scene.state("sealed", "sent").await;
+    let acked = |heard: &Heard| heard.topic == "ttn/plain/downlink/state" && heard.json()["state"] == "acked";
+    scene.ferry.home.wait_for("the acknowledgement", acked).await;
+    assert_eq!(heard.heard.lock().unwrap().as_slice(), [(1, vec![2]), (1, vec![2])], "the network itself repeats it");
+    assert_eq!(scene.heard(), [(1, vec![1])]);
 }
 
 #[tokio::test]

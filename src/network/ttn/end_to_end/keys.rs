@@ -77,7 +77,12 @@ impl Keys {
 
     /// Whether this device's payloads may be encrypted: whoever gave keys expects them to be.
     pub fn may_concern(&self, device: &DeviceId) -> bool {
-        !self.keks.is_empty() || self.own.contains_key(device)
+        !self.keks.is_empty() || self.is_own(device)
+    }
+
+    /// Whether an AppSKey is given for this very device.
+    pub fn is_own(&self, device: &DeviceId) -> bool {
+        self.own.contains_key(device)
     }
 
     /// The key of a device's session.

@@ -46,6 +46,9 @@ pub struct EndToEnd {
     keys: Keys,
     devices: Mutex<Devices>,
     notes: Arc<dyn DeviceNotes>,
+    /// Held from reading what is to be noted until its place among the notes is sure: an older note that came later would
+    /// take counters back that were given out.
+    writing: tokio::sync::Mutex<()>,
     /// Whoever tells notices holds the server too, and stops only when nobody can give any more.
     notices: WeakNotices,
 }
@@ -83,26 +86,25 @@ impl EndToEnd {
         };
         let sessions = restored.into_iter().filter_map(read).collect();
         let devices = Mutex::new(Devices { sessions, told: BTreeSet::new() });
-        Self { application, keys, devices, notes, notices: notices.downgrade() }
+        let writing = tokio::sync::Mutex::default();
+        Self { application, keys, devices, notes, writing, notices: notices.downgrade() }
     }
 
-    /// Learns of sessions from a message that has just come.
-    pub async fn note(&self, device: &DeviceId, learnt: Option<Learnt>) {
-        if let Some(Learnt(body)) = learnt {
-            self.notes.note(self.key(device), body).await;
-        }
+    /// Writes down what is known of a device's sessions.
+    pub async fn note(&self, device: &DeviceId) {
+        let _turn = self.writing.lock().await;
+        self.notes.note(self.key(device), self.body(device)).await;
     }
 
-    /// What a message that has just come says of its device's sessions; it is to be noted.
-    pub fn learn(&self, device: &DeviceId, envelope: &Envelope<'_>) -> Option<Learnt> {
-        let news = News::of(envelope)?;
+    /// Takes what a message that has just come says of its device's sessions. Returns whether it is to be noted.
+    pub fn learn(&self, device: &DeviceId, envelope: &Envelope<'_>) -> bool {
+        let Some(news) = News::of(envelope) else { return false };
         let encrypted = matches!(news.payloads, Some(Payloads::Encrypted(_)));
         let mut devices = self.lock();
         if !encrypted && !self.keys.may_concern(device) && !devices.sessions.contains_key(device) {
-            return None;
+            return false;
         }
-        let sessions = devices.sessions.entry(device.clone()).or_default();
-        sessions.note(news).then(|| Learnt(body(sessions)))
+        devices.sessions.entry(device.clone()).or_default().note(news)
     }
 
     /// The key of an encrypted uplink, and the address it was sent from; `None` if it is not encrypted.
@@ -131,6 +133,10 @@ impl EndToEnd {
 
     /// The downlinks of ours that a message gives back: to be pushed again, under another counter or in another session.
     pub fn given_back(&self, key: &DeviceKey, at: Timestamp, envelope: &Envelope<'_>) -> Vec<DownlinkEvent> {
+        let told = news::given_back(envelope);
+        if told.is_empty() {
+            return Vec::new();
+        }
         let devices = self.lock();
         let sessions = devices.sessions.get(&key.device);
         let event = |told: Numbered| {
@@ -142,7 +148,17 @@ impl EndToEnd {
             };
             Some(DownlinkEvent { key: key.clone(), id: Some(told.id), happening, at })
         };
-        news::given_back(envelope).into_iter().filter_map(event).collect()
+        told.into_iter().filter_map(event).collect()
+    }
+
+    /// These are about to be pushed again: told of once more, their last push must not end the one that follows.
+    pub fn forget(&self, given_back: &[DownlinkEvent]) {
+        let mut devices = self.lock();
+        for DownlinkEvent { key, id, .. } in given_back {
+            if let (Some(sessions), Some(id)) = (devices.sessions.get_mut(&key.device), id) {
+                sessions.forget(id);
+            }
+        }
     }
 
     /// What an event of a downlink means where the network leaves repeating to us; `None` if it is of an earlier push and
@@ -171,8 +187,9 @@ impl EndToEnd {
     ) -> Result<Budget, PushError> {
         for _ in 0..MOST_CORRECTIONS {
             let Some(sealed) = self.seal(device, items).await? else { return downlinks.push(device, items).await };
+            let session = sealed.first().map(|sealed| sealed.session_key_id.clone()).unwrap_or_default();
             match downlinks.push_sealed(device, items, sealed).await {
-                Err(error) if self.corrected(device, &error) => {}
+                Err(error) if self.corrected(device, &session, &error) => {}
                 result => return result.map_err(push_error),
             }
         }
@@ -182,16 +199,19 @@ impl EndToEnd {
 
     /// Encrypts payloads under counters that are on the disk before anyone sees them; `None` if the network is to do it.
     async fn seal(&self, device: &DeviceId, items: &[QueuedDownlink]) -> Result<Option<Vec<Sealed>>, PushError> {
-        let Some((sealed, Learnt(body))) = self.sealed(device, items)? else { return Ok(None) };
+        let Some(sealed) = self.sealed(device, items)? else { return Ok(None) };
         let not_now = |why| PushError::NotNow {
             why: format!("its frame counter cannot be stored: {why}"),
             retry_after: AGAIN_AFTER,
         };
-        self.notes.keep(self.key(device), body).await.map_err(not_now)?;
+        let turn = self.writing.lock().await;
+        let kept = self.notes.keep(self.key(device), self.body(device)).await;
+        drop(turn);
+        kept.await.map_err(not_now)?;
         Ok(Some(sealed))
     }
 
-    fn sealed(&self, device: &DeviceId, items: &[QueuedDownlink]) -> Result<Option<(Vec<Sealed>, Learnt)>, PushError> {
+    fn sealed(&self, device: &DeviceId, items: &[QueuedDownlink]) -> Result<Option<Vec<Sealed>>, PushError> {
         let mut devices = self.lock();
         let known = devices.sessions.get_mut(device).and_then(|sessions| Some((sessions.current()?.clone(), sessions)));
         let (session, sessions) = match known {
@@ -200,7 +220,11 @@ impl EndToEnd {
             None if self.keys.may_concern(device) => return Err(PushError::NoSession),
             None => return Ok(None),
         };
-        let Payloads::Encrypted(wrapped) = &session.payloads else { return Ok(None) };
+        let wrapped = match &session.payloads {
+            Payloads::Encrypted(wrapped) => wrapped,
+            Payloads::Plain if !self.keys.is_own(device) => return Ok(None),
+            Payloads::Plain | Payloads::Disclosed => return Err(PushError::Refused(in_the_clear())),
+        };
         let key = self.keys.session_key(device, wrapped).map_err(|missing| PushError::Refused(no_key(&missing)))?;
         let dev_addr = session.dev_addr.ok_or(PushError::NoSession)?;
         let seal = |item: &QueuedDownlink| {
@@ -209,16 +233,26 @@ impl EndToEnd {
             key.apply(Direction::Down, dev_addr, f_cnt, &mut payload);
             Ok(Sealed { payload, f_cnt, session_key_id: session.id.clone() })
         };
-        let sealed = items.iter().map(seal).collect::<Result<_, PushError>>()?;
-        Ok(Some((sealed, Learnt(body(sessions)))))
+        items.iter().map(seal).collect::<Result<_, _>>().map(Some)
     }
 
-    /// Whether another try may fit the session, after what the network said of this one.
-    fn corrected(&self, device: &DeviceId, error: &super::ApiError) -> bool {
+    /// Whether another try may fit, after what the network said of this one in `session`.
+    fn corrected(&self, device: &DeviceId, session: &str, error: &super::ApiError) -> bool {
         let super::ApiError::Refused(refusal) = error else { return false };
-        let misfit = ["f_cnt_too_low", "unknown_session"].contains(&refusal.name.as_str());
+        let named = refusal.session.session_key_id.as_deref();
+        let misfit = match refusal.name.as_str() {
+            "f_cnt_too_low" => true,
+            "unknown_session" => named.is_some_and(|named| named != session),
+            _ => false,
+        };
         let mut devices = self.lock();
         misfit && devices.sessions.get_mut(device).is_some_and(|sessions| sessions.corrected(&refusal.session))
+    }
+
+    /// What is to be written down of a device.
+    fn body(&self, device: &DeviceId) -> String {
+        let sessions = self.lock().sessions.get(device).cloned().unwrap_or_default();
+        serde_json::to_string(&sessions).expect("our own types have string keys and always serialise")
     }
 
     fn key(&self, device: &DeviceId) -> DeviceKey {
@@ -231,10 +265,6 @@ impl EndToEnd {
     }
 }
 
-/// What is to be written down of a device.
-#[derive(Debug, PartialEq)]
-pub struct Learnt(String);
-
 /// Decrypts an uplink in place.
 pub fn open(uplink: &mut Uplink, (key, dev_addr): &(AppSKey, DevAddr)) {
     let mut payload = uplink.payload.to_vec();
@@ -243,13 +273,16 @@ pub fn open(uplink: &mut Uplink, (key, dev_addr): &(AppSKey, DevAddr)) {
     uplink.encrypted = false;
 }
 
-fn body(sessions: &Sessions) -> String {
-    serde_json::to_string(sessions).expect("our own types have string keys and always serialise")
-}
-
 fn no_key(missing: &NoKey) -> Failure {
     let message = format!("payloads of this device are encrypted end to end, and {missing}");
     Failure { name: "no_key".into(), message }
+}
+
+/// Whoever gave a key, or had payloads encrypted, does not want the network to read them.
+fn in_the_clear() -> Failure {
+    let message = "payloads of this device are to be encrypted end to end, and the network has them in the clear: nothing \
+                   goes out that it could read, until the device joins again";
+    Failure { name: "not_encrypted".into(), message: message.into() }
 }
 
 fn given_back_failure() -> Failure {

@@ -28,6 +28,8 @@ pub enum Payloads {
     Plain,
     /// Encrypted end to end.
     Encrypted(KeyEnvelope),
+    /// Encrypted when they were first heard, and later in the clear: somebody on the way can read them now.
+    Disclosed,
 }
 
 /// A downlink that was pushed, by what the network knows of it.
@@ -48,7 +50,7 @@ impl News {
         };
         if let Some(up) = envelope.uplink_message.as_ref().filter(|_| !envelope.simulated) {
             // A frame without a payload tells nothing about payloads, unless a key is beside it.
-            let told = up.app_s_key.is_some() || up.f_port != Integer(0);
+            let told = up.app_s_key.is_some() || up.f_port != Integer(0) && !up.frm_payload.is_empty();
             let payloads = told.then(|| Payloads::of(up.app_s_key));
             return Some(Self {
                 in_use: true,
@@ -136,7 +138,9 @@ mod tests {
     fn uplinks_and_joins_in_the_clear_say_so_and_what_has_no_payload_or_session_says_nothing() {
         assert_eq!(news("uplink-full").unwrap().payloads, Some(Payloads::Plain));
         assert_eq!(news("join").unwrap().payloads, Some(Payloads::Plain));
-        assert_eq!(news("uplink-no-f_port").unwrap().payloads, None);
+        for empty in ["uplink-no-f_port", "uplink-empty-frm_payload"] {
+            assert_eq!(news(empty).unwrap().payloads, None, "{empty}");
+        }
         for nothing in ["uplink-simulated", "location-solved", "down-queued-raw"] {
             assert_eq!(news(nothing), None, "{nothing}");
         }

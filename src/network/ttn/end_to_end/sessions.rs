@@ -10,8 +10,8 @@ use super::news::{News, Numbered, Payloads};
 use crate::model::DownlinkId;
 use crate::network::ttn::refusal::SessionHint;
 
-/// A device that did not hear the answer to its join goes on in the session before.
-const MOST_SESSIONS: usize = 4;
+/// A device that did not hear the answers to its joins goes on in the session before them.
+const MOST_SESSIONS: usize = 16;
 /// More than any queue of the network holds of ours for one device.
 const MOST_PUSHED: usize = 128;
 
@@ -62,8 +62,13 @@ impl Sessions {
     fn begin(&mut self, news: News) {
         let News { session: id, dev_addr, in_use: true, payloads: Some(payloads), f_cnt_down } = news else { return };
         if self.known.len() == MOST_SESSIONS {
-            self.known.remove(0);
+            // Rather one of which no counter is known that must not be used again.
+            let unused = self.known.iter().position(|session| session.f_cnt_down == 0);
+            self.known.remove(unused.unwrap_or(0));
         }
+        // A device that never joins keeps its address and its key when the network begins a session anew.
+        let same = self.known.iter().filter(|session| dev_addr.is_some() && session.dev_addr == dev_addr);
+        let f_cnt_down = same.map(|session| session.f_cnt_down).fold(f_cnt_down, u32::max);
         self.known.push(Session { id, dev_addr, payloads, f_cnt_down });
     }
 
@@ -81,14 +86,15 @@ impl Sessions {
     /// A frame counter of the current session for a push of this downlink: none was given out before. `None`: there is no
     /// session, or it has no more.
     pub fn number(&mut self, id: &DownlinkId) -> Option<u32> {
-        let session = self.known.last_mut()?;
-        let f_cnt = session.f_cnt_down.checked_add(1)?;
-        session.f_cnt_down = f_cnt;
-        self.pushed.retain(|pushed| pushed.id != *id);
+        let current = self.known.last_mut()?;
+        let f_cnt = current.f_cnt_down.checked_add(1)?;
+        current.f_cnt_down = f_cnt;
+        let session = current.id.clone();
+        self.forget(id);
         if self.pushed.len() == MOST_PUSHED {
             self.pushed.remove(0);
         }
-        self.pushed.push(Pushed { id: id.clone(), session: session.id.clone(), f_cnt });
+        self.pushed.push(Pushed { id: id.clone(), session, f_cnt });
         Some(f_cnt)
     }
 
@@ -106,6 +112,11 @@ impl Sessions {
         true
     }
 
+    /// This push is over, and what is still told of it is not to be followed.
+    pub fn forget(&mut self, id: &DownlinkId) {
+        self.pushed.retain(|pushed| pushed.id != *id);
+    }
+
     /// Whether what the network tells is of the last push of this downlink, and not of one before. `None`: nobody
     /// remembers.
     pub fn is_last_push(&self, told: &Numbered) -> Option<bool> {
@@ -118,8 +129,10 @@ impl Session {
     fn note(&mut self, news: &News) {
         self.dev_addr = news.dev_addr.filter(|_| news.in_use).or(self.dev_addr);
         self.f_cnt_down = self.f_cnt_down.max(news.f_cnt_down);
-        if let Some(payloads) = &news.payloads {
-            self.payloads.clone_from(payloads);
+        match (&news.payloads, &self.payloads) {
+            (Some(Payloads::Plain), Payloads::Encrypted(_)) => self.payloads = Payloads::Disclosed,
+            (Some(Payloads::Plain), _) | (None, _) => {}
+            (Some(payloads), _) => self.payloads.clone_from(payloads),
         }
     }
 }
@@ -138,7 +151,13 @@ mod tests {
     fn heard(session: &str, f_cnt_down: u32) -> News {
         let envelope = KeyEnvelope { kek_label: "kek".into(), encrypted_key: session.into(), key: None };
         let payloads = Some(Payloads::Encrypted(envelope));
-        News { session: session.into(), dev_addr: Some([1, 2, 3, 4]), in_use: true, payloads, f_cnt_down }
+        let address = session.bytes().fold(0, u8::wrapping_add);
+        News { session: session.into(), dev_addr: Some([1, 2, 3, address]), in_use: true, payloads, f_cnt_down }
+    }
+
+    /// Of an address of its own, as joins are.
+    fn joined(session: &str) -> News {
+        News { dev_addr: Some([0; 4]), ..heard(session, 0) }
     }
 
     fn counted(session: &str, f_cnt_down: u32) -> News {
@@ -175,10 +194,44 @@ mod tests {
         assert_eq!((current(&sessions), sessions.number(&id("x"))), ("b".into(), Some(1)));
         sessions.note(heard("a", 0));
         assert_eq!((current(&sessions), sessions.number(&id("x"))), ("a".into(), Some(2)));
-        for session in ["c", "d", "e", "f"] {
-            sessions.note(heard(session, 0));
+        for n in 0..2 * MOST_SESSIONS {
+            sessions.note(joined(&n.to_string()));
         }
         assert_eq!(sessions.known.len(), MOST_SESSIONS);
+        sessions.note(heard("a", 0));
+        assert_eq!((current(&sessions), sessions.number(&id("x"))), ("a".into(), Some(3)), "what has counters stays");
+    }
+
+    #[test]
+    fn a_session_that_begins_with_the_address_of_another_goes_on_counting() {
+        let mut sessions = Sessions::default();
+        let of = |session, dev_addr| News { dev_addr, ..heard(session, 0) };
+        sessions.note(of("a", Some([1; 4])));
+        assert_eq!(sessions.number(&id("x")), Some(1));
+        sessions.note(of("b", Some([1; 4])));
+        assert_eq!(sessions.number(&id("y")), Some(2), "the key may be the same");
+        sessions.note(of("c", Some([2; 4])));
+        assert_eq!(sessions.number(&id("z")), Some(1));
+        sessions.note(of("d", None));
+        sessions.note(of("e", None));
+        assert_eq!(sessions.number(&id("z")), Some(1), "nothing is known of their addresses");
+    }
+
+    #[test]
+    fn payloads_that_were_encrypted_and_come_in_the_clear_are_not_taken_for_plain_ones() {
+        let mut sessions = Sessions::default();
+        let clear = News { payloads: Some(Payloads::Plain), ..heard("a", 0) };
+        sessions.note(clear.clone());
+        assert_eq!(sessions.current().unwrap().payloads, Payloads::Plain);
+        sessions.note(heard("a", 0));
+        assert!(sessions.is_encrypted(None));
+        for _ in 0..2 {
+            sessions.note(clear.clone());
+            sessions = serde_json::from_str(&serde_json::to_string(&sessions).unwrap()).unwrap();
+            assert_eq!(sessions.current().unwrap().payloads, Payloads::Disclosed);
+        }
+        sessions.note(heard("a", 0));
+        assert!(sessions.is_encrypted(None));
     }
 
     #[test]
@@ -226,7 +279,7 @@ mod tests {
         sessions.note(news);
         sessions.number(&id("x"));
         let body = serde_json::to_string(&sessions).unwrap();
-        let kept = r#"{"known":[{"id":"p","dev_addr":null,"payloads":"plain","f_cnt_down":0},{"id":"a","dev_addr":[1,2,3,4],"payloads":{"encrypted":{"kek_label":"kek","encrypted_key":"a"}},"f_cnt_down":5}],"pushed":[{"id":"x","session":"a","f_cnt":5}]}"#;
+        let kept = r#"{"known":[{"id":"p","dev_addr":null,"payloads":"plain","f_cnt_down":0},{"id":"a","dev_addr":[1,2,3,97],"payloads":{"encrypted":{"kek_label":"kek","encrypted_key":"a"}},"f_cnt_down":5}],"pushed":[{"id":"x","session":"a","f_cnt":5}]}"#;
         assert_eq!(body, kept);
         let mut back: Sessions = serde_json::from_str(kept).unwrap();
         assert_eq!(back.number(&id("y")), Some(6));

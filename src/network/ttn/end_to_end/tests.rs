@@ -4,16 +4,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::super::health::Health;
 use super::super::scripted::{Server, answer, server};
 use super::super::server::Ttn;
 use super::super::topics::TtnTopics;
 use super::*;
-use crate::model::{DownlinkId, FPort, NetworkMessage, Priority};
+use crate::model::{DownlinkId, FPort, Kept, NetworkMessage, Priority};
 use crate::network::{NetworkServer, RawMessage};
 
 /// The KEK of the captured wrapped key.
@@ -26,19 +27,24 @@ const SESSION: &str = "AaH7f3QJejZ9Wl95EbeojQ==";
 struct Disk {
     rows: Mutex<BTreeMap<DeviceId, String>>,
     full: AtomicBool,
+    /// The next note takes its place only when this resolves.
+    gate: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl DeviceNotes for Disk {
     fn note(&self, key: DeviceKey, body: String) -> BoxFuture<'_, ()> {
-        self.rows.lock().unwrap().insert(key.device, body);
-        Box::pin(std::future::ready(()))
+        let gate = self.gate.lock().unwrap().take();
+        Box::pin(async move {
+            if let Some(gate) = gate {
+                gate.await.unwrap();
+            }
+            self.rows.lock().unwrap().insert(key.device, body);
+        })
     }
 
-    fn keep(&self, key: DeviceKey, body: String) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(async move {
-            self.note(key, body).await;
-            if self.full.load(Ordering::Relaxed) { Err("disk full".into()) } else { Ok(()) }
-        })
+    fn keep(&self, key: DeviceKey, body: String) -> BoxFuture<'_, Kept> {
+        let result = if self.full.load(Ordering::Relaxed) { Err("disk full".into()) } else { Ok(()) };
+        self.note(key, body).map(|()| -> Kept { std::future::ready(result).boxed() }).boxed()
     }
 }
 
@@ -255,6 +261,56 @@ async fn where_a_key_is_configured_nothing_goes_out_in_the_clear_before_the_devi
 }
 
 #[tokio::test]
+async fn nothing_goes_out_in_the_clear_where_it_was_encrypted_or_the_device_has_a_key_of_its_own() {
+    let in_the_clear = json!({"end_device_ids": {"dev_addr": "2793B480"}, "uplink_message": {
+        "session_key_id": SESSION, "f_port": 10, "frm_payload": "AQ=="}});
+    let own = "000102030405060708090A0B0C0D0E0F".into();
+    let own = Rig::with(Keys::read([], [(node(), &own)]).unwrap(), vec![taken()], Arc::default()).await;
+    let disclosed = Rig::new(vec![taken()]).await;
+    disclosed.hear(&uplink()).await;
+    for rig in [own, disclosed] {
+        rig.hear(&in_the_clear).await;
+        let refused = rig.push("one").await;
+        assert!(matches!(&refused, Err(PushError::Refused(failure)) if failure.name == "not_encrypted"), "{refused:?}");
+        assert_eq!(rig.pushed(), Vec::<Value>::new());
+        rig.hear(&uplink()).await;
+        rig.push("one").await.unwrap();
+        assert_ne!(rig.pushed()[0]["frm_payload"], "AQI=");
+    }
+}
+
+#[tokio::test]
+async fn an_older_note_never_comes_after_a_counter_that_was_given_out() {
+    let rig = Rig::new(vec![taken()]).await;
+    rig.hear(&uplink()).await;
+    let (open, gate) = oneshot::channel();
+    *rig.disk.gate.lock().unwrap() = Some(gate);
+    let sent = event("downlink_sent", "another", 9);
+    let mut hearing = Box::pin(rig.hear(&sent));
+    assert!((&mut hearing).now_or_never().is_none(), "its note has no place yet");
+    let mut pushing = Box::pin(rig.push("one"));
+    assert!((&mut pushing).now_or_never().is_none());
+    open.send(()).unwrap();
+    let (_, pushed) = tokio::join!(hearing, pushing);
+    pushed.unwrap();
+    assert_eq!(rig.pushed()[0]["f_cnt"], 10);
+    let noted = rig.disk.rows.lock().unwrap()[&node()].clone();
+    assert!(noted.contains("\"f_cnt_down\":10"), "{noted}");
+}
+
+#[tokio::test]
+async fn a_session_that_the_network_does_not_know_and_names_no_other_for_waits_for_the_device() {
+    let nothing =
+        json!({"code": 5, "message": "", "details": [{"namespace": "pkg/networkserver", "name": "unknown_session"}]});
+    for refused in [answer(404, nothing), refusal("unknown_session", SESSION, 9)] {
+        let rig = Rig::new(vec![refused, taken()]).await;
+        rig.hear(&uplink()).await;
+        assert_eq!(rig.push("one").await, Err(PushError::NoSession));
+        assert_eq!(rig.pushed().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn what_the_network_gives_back_is_told_if_it_is_of_the_last_push() {
     let rig = Rig::new(vec![taken(), taken()]).await;
     rig.hear(&uplink()).await;
@@ -262,6 +318,9 @@ async fn what_the_network_gives_back_is_told_if_it_is_of_the_last_push() {
     let back = |id, f_cnt| event("downlink_queue_invalidated", id, f_cnt);
     let told = rig.hear(&back("one", 5)).await;
     assert_eq!(rig.happenings(told), [DownlinkHappening::GivenBack]);
+    let told = rig.hear(&back("one", 5)).await;
+    let lookup_at_most = |happenings: &[_]| matches!(happenings, [DownlinkHappening::Dropped(_)]);
+    assert!(lookup_at_most(&rig.happenings(told)), "told twice, it must not end the push that follows");
     rig.push("one").await.unwrap();
     let told = rig.hear(&back("one", 5)).await;
     assert_eq!(rig.happenings(told), [], "that is of the push before");

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use self::events::{Event, Events};
@@ -195,15 +195,17 @@ struct Ids<'a> {
 /// The report that a downlink of ours is in the network's queue, made of the downlink. One that was pushed and then
 /// refused has the report of its failure behind this one.
 fn queued(downlink: &[u8]) -> Option<Bytes> {
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize, Serialize)]
+    #[serde(default)]
     struct Downlink {
-        #[serde(default)]
         correlation_ids: Vec<String>,
+        /// With end-to-end encryption these two say which push of it is meant.
+        session_key_id: Option<String>,
+        f_cnt: Option<serde_json::Value>,
     }
     let downlink: Downlink = serde_json::from_slice(downlink).ok()?;
     our_id(&downlink.correlation_ids)?;
-    let report =
-        serde_json::json!({"end_device_ids": {}, "downlink_queued": {"correlation_ids": downlink.correlation_ids}});
+    let report = serde_json::json!({"end_device_ids": {}, "downlink_queued": downlink});
     Some(Bytes::from(report.to_string()))
 }
 

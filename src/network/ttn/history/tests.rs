@@ -279,7 +279,8 @@ async fn traced(answer: Response<Body>) -> (Vec<Value>, bool) {
 
 #[tokio::test]
 async fn the_event_history_tells_what_became_of_a_downlink() {
-    let ours = json!({"f_port": 1, "correlation_ids": ["as:downlink:x", "ferry:one"]});
+    let ours =
+        json!({"f_port": 1, "f_cnt": 5, "session_key_id": "AaH7", "correlation_ids": ["as:downlink:x", "ferry:one"]});
     let sent = json!({"end_device_ids": {"device_id": "node-1"}, "downlink_sent": ours});
     let (told, complete) = traced(events(
         500,
@@ -296,7 +297,9 @@ async fn the_event_history_tells_what_became_of_a_downlink() {
     assert!(complete, "there is an event from before");
     assert_eq!(told.len(), 3, "{told:?}");
     for pushed in &told[..2] {
-        assert_eq!(pushed["downlink_queued"]["correlation_ids"][1], "ferry:one");
+        let pushed = &pushed["downlink_queued"];
+        assert_eq!(pushed["correlation_ids"][1], "ferry:one");
+        assert_eq!((&pushed["f_cnt"], &pushed["session_key_id"]), (&json!(5), &json!("AaH7")), "which push it is");
     }
     assert_eq!(told[2], sent);
 }
