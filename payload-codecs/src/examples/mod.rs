@@ -1,8 +1,8 @@
 //! Examples of what codecs give: read from the forms in which people keep them, run, and compared.
 //!
-//! Three forms are read: this project's own `examples.json` ([`own`]), the `*-codec.yaml` of The Things Network's device
+//! Three forms are read: this project's own `examples.json` ([`own()`]), the `*-codec.yaml` of The Things Network's device
 //! repository ([`repository`]), and the `test_decode_X.json` and `test_encode_X.json` of ChirpStack's device profiles
-//! ([`chirpstack`]). Everything here works on texts; who has files reads them first. An [`Example`] is run through whatever
+//! ([`chirpstack()`]). Everything here works on texts; who has files reads them first. An [`Example`] is run through whatever
 //! makes its [`Call`]s: a codec at hand, or one on a watched thread.
 
 mod call;

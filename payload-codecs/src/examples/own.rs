@@ -27,7 +27,7 @@ pub fn own(text: &str) -> Result<Vec<Example>, ExamplesError> {
 /// Reads examples that stand in a file of another kind: a table's.
 ///
 /// # Errors
-/// Those of [`own`].
+/// Those of [`own()`].
 pub fn own_values(entries: &[Value]) -> Result<Vec<Example>, ExamplesError> {
     let numbered = (1..).zip(entries);
     let read = |(number, entry): (u32, &Value)| {

@@ -41,10 +41,10 @@ pub fn published(operation: Operation, entries: &[Value]) -> Vec<Entry> {
 /// above, or an object with a list each under `decodeUplink`, `encodeDownlink`, `decodeDownlink`, `normalizeUplink`. In a
 /// list, an entry may say its `type` as the LoRa Alliance's TS013 does (`uplink`, `downlink-encode`, `downlink-decode`);
 /// without it, one with `data` going in is a command and any other an uplink. What is no JSON is read as
-/// [`chirpstack`](super::chirpstack) does, with the same caution.
+/// [`chirpstack()`](super::chirpstack()) does, with the same caution.
 ///
 /// # Errors
-/// [`ExamplesError::Form`] if it is none of them, and for this project's own form those of [`own`](super::own).
+/// [`ExamplesError::Form`] if it is none of them, and for this project's own form those of [`own()`](super::own()).
 pub fn beside_script(text: &str, engines: &Engines) -> Result<Vec<Entry>, ExamplesError> {
     let form = |reason: String| ExamplesError::Form(reason);
     match value(text, engines)? {
