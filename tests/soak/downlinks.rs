@@ -21,8 +21,8 @@ const REPORTS_EVERY: Duration = Duration::from_millis(25);
 const JOINS_EVERY: u32 = 150;
 /// These nodes send in seconds what others send in hours: so much more is to be remembered of them.
 const HISTORY: EventHistory = EventHistory { per_entity: 5_000, age: Duration::from_secs(600) };
-/// Longer than any wait between two tries.
-const QUIET: Duration = Duration::from_secs(120);
+/// Longer than any wait between two tries, and than a handful of look-ups whose answers are cut off, one after the other.
+const QUIET: Duration = Duration::from_secs(300);
 
 /// A node that sends, and does nothing about what it is told.
 struct Indifferent;
