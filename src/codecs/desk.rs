@@ -11,7 +11,7 @@ use super::lane::{Job, lock};
 
 /// How long a codec may stay beyond its own limit before its thread is given up. The engine ends a script at its limit;
 /// only a native loop inside the engine stays longer. With the watch's own delay it is known within 100 ms.
-const OVERSTAY: Duration = Duration::from_millis(50);
+pub const OVERSTAY: Duration = Duration::from_millis(50);
 
 /// The nice value of a thread that is given up (Linux has one for each thread).
 const LEAST_PRIORITY: i32 = 19;

@@ -35,6 +35,7 @@ use crate::telemetry::WeakNotices;
 use library::Draft;
 
 pub use config::CodecsConfig;
+pub use desk::OVERSTAY;
 pub use finder::{Finder, Wishes};
 pub use lane::LANE_CAPACITY;
 pub use library::{FindError, Library, Lookup, codec_at};

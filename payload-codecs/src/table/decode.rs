@@ -128,7 +128,7 @@ impl Reader<'_> {
         let end = field.type_.and_then(Type::bits).map_or(self.end(), |width| start + width);
         let bytes = self.bytes.get(start / 8..end / 8).ok_or_else(|| cut_short(label(field), start))?;
         let is_text = matches!(field.type_, Some(Type::Text(_)));
-        let said = if is_text { text::from_bytes(bytes) } else { text::to_hex(bytes) };
+        let said = if is_text { text::from_bytes(bytes) } else { hex::encode(bytes) };
         for find in field.find.iter().flatten() {
             match text::find(find, &said) {
                 Some(value) => drop(data.insert(find.name.clone(), value)),

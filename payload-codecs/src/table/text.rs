@@ -5,17 +5,9 @@ use serde_json::{Number, Value};
 use super::Find;
 use super::decimal::Decimal;
 
-/// Lower case hex.
-pub(super) fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Reads hex of either case; `None` if it is none.
 pub(super) fn from_hex(hex: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
-    let digit = |digit: u8| char::from(digit).to_digit(16);
-    let byte = |[high, low]: &[u8; 2]| Some((digit(*high)? << 4 | digit(*low)?) as u8);
-    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
+    hex::decode(hex).ok()
 }
 
 /// The text in these bytes, without the padding at its end; what is no UTF-8 becomes U+FFFD.
@@ -79,6 +71,6 @@ mod tests {
     fn hex_of_either_case_is_read_and_nothing_else() {
         assert_eq!(from_hex("00fFA0"), Some(vec![0, 255, 160]));
         assert_eq!(["0", "0g", "é"].map(from_hex), [None, None, None]);
-        assert_eq!(to_hex(&[0, 255, 160]), "00ffa0");
+        assert_eq!(hex::encode([0, 255, 160]), "00ffa0");
     }
 }

@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 use payload_codecs::examples::{Call, Failure, Output};
 use payload_codecs::{Codec, CodecError, Engines, Limits, Source};
 
-/// How long a codec may stay beyond its limit. The engine ends a script at its limit; only a native loop inside the engine
-/// stays longer. With the delays of a busy machine it is told within 100 ms.
-const OVERSTAY: Duration = Duration::from_millis(50);
+use crate::codecs::OVERSTAY;
+
 /// Threads given up and still busy at once; each holds a processor, so after that no codec runs any more.
 const MOST_ABANDONED: usize = 4;
 /// How often one codec may cost a thread, so that a single bad one does not cost all others theirs.
