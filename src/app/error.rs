@@ -2,6 +2,7 @@
 
 use crate::codecs::FindError;
 use crate::config::{NoStateFolder, TrustError};
+use crate::home::InvalidTopics;
 use crate::model::InvalidName;
 use crate::mqtt::InvalidAddress;
 use crate::network::ttn;
@@ -17,6 +18,8 @@ pub enum BuildError {
     Name(#[from] InvalidName),
     #[error("home.url: {0}")]
     HomeAddress(#[from] InvalidAddress),
+    #[error("home.{error}\n  hint: {}", error.hint)]
+    HomeTopics { error: InvalidTopics },
     #[error("home.ca_file: {0}")]
     HomeTrust(#[from] TrustError),
     #[error("application `{name}`: {source}")]
@@ -43,6 +46,12 @@ impl BuildError {
             Self::Store { error } => error.is_permanent(),
             _ => true,
         }
+    }
+}
+
+impl From<InvalidTopics> for BuildError {
+    fn from(error: InvalidTopics) -> Self {
+        Self::HomeTopics { error }
     }
 }
 

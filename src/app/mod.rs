@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use error::BuildError;
@@ -75,7 +75,7 @@ struct Shared {
     counters: Counters,
     notices: Notices,
     directory: Arc<Mutex<Directory>>,
-    devices_changed: Arc<Notify>,
+    devices_changed: watch::Sender<()>,
     outages: Outages,
 }
 
@@ -86,7 +86,7 @@ impl Shared {
             counters: Counters::default(),
             notices,
             directory: Arc::new(Mutex::new(directory)),
-            devices_changed: Arc::default(),
+            devices_changed: watch::Sender::new(()),
             outages: Outages::default(),
         }
     }
@@ -143,7 +143,7 @@ impl App {
             home,
             requests: asked.requests,
             notices: told,
-            devices_changed: shared.devices_changed.clone(),
+            devices_changed: shared.devices_changed.subscribe(),
             home_connected: asked.connected,
             health_interval: config.service.health_interval,
             systemd,

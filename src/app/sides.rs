@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use super::error::BuildError;
 use super::{COMMAND_CAPACITY, Disk, HOME_CAPACITY, HOME_KEEP_ALIVE, Shared, longest_name};
 use crate::config::{Config, Environment, trust};
-use crate::home::{self, Home, OFFLINE, Topics, Wiring};
+use crate::home::{self, Home, LiveSettings, OFFLINE, Settings, Topics, Wiring};
 use crate::model::{DeviceKey, DownlinkId, InvalidName};
 use crate::mqtt::{Address, Endpoint, Will};
 use crate::network::ttn::{self, EncryptedDevices, Parts};
@@ -79,8 +79,8 @@ pub(super) fn home_side(
     shared: &Shared,
     tasks: &mut Tasks,
 ) -> Result<(Home, Asked), BuildError> {
-    let topics = Arc::new(Topics::new(&config.home.base_topic, longest_name(config)));
-    let endpoint = home_endpoint(config, environment, &topics)?;
+    let (_, settings) = LiveSettings::new(settings(config)?);
+    let endpoint = home_endpoint(config, environment, &settings.now().topics)?;
     let (messages, published) = mpsc::channel(HOME_CAPACITY);
     let (command, commands) = mpsc::channel(COMMAND_CAPACITY);
     let (request, requests) = mpsc::channel(COMMAND_CAPACITY);
@@ -97,9 +97,15 @@ pub(super) fn home_side(
         uplink_receipts: uplink_receipt,
         step_receipts: step_receipt,
     };
-    let broker = home::Broker::new(endpoint, topics.clone(), wiring);
+    let broker = home::Broker::new(endpoint, settings.clone(), wiring);
     tasks.add("home broker", broker.run(shared.stop.clone()));
-    Ok((Home::new(messages, topics), Asked { commands, requests, uplink_receipts, step_receipts, connected }))
+    Ok((Home::new(messages, settings), Asked { commands, requests, uplink_receipts, step_receipts, connected }))
+}
+
+/// What the configuration says of topics, devices and Home Assistant.
+pub(super) fn settings(config: &Config) -> Result<Settings, BuildError> {
+    let (home, assistant) = (&config.home, &config.home_assistant);
+    Ok(Settings::new(home, assistant, config.availability, config.devices()?, longest_name(config))?)
 }
 
 pub(super) fn home_endpoint(

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::Chosen;
 use crate::model::{CodecChoice, DeviceKey, Directory};
@@ -16,11 +16,11 @@ const HINT: &str = "name one in the configuration or in the device's attribute f
 #[derive(Debug, Clone)]
 pub struct Shown {
     directory: Arc<Mutex<Directory>>,
-    changed: Arc<Notify>,
+    changed: watch::Sender<()>,
 }
 
 impl Shown {
-    pub fn new(directory: Arc<Mutex<Directory>>, changed: Arc<Notify>) -> Self {
+    pub fn new(directory: Arc<Mutex<Directory>>, changed: watch::Sender<()>) -> Self {
         Self { directory, changed }
     }
 
@@ -58,7 +58,7 @@ impl Shown {
         let Some(device) = directory.find_mut(device) else { return };
         if let Some(choice) = other(device.codec.as_ref()) {
             device.codec = choice;
-            self.changed.notify_one();
+            self.changed.send_replace(());
         }
     }
 }

@@ -25,7 +25,7 @@ use serde_json::json;
 
 pub use crate::codecs::CodecsConfig;
 pub use crate::downlink::DownlinkConfig;
-pub use crate::home::{DeviceConfig, HomeConfig};
+pub use crate::home::{AvailabilityConfig, DeviceConfig, HomeAssistantConfig, HomeConfig};
 pub use crate::network::ttn::{ApplicationConfig, KekConfig};
 pub use crate::store::StoreConfig;
 pub use crate::uplink::RepairConfig;
@@ -56,6 +56,10 @@ pub struct Config {
     pub application: Vec<ApplicationConfig>,
     #[serde(default)]
     pub home: HomeConfig,
+    #[serde(default)]
+    pub home_assistant: HomeAssistantConfig,
+    #[serde(default)]
+    pub availability: AvailabilityConfig,
     /// What the user says about single devices.
     #[serde(default)]
     pub device: Vec<DeviceConfig>,
@@ -147,7 +151,9 @@ impl Config {
         let devices = device.iter_mut().map(|device| &mut device.app_s_key_file);
         let socket = Some(&mut service.socket).filter(|socket| **socket != Some(PathBuf::new()));
         let codec_paths = [&mut codecs.folder, &mut codecs.device_repository];
-        let others = [&mut home.ca_file, &mut home.password_file, &mut store.path].into_iter().chain(codec_paths);
+        let client = [&mut home.client_cert_file, &mut home.client_key_file];
+        let others =
+            [&mut home.ca_file, &mut home.password_file, &mut store.path].into_iter().chain(codec_paths).chain(client);
         for path in applications.chain(devices).chain(others).chain(socket).flatten() {
             *path = folder.join(&*path);
         }

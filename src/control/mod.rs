@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::home::{Home, HomeRequest};
@@ -33,7 +33,8 @@ pub struct Control {
     pub home: Home,
     pub requests: mpsc::Receiver<HomeRequest>,
     pub notices: mpsc::Receiver<Notice>,
-    pub devices_changed: Arc<Notify>,
+    /// Marked when the list of devices reads differently.
+    pub devices_changed: watch::Receiver<()>,
     pub home_connected: watch::Receiver<bool>,
     pub health_interval: Duration,
     pub systemd: Systemd,
@@ -48,7 +49,7 @@ impl Control {
                 () = stop.cancelled() => return self.finish().await,
                 Some(request) = self.requests.recv() => self.serve(request).await,
                 Some(notice) = self.notices.recv() => self.tell(notice).await,
-                () = self.devices_changed.notified() => {
+                Ok(()) = self.devices_changed.changed() => {
                     tokio::time::sleep(GATHER).await;
                     self.home.bridge_status("devices", &self.answers.devices()).await;
                 }
@@ -105,6 +106,6 @@ impl Control {
         if let Some(transaction) = transaction {
             response["transaction"] = transaction;
         }
-        self.home.respond(&request.command, &response).await;
+        self.home.respond(&request.command, request.answering, &response).await;
     }
 }

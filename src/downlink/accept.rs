@@ -152,7 +152,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::home::{Route, Topics};
+    use crate::home::{LiveSettings, Route};
     use crate::mqtt::Ack;
 
     fn fields(verb: &Verb, payload: &str) -> String {
@@ -210,7 +210,7 @@ mod tests {
     }
 
     fn command(topic: &str) -> HomeCommand {
-        match Topics::new("ttn", 2).route(topic) {
+        match LiveSettings::usual(2).now().topics.route(topic) {
             Some(Route::Command(candidates)) => HomeCommand { candidates, payload: Bytes::new(), ack: Ack::default() },
             other => panic!("{topic}: {other:?}"),
         }

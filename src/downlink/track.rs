@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use super::queue::Event;
 use crate::home::Home;
-use crate::model::{DeviceKey, Directory, DownlinkEvent, DownlinkHappening, HomeName, Receipt, Step};
+use crate::model::{DeviceKey, Directory, DownlinkEvent, DownlinkHappening, HomeName, Receipt, Step, Subject};
 use crate::network::Tracked;
 
 /// What the queue makes of it; nothing if it is a step of somebody else's downlink that means nothing to us.
@@ -27,7 +27,7 @@ pub async fn publish(home: &Home, directory: &Mutex<Directory>, key: &DeviceKey,
     tracing::info!(device = %key, id = %step.id, state = ?step.state, reason = step.reason, "Downlink moved on.");
     let receipt = number.map(|number| Receipt::Step(step.id.clone(), number));
     match name(directory, key) {
-        Some(name) => home.downlink_state(&name, step, receipt).await,
+        Some(name) => home.downlink_state(Subject { key, name: &name }, step, receipt).await,
         None => tracing::warn!(device = %key, id = %step.id, "Device has no name that can be published under."),
     }
 }

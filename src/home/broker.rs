@@ -5,18 +5,16 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{HomeCommand, HomeRequest, Route, Topics};
+use super::{HomeCommand, HomeRequest, LiveSettings, Route};
 use crate::model::{DownlinkId, Receipt};
-use crate::mqtt::{Backoff, Connection, Endpoint, Event, Inbound, Kind, Limits, Lost, Message, Outbox, Sender, unfit};
+use crate::mqtt::{Backoff, Connection, Endpoint, Event, Inbound, Limits, Lost, Message, Outbox, Sender, unfit};
 use crate::telemetry::{Count, Counters, Notice, WeakNotices, with_causes};
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -43,7 +41,7 @@ const ONLINE: &str = r#"{"state":"online"}"#;
 /// Owns the home broker's connection for as long as the bridge runs.
 pub struct Broker {
     endpoint: Endpoint,
-    topics: Arc<Topics>,
+    settings: LiveSettings,
     outbox: Outbox,
     wiring: Wiring,
     /// Whether anybody may still publish.
@@ -77,12 +75,12 @@ pub struct Wiring {
 }
 
 impl Broker {
-    pub fn new(endpoint: Endpoint, topics: Arc<Topics>, wiring: Wiring) -> Self {
+    pub fn new(endpoint: Endpoint, settings: LiveSettings, wiring: Wiring) -> Self {
         let window = usize::from(endpoint.window);
         let outbox = Outbox::new(Limits { messages: MOST_WAITING, bytes: MOST_WAITING_BYTES, window });
         Self {
             endpoint,
-            topics,
+            settings,
             outbox,
             wiring,
             open: true,
@@ -196,7 +194,7 @@ impl Broker {
 
     /// Subscribes; [`Self::welcome`] follows when the broker answers.
     fn greet(&mut self, sender: &Sender) -> Result<(), Lost> {
-        sender.subscribe(&self.topics.filters())?;
+        sender.subscribe(&self.settings.now().topics.filters())?;
         tracing::info!(broker = %self.endpoint.address, waiting = self.outbox.len(), "Home broker connected.");
         if self.dropped > 0 {
             self.wiring.notices.tell(Notice::HomeBacklogDropped { count: std::mem::take(&mut self.dropped) });
@@ -223,8 +221,7 @@ impl Broker {
     }
 
     fn presence(&self, state: &'static str) -> Message {
-        let payload = Bytes::from_static(state.as_bytes());
-        Message { topic: self.topics.of_bridge("state"), payload, retain: true, kind: Kind::Latest, receipt: None }
+        Message::new(self.settings.now().topics.of_bridge("state"), state).retained().latest()
     }
 
     fn is_finished(&self) -> bool {
@@ -259,8 +256,9 @@ impl Broker {
     /// Retained commands are ignored: a broker must not be able to replay a command at every start. A command that is
     /// not acknowledged the broker sends again with the next connection.
     fn take_command(&self, message: Inbound, stopping: bool) {
-        let Inbound { topic, payload, retain, ack } = message;
-        let route = std::str::from_utf8(&topic).ok().and_then(|topic| self.topics.route(topic));
+        let Inbound { topic, payload, retain, ack, answering } = message;
+        let topics = &self.settings.now().topics;
+        let route = std::str::from_utf8(&topic).ok().and_then(|topic| topics.route(topic));
         let topic = String::from_utf8_lossy(&topic);
         match route {
             Some(Route::Command(_)) if retain => {
@@ -278,7 +276,8 @@ impl Broker {
                 return;
             }
             Some(Route::Request(command)) if !retain && !stopping => {
-                if let Err(TrySendError::Full(_)) = self.wiring.requests.try_send(HomeRequest { command, payload }) {
+                let request = HomeRequest { command, payload, answering };
+                if let Err(TrySendError::Full(_)) = self.wiring.requests.try_send(request) {
                     self.drop_command(&topic, "too many requests at once");
                 }
             }

@@ -1,6 +1,7 @@
 //! The home side: what the home broker sees, and what it asks for.
 //!
 //! - [`topics`]: the names of everything; [`state`]: the merged state of each device.
+//! - [`settings`]: what the configuration says of them, which a reload may change.
 //! - [`broker`]: the task that owns the connection and the outbox, and says `online` and `offline`.
 //!
 //! [`Home`] is the handle the flows publish through.
@@ -9,18 +10,20 @@ mod broker;
 mod config;
 mod measured;
 mod publish;
+mod settings;
 mod state;
 mod topics;
 
 use bytes::Bytes;
 
-use crate::mqtt::Ack;
+use crate::mqtt::{Ack, Answering};
 
 pub use broker::{Broker, OFFLINE, Wiring};
-pub use config::{DeviceConfig, HomeConfig};
+pub use config::{AvailabilityConfig, DeviceConfig, Discovery, HomeAssistantConfig, HomeConfig, Output, Override};
 pub use publish::Home;
+pub use settings::{LiveSettings, Options, Settings};
 pub use state::{HOLD, Kept, States, Told};
-pub use topics::{Candidate, Route, Topics, Verb};
+pub use topics::{Candidate, InvalidTopics, Route, Topics, Verb};
 
 /// A command as it arrived at home: never a retained one, those are ignored at the door.
 #[derive(Debug)]
@@ -37,4 +40,6 @@ pub struct HomeCommand {
 pub struct HomeRequest {
     pub command: String,
     pub payload: Bytes,
+    /// Where the answer goes besides `bridge/response/<command>`.
+    pub answering: Option<Answering>,
 }

@@ -1,6 +1,7 @@
 //! The topics the home sees, and what a command topic asks for.
 
-use crate::model::HomeName;
+use super::HomeConfig;
+use crate::model::{HomeName, Subject};
 
 /// The topic tree below one base topic.
 #[derive(Debug, Clone)]
@@ -8,6 +9,16 @@ pub struct Topics {
     base: String,
     /// Levels of the longest device name, so that commands for it are subscribed to.
     name_levels: usize,
+}
+
+/// A template that makes no topics, or not one for each device.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{key}`: {reason}")]
+pub struct InvalidTopics {
+    /// Of `[home]`.
+    pub key: &'static str,
+    pub reason: String,
+    pub hint: String,
 }
 
 /// One reading of a command topic: a name with `/` in it can be read in two ways, and only the list of devices tells
@@ -44,19 +55,53 @@ const EXPLICIT: [(&str, Verb); 4] =
     [("push", Verb::Push), ("replace", Verb::Replace), ("cancel", Verb::Cancel), ("clear", Verb::Clear)];
 
 impl Topics {
-    /// `base` is one or more clean levels; `name_levels` at least 1.
-    pub fn new(base: &str, name_levels: usize) -> Self {
-        Self { base: base.into(), name_levels: name_levels.max(1) }
+    /// The topics of this configuration; `name_levels` is at least 1.
+    pub fn new(config: &HomeConfig, name_levels: usize) -> Result<Self, InvalidTopics> {
+        Ok(Self { base: config.base_topic.clone(), name_levels: name_levels.max(1) })
     }
 
     /// The merged, retained state of a device.
-    pub fn state(&self, device: &HomeName) -> String {
-        format!("{}/{device}", self.base)
+    pub fn state(&self, device: Subject<'_>) -> String {
+        format!("{}/{}", self.base, device.name)
     }
 
-    /// Below a device: `uplink`, `downlink/state`, `event/join` …
-    pub fn of_device(&self, device: &HomeName, what: &str) -> String {
-        format!("{}/{device}/{what}", self.base)
+    /// One field of a device; levels of nested fields are joined by `/`.
+    pub fn field(&self, device: Subject<'_>, field: &str) -> String {
+        self.below(device.name, field)
+    }
+
+    /// One message per uplink.
+    pub fn uplink(&self, device: Subject<'_>) -> String {
+        self.below(device.name, "uplink")
+    }
+
+    /// What happened to a device: `join`, `codec_error` …
+    pub fn event(&self, device: Subject<'_>, kind: &str) -> String {
+        self.below(device.name, &format!("event/{kind}"))
+    }
+
+    /// Whether a device is heard.
+    pub fn availability(&self, device: Subject<'_>) -> String {
+        self.below(device.name, "availability")
+    }
+
+    /// Where the value of one field is told to a device.
+    pub fn set_field(&self, device: Subject<'_>, field: &str) -> String {
+        self.below(device.name, &format!("set/{field}"))
+    }
+
+    /// Of a device's downlinks: `state` and `pending` are told.
+    pub fn downlink(&self, device: Subject<'_>, verb: &str) -> String {
+        self.below(device.name, &format!("downlink/{verb}"))
+    }
+
+    /// Steps of a downlink for a name that no device has.
+    pub fn refusal(&self, name: &HomeName) -> String {
+        self.below(name, "downlink/state")
+    }
+
+    fn below(&self, name: &HomeName, what: &str) -> String {
+        format!("{}/{name}/{what}", self.base)
     }
 
     /// Below the bridge: `state`, `info`, `devices`, `health`, `event`, `response/<command>`.
@@ -108,9 +153,14 @@ fn candidates(rest: &str) -> Vec<Candidate> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{ApplicationName, DeviceId, DeviceKey};
+
+    fn topics(name_levels: usize) -> Topics {
+        Topics::new(&HomeConfig::default(), name_levels).unwrap()
+    }
 
     fn routed(topic: &str) -> Vec<(String, Verb)> {
-        match Topics::new("ttn", 2).route(topic) {
+        match topics(2).route(topic) {
             Some(Route::Command(all)) => all.into_iter().map(|one| (one.device, one.verb)).collect(),
             other => panic!("{topic}: {other:?}"),
         }
@@ -132,7 +182,7 @@ mod tests {
 
     #[test]
     fn requests_are_the_bridges_and_everything_else_is_nobodys() {
-        let topics = Topics::new("ttn", 1);
+        let topics = topics(1);
         assert_eq!(topics.route("ttn/bridge/request/health"), Some(Route::Request("health".into())));
         for topic in [
             "ttn/lamp",
@@ -150,14 +200,11 @@ mod tests {
 
     #[test]
     fn no_filter_matches_a_topic_the_bridge_publishes() {
-        let topics = Topics::new("ttn", 2);
+        let topics = topics(2);
         let name = HomeName::parse("hall/lamp").unwrap();
-        let own = [
-            topics.state(&name),
-            topics.of_device(&name, "uplink"),
-            topics.of_device(&name, "downlink/state"),
-            topics.of_bridge("info"),
-        ];
+        let key = DeviceKey::new(&ApplicationName::parse("app").unwrap(), DeviceId::parse("lamp").unwrap());
+        let lamp = Subject { key: &key, name: &name };
+        let own = [topics.state(lamp), topics.uplink(lamp), topics.downlink(lamp, "state"), topics.of_bridge("info")];
         for filter in topics.filters() {
             assert!(!filter.contains('#'));
             for topic in &own {

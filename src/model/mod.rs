@@ -6,6 +6,7 @@ mod downlink;
 mod event;
 mod ids;
 mod notes;
+mod subject;
 mod uplink;
 
 pub use delivery::Receipt;
@@ -19,4 +20,5 @@ pub use event::{
 };
 pub use ids::{ApplicationName, DeviceId, DeviceKey, HomeName, InvalidName, ttn_id};
 pub use notes::{DeviceNotes, Kept};
+pub use subject::Subject;
 pub use uplink::{DataRate, EndDeviceIds, Gateway, Radio, Uplink, VersionIds};

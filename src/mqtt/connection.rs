@@ -50,6 +50,16 @@ pub struct Endpoint {
     pub will: Option<Will>,
 }
 
+/// Which MQTT is spoken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+pub enum MqttVersion {
+    #[default]
+    #[serde(rename = "3.1.1")]
+    V3_1_1,
+    #[serde(rename = "5")]
+    V5,
+}
+
 /// What the broker publishes, retained, if this connection ends without a word.
 #[derive(Debug, Clone)]
 pub struct Will {
@@ -94,6 +104,15 @@ pub struct Inbound {
     pub payload: Bytes,
     pub retain: bool,
     pub ack: Ack,
+    /// Where its sender wants an answer (MQTT 5).
+    pub answering: Option<Answering>,
+}
+
+/// Where an answer is to go, and what tells the asker which question it answers (MQTT 5, 4.10).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answering {
+    pub topic: String,
+    pub correlation: Option<Bytes>,
 }
 
 /// The duty to acknowledge a message on the connection it came on. If it is dropped instead, the broker sends the message
@@ -343,6 +362,7 @@ fn translate(event: rumqttc::Event, sender: &Sender) -> Option<Event> {
                 payload: publish.payload,
                 retain: publish.retain,
                 ack,
+                answering: None,
             }))
         }
         rumqttc::Event::Outgoing(Outgoing::Publish(packet)) => Some(Event::Written(packet)),

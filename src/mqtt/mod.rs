@@ -16,5 +16,7 @@ pub mod tls;
 
 pub use address::{Address, InvalidAddress};
 pub use backoff::Backoff;
-pub use connection::{Ack, ConnectError, Connection, Endpoint, Event, Inbound, Lost, Sender, Will, unfit};
-pub use outbox::{Kind, Limits, Message, Outbox};
+pub use connection::{
+    Ack, Answering, ConnectError, Connection, Endpoint, Event, Inbound, Lost, MqttVersion, Sender, Will, unfit,
+};
+pub use outbox::{InvalidQos, Kind, Limits, Message, Outbox, Qos};

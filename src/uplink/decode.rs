@@ -133,7 +133,7 @@ fn from_network(uplink: &mut Uplink) -> Reading {
 #[cfg(test)]
 mod tests {
     use payload_codecs::Source;
-    use tokio::sync::mpsc;
+    use tokio::sync::{mpsc, watch};
 
     use super::*;
     use crate::codecs::{CodecsConfig, Finder, LANE_CAPACITY, Learned, Shown};
@@ -141,7 +141,7 @@ mod tests {
     #[tokio::test]
     async fn an_uplink_whose_device_has_just_lost_its_codec_stays_behind_those_under_way() {
         let (crossed, mut back) = mpsc::channel(LANE_CAPACITY);
-        let shown = Shown::new(Arc::default(), Arc::default());
+        let shown = Shown::new(Arc::default(), watch::Sender::default());
         let codecs = Codecs::start(Finder::default(), &CodecsConfig::default(), crossed, shown).unwrap();
         let mut decode = Decode::new(codecs.clone(), Wants::default(), Counters::default());
         let key = Uplink::sample("node", 1, 0).key;

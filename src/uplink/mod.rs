@@ -31,7 +31,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::codecs::Crossed;
 use crate::home;
-use crate::model::{ApplicationName, Receipt, Uplink};
+use crate::model::{ApplicationName, Receipt, Subject, Uplink};
 use crate::network::{Arrival, Content};
 
 pub use config::RepairConfig;
@@ -184,7 +184,7 @@ impl Uplinks {
     async fn states_due(&mut self, now: Instant) {
         while let Some((key, state)) = self.publish.take_due(now) {
             match self.receive.met(&key) {
-                Some(name) => self.publish.state(&name, state).await,
+                Some(name) => self.publish.state(Subject { key: &key, name: &name }, state).await,
                 // It was restored, and what its device is called now is not known yet.
                 None => self.publish.hold_back(&key),
             }

@@ -8,12 +8,14 @@ use payload_codecs::normalized;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::decode::Reading;
 use crate::home::{Home, Kept, States, Told};
-use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, EndDeviceIds, HomeName, Radio, Receipt, Uplink};
+use crate::model::{
+    ApplicationName, DeviceId, DeviceKey, Directory, EndDeviceIds, HomeName, Radio, Receipt, Subject, Uplink,
+};
 use crate::store::{StateRow, Store};
 
 /// Publishes what the other steps made.
@@ -21,8 +23,8 @@ pub struct Publish {
     pub home: Home,
     pub states: States,
     pub directory: Arc<Mutex<Directory>>,
-    /// Rung when the list of devices reads differently.
-    pub devices_changed: Arc<Notify>,
+    /// Marked when the list of devices reads differently.
+    pub devices_changed: watch::Sender<()>,
 }
 
 /// The body of `<device>/uplink`.
@@ -83,10 +85,11 @@ impl Publish {
             self.codec_error(uplink, name, &reading, &payload_hex, error).await;
         }
         let body = body(uplink, name, &reading, &payload_hex, error.as_deref());
-        self.home.uplink(name, body, uplink.spooled.map(Receipt::Uplink)).await;
+        let subject = Subject { key: &uplink.key, name };
+        self.home.uplink(subject, body, uplink.spooled.map(Receipt::Uplink)).await;
         let (fields, measurements) = (reading.fields.as_deref(), reading.measurements.as_deref());
         if let Some(state) = self.states.merge(uplink, Told { fields, measurements }, now) {
-            self.home.state(name, state).await;
+            self.home.state(subject, state).await;
         }
         if measurements.is_some() {
             self.note_measured(&uplink.key);
@@ -107,7 +110,7 @@ impl Publish {
         let Some(measured) = self.states.measured(key) else { return };
         let paths = normalized::found_in(&measured).into_iter().map(|quantity| quantity.path).collect();
         if Directory::lock(&self.directory).note_measured(key, paths) {
-            self.devices_changed.notify_one();
+            self.devices_changed.send_replace(());
         }
     }
 
@@ -152,15 +155,15 @@ impl Publish {
         self.states.take_due(now)
     }
 
-    pub async fn state(&self, name: &HomeName, state: Bytes) {
-        self.home.state(name, state).await;
+    pub async fn state(&self, device: Subject<'_>, state: Bytes) {
+        self.home.state(device, state).await;
     }
 
     /// Frames of this session that never came: their counters end just before this uplink's.
     pub async fn lost_frames(&self, uplink: &Uplink, name: &HomeName, missing: u32) {
         tracing::warn!(device = %name, missing, f_cnt = uplink.f_cnt, "Frames of a device are missing.");
         let body = json!({ "at": uplink.at, "missing": missing, "before_f_cnt": uplink.f_cnt });
-        self.home.event(name, "lost_frames", &body, None).await;
+        self.home.event(Subject { key: &uplink.key, name }, "lost_frames", &body, None).await;
     }
 
     async fn codec_error(&self, uplink: &Uplink, name: &HomeName, reading: &Reading, payload_hex: &str, error: &str) {
@@ -174,7 +177,7 @@ impl Publish {
             f_port: uplink.f_port,
             payload_hex,
         };
-        self.home.event(name, "codec_error", &body, None).await;
+        self.home.event(Subject { key: &uplink.key, name }, "codec_error", &body, None).await;
     }
 }
 

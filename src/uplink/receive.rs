@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::home::Home;
-use crate::model::{DeviceKey, Directory, HomeName, Join, Location, Receipt, RegisteredDevice, ServiceData, Uplink};
+use crate::model::{
+    DeviceKey, Directory, HomeName, Join, Location, Receipt, RegisteredDevice, ServiceData, Subject, Uplink,
+};
 use crate::telemetry::{Notice, Notices};
 
 /// The attribute of a device, set in the network's console, that names it at home.
@@ -18,8 +20,8 @@ pub struct Receive {
     pub directory: Arc<Mutex<Directory>>,
     pub home: Home,
     pub notices: Notices,
-    /// Rung when the list of devices reads differently.
-    pub devices_changed: Arc<Notify>,
+    /// Marked when the list of devices reads differently.
+    pub devices_changed: watch::Sender<()>,
     /// Levels of the longest name that commands are subscribed to.
     pub most_levels: usize,
 }
@@ -44,21 +46,21 @@ impl Receive {
     pub async fn join(&self, join: Join, receipt: Receipt) {
         let name = self.introduce(&join.key, None).await;
         let body = json!({ "at": join.at, "dev_addr": join.ids.dev_addr, "session_key_id": join.session_key_id });
-        self.home.event(&name, "join", &body, Some(receipt)).await;
+        self.home.event(Subject { key: &join.key, name: &name }, "join", &body, Some(receipt)).await;
     }
 
     /// Tells of a position that a service found.
     pub async fn location(&self, location: Location, receipt: Receipt) {
         let name = self.introduce(&location.key, None).await;
         let body = json!({ "at": location.at, "service": location.service, "location": location.location });
-        self.home.event(&name, "location", &body, Some(receipt)).await;
+        self.home.event(Subject { key: &location.key, name: &name }, "location", &body, Some(receipt)).await;
     }
 
     /// Tells what a service has to say.
     pub async fn service(&self, data: ServiceData, receipt: Receipt) {
         let name = self.introduce(&data.key, None).await;
         let body = json!({ "at": data.at, "service": data.service, "data": data.data });
-        self.home.event(&name, "service", &body, Some(receipt)).await;
+        self.home.event(Subject { key: &data.key, name: &name }, "service", &body, Some(receipt)).await;
     }
 
     /// The home name of a device that has been met.
@@ -86,7 +88,7 @@ impl Receive {
             device.version_ids.clone_from(&uplink.version_ids);
         }
         if first || ids_changed || version_changed {
-            self.devices_changed.notify_one();
+            self.devices_changed.send_replace(());
         }
         if first {
             self.notices.tell(Notice::DeviceSeenFirst {
@@ -109,7 +111,7 @@ impl Receive {
     async fn introduce(&self, key: &DeviceKey, attributes: Option<&Attributes>) -> HomeName {
         let (name, old) = self.settle_name(key, attributes);
         if let Some(old) = old {
-            self.home.clear(&old).await;
+            self.home.clear(Subject { key, name: &old }).await;
             self.notices.tell(Notice::DeviceRenamed {
                 from: old,
                 to: name.clone(),
@@ -132,7 +134,7 @@ impl Receive {
         };
         let device = directory.find_mut(key).expect("it was found or added just now");
         device.name_is_guess = attributes.is_none();
-        self.devices_changed.notify_one();
+        self.devices_changed.send_replace(());
         let name = device.name.clone();
         if let Some(taken) = taken {
             self.notices.tell(Notice::NameTaken {

@@ -7,7 +7,7 @@ use super::Limits;
 use super::finding::Legs;
 use super::reach;
 use crate::mqtt::tls::Tls;
-use crate::mqtt::{Address, ConnectError, Connection, Endpoint, Event, Kind, Message};
+use crate::mqtt::{Address, ConnectError, Connection, Endpoint, Event, Message};
 use crate::telemetry::with_causes;
 
 /// Publishes under way at once: a check has one.
@@ -97,9 +97,7 @@ pub async fn round_trip(
     payload: Bytes,
     limits: Limits,
 ) -> Result<Trip, String> {
-    let message =
-        Message { topic: topic.into(), payload: payload.clone(), retain: false, kind: Kind::Each, receipt: None };
-    connection.sender().publish(message).map_err(|lost| lost.to_string())?;
+    connection.sender().publish(Message::new(topic, payload.clone())).map_err(|lost| lost.to_string())?;
     let (mut acked, mut seen) = (false, false);
     let watch = async {
         while !(acked && seen) {

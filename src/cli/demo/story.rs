@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::io;
 use std::pin::pin;
 
-use bytes::Bytes;
 use serde_json::Value;
 
 use super::super::Terminal;
 use super::telling::{self, Reading, Step};
 use super::world::{CAST, COMMANDED};
-use crate::mqtt::{Address, Connection, Endpoint, Event, Inbound, Kind, Lost, Message};
+use crate::mqtt::{Address, Connection, Endpoint, Event, Inbound, Lost, Message};
 
 /// The base topic of the demo's configuration: the default one.
 const BASE: &str = "ttn";
@@ -85,13 +84,7 @@ impl Story {
     }
 
     fn command(&self, sender: &crate::mqtt::Sender) -> Result<(), Lost> {
-        sender.publish(Message {
-            topic: format!("{BASE}/{COMMANDED}/set"),
-            payload: Bytes::from_static(COMMAND.as_bytes()),
-            retain: false,
-            kind: Kind::Each,
-            receipt: None,
-        })
+        sender.publish(Message::new(format!("{BASE}/{COMMANDED}/set"), COMMAND))
     }
 
     fn endpoint(&self) -> Endpoint {

@@ -147,7 +147,7 @@ async fn quiet(changed: &Notify) {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc;
+    use tokio::sync::{mpsc, watch};
 
     use super::*;
     use crate::codecs::Wishes;
@@ -161,7 +161,7 @@ mod tests {
         let time_limit = Duration::from_secs(10);
         let config = CodecsConfig { folder: Some(disk.path().into()), time_limit, ..CodecsConfig::default() };
         let (crossed, _back) = mpsc::channel(1);
-        let shown = Shown::new(Arc::default(), Arc::default());
+        let shown = Shown::new(Arc::default(), watch::Sender::default());
         let codecs = Codecs::start(Finder::new(&config), &config, crossed, shown).unwrap();
         codecs.choose(&Uplink::sample("node", 1, 0).key, &Wishes::default()).unwrap();
         let (notices, mut told) = mpsc::channel(10);
@@ -188,7 +188,7 @@ mod tests {
         std::os::unix::fs::symlink(&target, folder.join("node.js")).unwrap();
         let config = CodecsConfig { folder: Some(folder), ..CodecsConfig::default() };
         let (crossed, _back) = mpsc::channel(1);
-        let shown = Shown::new(Arc::default(), Arc::default());
+        let shown = Shown::new(Arc::default(), watch::Sender::default());
         let codecs = Codecs::start(Finder::new(&config), &config, crossed, shown).unwrap();
         assert!(codecs.choose(&Uplink::sample("node", 1, 0).key, &Wishes::default()).is_some());
         let (notices, mut told) = mpsc::channel(1);

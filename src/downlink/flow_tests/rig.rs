@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::codecs::{EncodeError, Encoded};
 use crate::downlink::{Clock, Desk, DownlinkConfig, Downlinks, Encoder, OpenDownlinks, Parts};
-use crate::home::{Home, HomeCommand, Route, Topics};
+use crate::home::{Home, HomeCommand, LiveSettings, Route};
 use crate::model::{
     ApplicationName, DeviceId, DeviceKey, Directory, DownlinkEvent, DownlinkHappening, DownlinkId, FPort, HomeName,
     NetworkMessage, QueuedDownlink, Receipt,
@@ -199,7 +199,7 @@ fn start_on(folder: Arc<TempDir>, server: Arc<Scripted>, config: DownlinkConfig,
         commands: commands_in,
         tracked: tracked_in,
         step_receipts,
-        home: Home::new(messages_out, Arc::new(Topics::new("ttn", 1))),
+        home: Home::new(messages_out, LiveSettings::usual(1)),
         directory: Arc::new(Mutex::new(directory)),
         encoder: Arc::new(LedEncoder),
         servers: HashMap::from([(lamp().application, server.clone() as Arc<dyn NetworkServer>)]),
@@ -252,7 +252,9 @@ impl Flow {
 
     /// With the broker's wish to know when it is stored.
     pub async fn send_with(&self, topic: &str, payload: &str, ack: Ack) {
-        let Some(Route::Command(candidates)) = Topics::new("ttn", 1).route(topic) else { panic!("{topic}") };
+        let Some(Route::Command(candidates)) = LiveSettings::usual(1).now().topics.route(topic) else {
+            panic!("{topic}")
+        };
         let payload = Bytes::copy_from_slice(payload.as_bytes());
         self.commands.send(HomeCommand { candidates, payload, ack }).await.unwrap();
     }

@@ -15,21 +15,43 @@
 //! Pure: no clock, no socket. The connection's task moves messages through it.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Deserialize;
 
 use crate::model::Receipt;
 
-/// One message to publish with QoS 1.
+/// One message to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     pub topic: String,
     pub payload: Bytes,
     pub retain: bool,
+    pub qos: Qos,
     pub kind: Kind,
     /// Who waits for its delivery.
     pub receipt: Option<Receipt>,
+    /// How long the broker keeps it for those who are away (MQTT 5); for ever without it.
+    pub expiry: Option<Duration>,
+    /// What tells whoever asked which question this answers (MQTT 5).
+    pub correlation: Option<Bytes>,
 }
+
+/// How surely a message arrives. What is sent at most once counts as delivered when it is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u8")]
+pub enum Qos {
+    AtMostOnce,
+    #[default]
+    AtLeastOnce,
+    ExactlyOnce,
+}
+
+/// A number that is no quality of service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no QoS {0}: 0 (at most once), 1 (at least once) or 2 (exactly once)")]
+pub struct InvalidQos(u8);
 
 /// What may be done with a message that has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +120,49 @@ struct Suspect {
     /// Connections that ended while it was under way alone.
     losses: u16,
     under_way: bool,
+}
+
+impl Message {
+    /// A message each of which counts, sent at least once and not retained.
+    pub fn new(topic: impl Into<String>, payload: impl Into<Bytes>) -> Self {
+        Self {
+            topic: topic.into(),
+            payload: payload.into(),
+            retain: false,
+            qos: Qos::default(),
+            kind: Kind::Each,
+            receipt: None,
+            expiry: None,
+            correlation: None,
+        }
+    }
+
+    /// The broker keeps it for those who come later.
+    pub fn retained(self) -> Self {
+        Self { retain: true, ..self }
+    }
+
+    /// Only the newest on its topic counts.
+    pub fn latest(self) -> Self {
+        Self { kind: Kind::Latest, ..self }
+    }
+
+    pub fn receipt(self, receipt: Option<Receipt>) -> Self {
+        Self { receipt, ..self }
+    }
+}
+
+impl TryFrom<u8> for Qos {
+    type Error = InvalidQos;
+
+    fn try_from(level: u8) -> Result<Self, InvalidQos> {
+        match level {
+            0 => Ok(Self::AtMostOnce),
+            1 => Ok(Self::AtLeastOnce),
+            2 => Ok(Self::ExactlyOnce),
+            other => Err(InvalidQos(other)),
+        }
+    }
 }
 
 impl Outbox {

@@ -4,13 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn message(topic: &str, payload: &str, kind: Kind) -> Message {
-    Message {
-        topic: topic.into(),
-        payload: Bytes::from(payload.to_owned()),
-        retain: kind == Kind::Latest,
-        kind,
-        receipt: None,
-    }
+    Message { kind, retain: kind == Kind::Latest, ..Message::new(topic, payload.to_owned()) }
 }
 
 fn outbox(messages: usize, window: usize) -> Outbox {

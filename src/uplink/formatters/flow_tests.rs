@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::*;
@@ -69,7 +70,7 @@ impl Rig {
 
     fn start_in(state: tempfile::TempDir, answers: impl IntoIterator<Item = Answer>, finder: Finder) -> Self {
         let (crossed, _) = mpsc::channel(1);
-        let shown = Shown::new(Arc::default(), Arc::default());
+        let shown = Shown::new(Arc::default(), watch::Sender::default());
         let config = CodecsConfig { threads: 1, ..CodecsConfig::default() };
         let codecs = Codecs::start(finder, &config, crossed, shown).unwrap();
         let (asking, asked) = mpsc::channel(100);

@@ -1,0 +1,62 @@
+//! `[[device]]`: what the user says about one device.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Output;
+use crate::mqtt::Qos;
+
+/// What the user says about one device. What is not said is as in `[home]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceConfig {
+    /// The device id in the console.
+    pub id: String,
+    /// The application's name; needed only with more than one.
+    pub application: Option<String>,
+    /// Its name at home; may hold `/`.
+    pub friendly_name: Option<String>,
+    /// A shipped codec (`mbed/led-and-sensors`), a folder or file in the codec folder, or a path.
+    pub codec: Option<String>,
+    /// File that holds the AppSKey of a device that never joins and whose payloads the network cannot read, and nothing
+    /// else: 32 hexadecimal digits. Without it: `TTN_FERRY_APP_S_KEY_<ID>`, or the systemd credential `app-s-key-<id>`.
+    pub app_s_key_file: Option<PathBuf>,
+    #[serde(skip)]
+    pub app_s_key: Option<SecretString>,
+
+    pub output: Option<Output>,
+    pub retain: Option<bool>,
+    pub qos: Option<Qos>,
+    #[serde(default, with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    pub throttle: Option<Duration>,
+    #[serde(default, with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    pub expiry: Option<Duration>,
+
+    /// How often it reports, if that shall not be learned. 1s to 1 year.
+    #[serde(default, with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    pub interval: Option<Duration>,
+    /// After how long a silence it is offline, whatever its interval; `"0s"`: never.
+    #[serde(default, with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    pub offline_after: Option<Duration>,
+
+    /// The room Home Assistant suggests for it.
+    pub area: Option<String>,
+    /// What Home Assistant shall be told otherwise: by a field's or command's name, or `device` for the device itself.
+    #[serde(default)]
+    pub home_assistant: BTreeMap<String, Override>,
+}
+
+/// What one entity shall be told otherwise.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Override {
+    /// Keys of Home Assistant's discovery over ours. `null` removes one; TOML, which has none, writes `"null"`.
+    Keys(Map<String, Value>),
+    /// `null`, in TOML `"null"`: no such entity.
+    Removed(Value),
+}
