@@ -146,7 +146,7 @@ mod tests {
         let problem = parse("[home]\nspool = 1\n").unwrap_err();
         assert!(problem.hint.contains("[store] spool_size"), "{}", problem.hint);
         let problem = parse("[home]\nxyz = 1\n").unwrap_err();
-        assert!(problem.hint.starts_with("known here: url, username"), "{}", problem.hint);
+        assert!(problem.hint.starts_with("known here: url, mqtt_version, username"), "{}", problem.hint);
     }
 
     #[test]
