@@ -1,11 +1,13 @@
 //! Answers questions about the bridge, and keeps its retained topics true.
 //!
-//! One handler per request: in [`answers`] what the bridge knows of itself, in [`downlinks`] and [`backfill`] what can be asked of the flows. They
-//! know nothing of who asks: [`crate::web`] serves them over HTTP, the task here those that come over MQTT. It
+//! One handler per request: in [`answers`] what the bridge knows of itself, in [`downlinks`] and [`backfill`] what can be asked of the
+//! flows, in [`devices`] and [`configuration`] what can be said of devices and of the configuration. They know nothing of who asks: [`crate::web`] serves them over HTTP, the task here those that come over MQTT. It
 //! publishes `bridge/info`, `bridge/devices`, `bridge/health` and `bridge/event` from the same handlers.
 
 mod answers;
 mod backfill;
+mod configuration;
+mod devices;
 mod downlinks;
 mod problem;
 
@@ -21,6 +23,8 @@ use crate::telemetry::{Notice, Systemd};
 
 pub use answers::Answers;
 pub use backfill::{Backfill, Backfilled};
+pub use configuration::{Ask, Asked, Configuration, InUse};
+pub use devices::Devices;
 pub use downlinks::{Downlinks, LONGEST_WAIT, Listed, Patience, Wanted};
 pub use problem::{Kind, Problem};
 
