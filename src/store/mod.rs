@@ -39,7 +39,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::model::{DeviceKey, DeviceNotes, DownlinkId, Kept};
 use crate::telemetry::{Notices, WeakNotices};
 
-pub(crate) use config::duration;
+pub(crate) use config::{duration, write_duration};
 pub use config::{StoreConfig, Sync};
 pub use error::{EngineError, OpenError, StoreError};
 pub use rows::{
