@@ -43,7 +43,7 @@ use crate::model::{ApplicationName, Directory, HomeName};
 use crate::network::{NetworkServer, Outages};
 use crate::shutdown::{Ended, Tasks};
 use crate::store::{self, Restored, Store};
-use crate::telemetry::{Counters, Notices, Systemd};
+use crate::telemetry::{Counters, LogLevel, Notices, Systemd};
 use crate::uplink::{Decode, Formatters, MOST_IN_DECODING, Memory, Record, RepairHandle};
 use crate::web::{Socket, Web};
 
@@ -94,8 +94,9 @@ impl Shared {
 
 impl App {
     /// Builds a bridge: everything that can be wrong without a network is found here.
-    pub fn build(config: &Config, environment: &dyn Environment) -> Result<Self, BuildError> {
+    pub fn build(config: &Config, environment: &dyn Environment, log: LogLevel) -> Result<Self, BuildError> {
         let (notices, told) = mpsc::channel(NOTICE_CAPACITY);
+        let _ = &log;
         let shared = Shared::new(directory(config)?, Notices::new(notices));
         let systemd = Systemd::detect();
         let mut tasks = Tasks::default();
