@@ -96,7 +96,6 @@ impl App {
     /// Builds a bridge: everything that can be wrong without a network is found here.
     pub fn build(config: &Config, environment: &dyn Environment, log: LogLevel) -> Result<Self, BuildError> {
         let (notices, told) = mpsc::channel(NOTICE_CAPACITY);
-        let _ = &log;
         let shared = Shared::new(directory(config)?, Notices::new(notices));
         let systemd = Systemd::detect();
         let mut tasks = Tasks::default();
@@ -107,7 +106,7 @@ impl App {
         let repair = repair_task(config, &mut disk, &servers, (arrivals, tracked), &shared, &mut tasks);
         let (home, asked) = home_side(config, environment, &shared, &mut tasks)?;
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
-        let codecs = codecs(config, crossed, &shared, &mut tasks)?;
+        let (codecs, renewal) = codecs(config, crossed, &shared, &mut tasks)?;
 
         let (listed, known) = watch::channel(BTreeSet::new());
         let (downlinks, desk) = Downlinks::new(downlink::Parts {
@@ -138,7 +137,13 @@ impl App {
         let decode = Decode::new(codecs.clone(), wants, shared.counters.clone());
         let uplinks =
             uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, decode, &shared);
-        let answers = Arc::new(answers(config, servers, desk, backfill, &shared));
+        let handles = Handles {
+            backfill,
+            codecs: control::Codecs::new(codecs.clone(), renewal, desk.clone(), config.codecs.limits()),
+            log: control::Log(log),
+            desk,
+        };
+        let answers = Arc::new(answers(config, servers, handles, &shared));
         let control = Control {
             answers: answers.clone(),
             home,
@@ -205,14 +210,23 @@ fn by_name(servers: &[Arc<dyn NetworkServer>]) -> HashMap<ApplicationName, Arc<d
     servers.iter().map(|server| (server.name().clone(), server.clone())).collect()
 }
 
+/// What requests are passed on to.
+struct Handles {
+    desk: Desk,
+    backfill: RepairHandle,
+    codecs: control::Codecs,
+    log: control::Log,
+}
+
 fn answers(
     config: &Config,
     servers: Vec<Arc<dyn NetworkServer>>,
-    desk: Desk,
-    backfill: RepairHandle,
+    Handles { desk, backfill, codecs, log }: Handles,
     shared: &Shared,
 ) -> Answers {
     Answers {
+        codecs,
+        log,
         backfill: control::Backfill::new(backfill, servers.iter().map(|server| server.name().clone()).collect()),
         servers,
         directory: shared.directory.clone(),

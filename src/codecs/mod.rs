@@ -41,9 +41,9 @@ pub use lane::LANE_CAPACITY;
 pub use library::{FindError, Library, Lookup, codec_at};
 pub use payload_codecs::Encoded;
 pub use pool::Pool;
-pub use reload::Reload;
+pub use reload::{Reload, Renewal, Renewed};
 pub use shown::Shown;
-pub use trial::{Trial, TrialError};
+pub use trial::{Answer, Question, Trial, TrialError, Tried};
 
 /// A codec ready to be used by any worker.
 #[derive(Debug)]
@@ -180,6 +180,20 @@ impl Codecs {
             Err(Fault::Codec(source)) => Err(EncodeError::Codec { codec, source }),
             Err(fault) => Err(EncodeError::Unavailable { codec, why: fault.to_string() }),
         }
+    }
+
+    /// What a codec called by this name is made of: of the codec folder, or shipped. It is read anew.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read. A path is no name: names come from whoever may ask.
+    pub async fn look_up(&self, name: &str) -> Result<payload_codecs::Source, FindError> {
+        let nowhere = || FindError::Nowhere(name.chars().take(80).collect());
+        if !library::is_plain(name) {
+            return Err(nowhere());
+        }
+        let (library, lookup) = (lane::lock(&self.finder).library(), Lookup::Named(name.into()));
+        let found = tokio::task::spawn_blocking(move || library.look_up(&lookup)).await;
+        found.map_err(|_| nowhere())??.map(|draft| draft.source).ok_or_else(nowhere)
     }
 
     /// The watch over the workers. Ends only when too many threads are lost to codecs and somebody starts the process
