@@ -202,7 +202,7 @@ mod tests {
         let long = format!(r#"{{"f_port":1,"payload_hex":"{}"}}"#, "00".repeat(243));
         let cases = [
             (r#"{"fport":1,"payload_hex":"00"}"#, "`fport` is no key", "did you mean `f_port`?"),
-            (r#"{"zzz":1,"payload_hex":"00"}"#, "`zzz` is no key", "known are f_port"),
+            (r#"{"zzz":1,"payload_hex":"00"}"#, "`zzz` is no key", "known here: f_port"),
             (r#"{"payload_hex":"00"}"#, "`f_port` is missing", "1 to 223"),
             (r#"{"f_port":224,"payload_hex":"00"}"#, "f_port 224 is out of range", ""),
             (r#"{"f_port":"1","payload_hex":"00"}"#, "`f_port` must be a number", ""),
