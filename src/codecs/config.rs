@@ -15,11 +15,11 @@ pub struct CodecsConfig {
     /// `codec.toml` and perhaps a `device.toml`. A name is a device's id, `<brand>/<model>`, or whatever a `codec = …` or
     /// an attribute `ferry-codec` says. Without it: `codecs` beside the configuration, if that is there at the start. What changes in it
     /// is used without a restart.
-    #[schemars(example = "codecs")]
+    #[schemars(example = &"codecs")]
     pub folder: Option<PathBuf>,
     /// A clone of <https://github.com/TheThingsNetwork/lorawan-devices>, for devices whose brand and model the network
     /// knows. What changes in it is used without a restart.
-    #[schemars(example = "lorawan-devices")]
+    #[schemars(example = &"lorawan-devices")]
     pub device_repository: Option<PathBuf>,
     /// How long the network's own payload formatter of a device counts before it is asked for again. 10min to 30d.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]

@@ -23,6 +23,7 @@ mod shown;
 mod trial;
 mod turns;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use payload_codecs::metadata::{Command, Field};
@@ -30,7 +31,7 @@ use payload_codecs::{CodecError, Reading};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::model::{DeviceKey, FPort, Uplink};
+use crate::model::{ApplicationName, DeviceKey, FPort, Uplink};
 use crate::telemetry::WeakNotices;
 use library::Draft;
 
@@ -38,12 +39,12 @@ pub use config::CodecsConfig;
 pub use desk::OVERSTAY;
 pub use finder::{Finder, Wishes};
 pub use lane::LANE_CAPACITY;
-pub use library::{FindError, Library, Lookup, codec_at};
+pub use library::{FindError, Library, Lookup, codec_at, is_plain};
 pub use payload_codecs::Encoded;
 pub use pool::Pool;
-pub use reload::Reload;
+pub use reload::{Reload, Renewal, Renewed};
 pub use shown::Shown;
-pub use trial::{Trial, TrialError};
+pub use trial::{Answer, Question, Trial, TrialError, Tried};
 
 /// A codec ready to be used by any worker.
 #[derive(Debug)]
@@ -140,12 +141,25 @@ impl Codecs {
         chosen
     }
 
+    /// Whether there are codecs of these names.
+    ///
+    /// # Errors
+    /// One of them cannot be used.
+    pub fn check_names<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), FindError> {
+        let mut finder = lane::lock(&self.finder);
+        names.into_iter().try_for_each(|name| finder.named(name).map(drop))
+    }
+
+    /// The configuration's word about codecs is another one from now on.
+    pub fn reassign(&self, of_devices: HashMap<DeviceKey, String>, of_applications: HashMap<ApplicationName, String>) {
+        let changed = lane::lock(&self.finder).reassign(of_devices, of_applications);
+        changed.into_iter().for_each(|(device, chosen)| self.shown.now(&device, chosen.as_ref()));
+    }
+
     /// What the network's own formatter for a device is, or that it has none; used where there is nothing better.
     pub fn learn(&self, device: &DeviceKey, learned: Option<Learned>) {
-        match lane::lock(&self.finder).learn(device, learned) {
-            Some(chosen) => self.shown.chosen(device, &chosen),
-            None => self.shown.forgotten(device),
-        }
+        let chosen = lane::lock(&self.finder).learn(device, learned);
+        self.shown.now(device, chosen.as_ref());
     }
 
     /// Whether a device has no codec but what the network's own formatter may be.
@@ -180,6 +194,20 @@ impl Codecs {
             Err(Fault::Codec(source)) => Err(EncodeError::Codec { codec, source }),
             Err(fault) => Err(EncodeError::Unavailable { codec, why: fault.to_string() }),
         }
+    }
+
+    /// What a codec called by this name is made of: of the codec folder, or shipped. It is read anew.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read. A path is no name: names come from whoever may ask.
+    pub async fn look_up(&self, name: &str) -> Result<payload_codecs::Source, FindError> {
+        let nowhere = || FindError::Nowhere(name.chars().take(80).collect());
+        if !library::is_plain(name) {
+            return Err(nowhere());
+        }
+        let (library, lookup) = (lane::lock(&self.finder).library(), Lookup::Named(name.into()));
+        let found = tokio::task::spawn_blocking(move || library.look_up(&lookup)).await;
+        found.map_err(|_| nowhere())??.map(|draft| draft.source).ok_or_else(nowhere)
     }
 
     /// The watch over the workers. Ends only when too many threads are lost to codecs and somebody starts the process

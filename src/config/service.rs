@@ -31,7 +31,7 @@ pub struct ServiceConfig {
     pub intake: usize,
     /// The Unix socket of the control API. Without it: in systemd's `RuntimeDirectory`, else in `$XDG_RUNTIME_DIR`, else
     /// in the folder of the store. `""`: none.
-    #[schemars(example = "control.sock")]
+    #[schemars(example = &"control.sock")]
     pub socket: Option<PathBuf>,
 }
 

@@ -8,13 +8,11 @@ use payload_codecs::metadata::Field;
 use payload_codecs::normalized;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::model::{Device, Directory};
 use crate::network::{NetworkHealth, NetworkServer};
-use crate::telemetry::{Counters, memory_bytes};
-
-/// The requests there are, for the answer to an unknown one.
-const REQUESTS: [&str; 3] = ["devices", "health", "info"];
+use crate::telemetry::{Counters, Snapshot, memory_bytes};
 
 /// Everything an answer is made from.
 pub struct Answers {
@@ -24,8 +22,11 @@ pub struct Answers {
     pub open_downlinks: crate::downlink::OpenDownlinks,
     pub downlinks: super::Downlinks,
     pub backfill: super::Backfill,
-    /// The configuration without secrets.
-    pub configuration: Value,
+    pub codecs: super::Codecs,
+    pub log: super::Log,
+    pub device_changes: super::Devices,
+    pub configuration: super::Configuration,
+    pub in_use: watch::Receiver<super::InUse>,
     pub started: Instant,
 }
 
@@ -46,26 +47,21 @@ struct DeviceAnswer<'a> {
 }
 
 impl Answers {
-    /// Answers a request by its name.
-    pub fn answer(&self, command: &str) -> Result<Value, String> {
-        match command {
-            "devices" => Ok(self.devices()),
-            "health" => Ok(self.health()),
-            "info" => Ok(self.info()),
-            other => {
-                let shown: String = other.chars().take(40).collect();
-                Err(format!("unknown request `{shown}`; there are: {}", REQUESTS.join(", ")))
-            }
-        }
-    }
-
     /// `bridge/info`.
     pub fn info(&self) -> Value {
-        json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "configuration": self.configuration,
-            "applications": self.applications(),
-            "counters": self.counters.snapshot(),
+        #[derive(Serialize)]
+        struct Info<'a> {
+            version: &'static str,
+            #[serde(flatten)]
+            in_use: &'a super::InUse,
+            applications: Value,
+            counters: Snapshot,
+        }
+        json!(Info {
+            version: env!("CARGO_PKG_VERSION"),
+            in_use: &self.in_use.borrow(),
+            applications: self.applications(),
+            counters: self.counters.snapshot(),
         })
     }
 

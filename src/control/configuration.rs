@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
+use super::Body;
 use super::problem::{Kind, Problem};
 use crate::model::{DeviceKey, HomeName};
 use crate::telemetry::ConfigurationProblem;
@@ -59,6 +60,13 @@ struct Wanted {
     text: Option<String>,
 }
 
+impl InUse {
+    /// A configuration that has just been taken into use.
+    pub fn of(configuration: Value) -> Self {
+        Self { configuration, ..Self::default() }
+    }
+}
+
 impl Configuration {
     /// The handle, and where its requests arrive.
     pub fn new() -> (Self, mpsc::Receiver<Asked>) {
@@ -66,17 +74,14 @@ impl Configuration {
         (Self { asking }, asked)
     }
 
-    /// Checks the `text` of a configuration or, without one, the file as it is now: `valid`, its `problems` or
-    /// `warnings`, and the keys by which it differs from what is in use. `request` is an object, or nothing.
+    /// Checks the `text` of a configuration or, without one, the file as it is now: whether it is `valid`, its `problems` or
+    /// `warnings`, and the keys by which it differs from what is in use.
     ///
     /// # Errors
-    /// The request is no such object.
-    pub async fn check(&self, request: &[u8]) -> Result<Value, Problem> {
-        let wanted = match request.trim_ascii() {
-            b"" | b"null" => Wanted::default(),
-            object => serde_json::from_slice(object).map_err(Problem::malformed)?,
-        };
-        self.ask(Ask::Check { text: wanted.text }).await
+    /// The request has other keys.
+    pub async fn check(&self, request: Body) -> Result<Value, Problem> {
+        let Wanted { text } = request.read()?;
+        self.ask(Ask::Check { text }).await
     }
 
     /// Reads the configuration again and applies it as far as that goes without a restart: the keys that `changed`, and
@@ -103,16 +108,17 @@ mod tests {
     #[tokio::test]
     async fn a_check_needs_no_words_and_takes_a_text() {
         let (configuration, mut asked) = Configuration::new();
-        for (request, text) in [("", None), (" null", None), ("{}", None), (r#"{"text": "a"}"#, Some("a".to_owned()))] {
+        for (request, text) in [("", None), ("{}", None), (r#"{"text": "a"}"#, Some("a".to_owned()))] {
             let served = async {
                 let Asked { ask, reply } = asked.recv().await.unwrap();
                 reply.send(Ok(Value::Null)).unwrap();
                 ask
             };
-            let (answer, ask) = tokio::join!(configuration.check(request.as_bytes()), served);
+            let body = Body::parse(request.as_bytes()).unwrap();
+            let (answer, ask) = tokio::join!(configuration.check(body), served);
             assert_eq!((answer, ask), (Ok(Value::Null), Ask::Check { text }));
         }
-        let refused = configuration.check(br#"{"txt": "a"}"#).await.unwrap_err();
+        let refused = configuration.check(Body::default().with("txt", "a")).await.unwrap_err();
         assert_eq!(refused.kind, Kind::Malformed);
     }
 

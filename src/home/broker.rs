@@ -275,7 +275,10 @@ impl Broker {
                 }
                 return;
             }
-            Some(Route::Request(command)) if !retain && !stopping => {
+            Some(Route::Request(_)) if retain => {
+                tracing::warn!(%topic, "Retained request ignored: publish requests without the retain flag.");
+            }
+            Some(Route::Request(command)) if !stopping => {
                 let request = HomeRequest { command, payload, answering };
                 if let Err(TrySendError::Full(_)) = self.wiring.requests.try_send(request) {
                     self.drop_command(&topic, "too many requests at once");

@@ -5,12 +5,13 @@ mod device;
 mod downlink;
 mod event;
 mod ids;
+mod nearest;
 mod notes;
 mod subject;
 mod uplink;
 
 pub use delivery::Receipt;
-pub use device::{CodecChoice, Device, Directory, Taken};
+pub use device::{CodecChoice, Device, Directory, Renamed, Taken};
 pub use downlink::{
     Command, DownlinkId, DownlinkRequest, FPort, InvalidDownlink, MAX_PAYLOAD, Payload, Priority, QueuedDownlink,
     State, Step,
@@ -19,6 +20,7 @@ pub use event::{
     DownlinkEvent, DownlinkHappening, Failure, Join, Location, NetworkMessage, RegisteredDevice, ServiceData,
 };
 pub use ids::{ApplicationName, DeviceId, DeviceKey, HomeName, InvalidName, ttn_id};
+pub use nearest::{did_you_mean, unknown_key};
 pub use notes::{DeviceNotes, Kept};
 pub use subject::Subject;
 pub use uplink::{DataRate, EndDeviceIds, Gateway, Radio, Uplink, VersionIds};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
     /// The folder that holds `ttn-ferry.db`. Without it: systemd's state folder, else the user's.
-    #[schemars(example = "/var/lib/ttn-ferry")]
+    #[schemars(example = &"/var/lib/ttn-ferry")]
     pub path: Option<PathBuf>,
     /// What may be lost when the process is killed. 0s (every message is committed by itself) to 1s.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
@@ -165,7 +165,9 @@ mod tests {
     #[test]
     fn what_is_written_is_read_as_the_same() {
         let days = |days: u64| Duration::from_secs(days * 24 * 3600);
-        for (spool_size, spool_age) in [(1 << 30, days(7)), (1500, days(1) + Duration::from_secs(5)), (3 << 20, days(0))] {
+        for (spool_size, spool_age) in
+            [(1 << 30, days(7)), (1500, days(1) + Duration::from_secs(5)), (3 << 20, days(0))]
+        {
             let config = StoreConfig { spool_size, spool_age, ..StoreConfig::default() };
             assert_eq!(parse(&toml::to_string(&config).unwrap()).unwrap(), config);
         }

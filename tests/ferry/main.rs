@@ -14,6 +14,7 @@ mod gaps;
 mod harness;
 mod mosquitto;
 mod outage;
+mod requests;
 mod secrets;
 mod shutdown;
 mod spool;

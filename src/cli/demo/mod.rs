@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::config::{Config, Environment};
 use crate::mqtt::Address;
 use crate::shutdown::{Ended, Signals};
-use crate::telemetry;
+use crate::telemetry::LogLevel;
 use story::Story;
 use world::World;
 
@@ -50,12 +50,12 @@ pub struct Demo {
 }
 
 impl Demo {
-    pub async fn run(self, environment: &dyn Environment, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        telemetry::start_log(&self.log)?;
+    pub async fn run(self, environment: &'static dyn Environment, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        let log = LogLevel::start(&self.log)?;
         let (mut signals, mut more_signals) = (Signals::listen()?, Signals::listen()?);
         let world = World::start(self.home.clone(), self.listen, INTERVAL.div_f64(self.speed)).await?;
         let config = Config::from_text(&world.configuration(), "demo.toml".as_ref(), environment)?;
-        let app = App::build(&config, environment)?;
+        let app = App::build(&config, environment, log)?;
         terminal.line(&telling::welcome(world.home(), self.home.is_some()))?;
 
         let mut story = Story::new(world.home().clone());

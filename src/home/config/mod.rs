@@ -34,24 +34,24 @@ pub struct HomeConfig {
     #[schemars(with = "String", extend("enum" = ["3.1.1", "5"]))]
     pub mqtt_version: MqttVersion,
     /// The user at the broker.
-    #[schemars(example = "ferry")]
+    #[schemars(example = &"ferry")]
     pub username: Option<String>,
     /// The password or token, best left out: see `password_file`.
     #[serde(skip_serializing)]
-    #[schemars(with = "Option<String>", example = "a secret")]
+    #[schemars(with = "Option<String>", example = &"a secret")]
     pub password: Option<SecretString>,
     /// File that holds the password and nothing else. Without it: `TTN_FERRY_HOME_PASSWORD`, or the systemd credential
     /// `home-password`.
-    #[schemars(example = "home.password")]
+    #[schemars(example = &"home.password")]
     pub password_file: Option<PathBuf>,
     /// PEM file with the CA to trust instead of the public ones.
-    #[schemars(example = "home-ca.pem")]
+    #[schemars(example = &"home-ca.pem")]
     pub ca_file: Option<PathBuf>,
     /// PEM file with the certificate (and its chain) that the bridge shows to the broker.
-    #[schemars(example = "ferry.pem")]
+    #[schemars(example = &"ferry.pem")]
     pub client_cert_file: Option<PathBuf>,
     /// PEM file with the key of that certificate.
-    #[schemars(example = "ferry.key")]
+    #[schemars(example = &"ferry.key")]
     pub client_key_file: Option<PathBuf>,
     /// The first level of every topic.
     pub base_topic: String,
@@ -76,7 +76,7 @@ pub struct HomeConfig {
     pub throttle: Duration,
     /// How long the broker keeps what is published about a device. Needs MQTT 5. 1s to 1 year; for ever without it.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
-    #[schemars(with = "Option<String>", example = "2h")]
+    #[schemars(with = "Option<String>", example = &"2h")]
     pub expiry: Option<Duration>,
 
     /// Templates (minijinja) of the topics. `base`, `name`, `device_id` and `application` can stand in each. Here: the
