@@ -140,6 +140,7 @@ impl App {
         let handles = Handles {
             backfill,
             codecs: control::Codecs::new(codecs.clone(), renewal, desk.clone(), config.codecs.limits()),
+            configuring: control::Configuration::new().0,
             log: control::Log(log),
             desk,
         };
@@ -215,19 +216,23 @@ struct Handles {
     desk: Desk,
     backfill: RepairHandle,
     codecs: control::Codecs,
+    configuring: control::Configuration,
     log: control::Log,
 }
 
 fn answers(
     config: &Config,
     servers: Vec<Arc<dyn NetworkServer>>,
-    Handles { desk, backfill, codecs, log }: Handles,
+    Handles { desk, backfill, codecs, configuring, log }: Handles,
     shared: &Shared,
 ) -> Answers {
+    let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
     Answers {
         codecs,
         log,
-        backfill: control::Backfill::new(backfill, servers.iter().map(|server| server.name().clone()).collect()),
+        device_changes: control::Devices::new(shared.directory.clone(), configuring.clone(), &applications),
+        configuring,
+        backfill: control::Backfill::new(backfill, applications),
         servers,
         directory: shared.directory.clone(),
         counters: shared.counters.clone(),

@@ -23,6 +23,8 @@ pub struct Answers {
     pub backfill: super::Backfill,
     pub codecs: super::Codecs,
     pub log: super::Log,
+    pub device_changes: super::Devices,
+    pub configuring: super::Configuration,
     /// The configuration without secrets.
     pub configuration: Value,
     pub started: Instant,

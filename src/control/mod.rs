@@ -1,14 +1,17 @@
 //! Answers questions about the bridge, and keeps its retained topics true.
 //!
-//! One handler per request, by its name in [`requests`]: in [`answers`] what the bridge knows of itself, in [`downlinks`],
-//! [`backfill`] and [`codecs`] what can be asked of the flows, in [`log`] what is logged. They know nothing of who asks:
-//! [`crate::web`] serves them over HTTP, [`serving`] those that come over MQTT. The task here publishes `bridge/info`,
-//! `bridge/devices`, `bridge/health` and `bridge/event` from the same handlers.
+//! One handler per request, by its name in [`requests`]: in [`answers`] what the bridge knows of itself; in [`downlinks`],
+//! [`backfill`] and [`codecs`] what can be asked of the flows; in [`devices`] and [`configuration`] what can be said of
+//! devices and of the configuration; in [`log`] what is logged. They know nothing of who asks: [`crate::web`] serves them
+//! over HTTP, [`serving`] those that come over MQTT. The task here publishes `bridge/info`, `bridge/devices`,
+//! `bridge/health` and `bridge/event` from the same handlers.
 
 mod answers;
 mod backfill;
 mod body;
 mod codecs;
+mod configuration;
+mod devices;
 mod downlinks;
 mod log;
 mod problem;
@@ -29,6 +32,8 @@ pub use answers::Answers;
 pub use backfill::{Backfill, Backfilled};
 pub use body::Body;
 pub use codecs::Codecs;
+pub use configuration::{Ask, Asked, Configuration, InUse};
+pub use devices::Devices;
 pub use downlinks::{Downlinks, LONGEST_WAIT, Listed, Patience, Wanted, Whose};
 pub use log::Log;
 pub use problem::{Kind, Problem};

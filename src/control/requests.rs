@@ -12,10 +12,13 @@ use super::{Answers, Body, Patience};
 use crate::model::did_you_mean;
 
 /// What can be asked, by the names below `bridge/request/`.
-pub const REQUESTS: [&str; 12] = [
+pub const REQUESTS: [&str; 17] = [
     "info",
     "health",
     "devices",
+    "device/options",
+    "device/rename",
+    "device/remove",
     "downlink/send",
     "downlink/list",
     "downlink/show",
@@ -24,6 +27,8 @@ pub const REQUESTS: [&str; 12] = [
     "backfill",
     "codec/reload",
     "codec/test",
+    "config/check",
+    "config/reload",
     "log/level",
 ];
 /// How long an answer may take that waits for nothing but the bridge itself.
@@ -68,6 +73,9 @@ impl Answers {
             "info" => body.nothing().and_then(|()| json(&self.info())),
             "health" => body.nothing().and_then(|()| json(&self.health())),
             "devices" => body.nothing().and_then(|()| json(&self.devices())),
+            "device/options" => json(&self.device_changes.options(body).await?),
+            "device/rename" => json(&self.device_changes.rename(body).await?),
+            "device/remove" => json(&self.device_changes.remove(body).await?),
             "downlink/send" => json(&self.downlinks.send(body).await?),
             "downlink/list" => json(&self.downlinks.list(body.read()?).await?),
             "downlink/show" => {
@@ -82,6 +90,11 @@ impl Answers {
                 json(&self.codecs.reload().await?)
             }
             "codec/test" => json(&self.codecs.test(body.read()?).await?),
+            "config/check" => json(&self.configuring.check(body).await?),
+            "config/reload" => {
+                body.nothing()?;
+                json(&self.configuring.reload().await?)
+            }
             "log/level" => json(&self.log.level(body.read()?)?),
             unknown => Err(no_such_request(unknown)),
         }
