@@ -97,13 +97,13 @@ class Check:
             return Missing(missing or f"only {len(self.announced)} announced") if missing or not enough else True
 
         await self.until("entities in Home Assistant's registry", all_there)
-        (devices,) = await self.hass.list("config/device_registry/list")
+        (devices,) = await self.hass.ask("config/device_registry/list")
         ours = [device for device in devices if any(part[0] == "mqtt" for part in device["identifiers"])]
         names = sorted(device["name"] for device in ours)
         return f"{len(self.announced)} entities of {len(ours)} devices ({', '.join(names)})"
 
     async def registered(self) -> dict[str, dict]:
-        (entities,) = await self.hass.list("config/entity_registry/list")
+        (entities,) = await self.hass.ask("config/entity_registry/list")
         return {entity["unique_id"]: entity for entity in entities if entity["platform"] == "mqtt"}
 
     async def as_announced(self) -> str:
@@ -253,7 +253,7 @@ class Check:
         await self.until("the second bridge's devices", both)
         # Its interval is learned from a few uplinks; only then is a silence one.
         await asyncio.sleep(30)
-        self.stack.signal(signal.SIGUSR1)
+        self.stack.send(signal.SIGUSR1)
         fell = time.monotonic()
 
         async def one_away():
@@ -263,7 +263,7 @@ class Check:
 
         await self.until("a silent device unavailable", one_away)
         fell = time.monotonic() - fell
-        self.stack.signal(signal.SIGUSR1)
+        self.stack.send(signal.SIGUSR1)
         await self.until("it is back", both)
         return f"unavailable {fell:.0f} s after its last word"
 

@@ -32,12 +32,12 @@ class Process:
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.cwd
             )
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         if self.running and self.running.poll() is None:
             self.running.send_signal(number)
 
     def stop(self, how: signal.Signals = signal.SIGTERM, patience: float = 60) -> None:
-        self.signal(how)
+        self.send(how)
         if self.running:
             try:
                 self.running.wait(patience)
