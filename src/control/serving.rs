@@ -123,3 +123,21 @@ fn clip(name: &str) -> String {
 fn too_many() -> Problem {
     Problem::new(Kind::Unavailable, "too many requests at once").hint("wait for answers before you ask for more")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+    use crate::mqtt::{Message, unfit};
+
+    #[test]
+    fn what_is_too_long_for_a_message_is_told_and_not_sent() {
+        let answer = |length| fitting(to_raw_value(&"x".repeat(length - 2)).unwrap());
+        assert_eq!(answer(LONGEST_ANSWER).unwrap().get().len(), LONGEST_ANSWER);
+        let problem = answer(LONGEST_ANSWER + 1).unwrap_err();
+        assert!(problem.kind == Kind::TooLong && problem.hint.is_some(), "{problem:?}");
+        let response = Message::new("t", vec![b' '; LONGEST_ANSWER + LONGEST_REQUEST + 1024]);
+        assert_eq!(unfit(&response), None, "with the transaction it is no more than a message may have");
+    }
+}
