@@ -143,14 +143,14 @@ impl App {
         let uplinks =
             uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, decode, &shared);
         let (health_interval, told_interval) = watch::channel(config.service.health_interval);
-        let (configuration, changes) = control::Configuration::new();
+        let (configuring, changes) = control::Configuration::new();
         let (in_use, shown) = watch::channel(control::InUse::of(config.public()));
         let handles = Handles {
             backfill,
             codecs: control::Codecs::new(codecs.clone(), renewal, desk.clone(), config.codecs.limits()),
-            log: control::Log(log.clone()),
-            configuration,
+            configuring,
             in_use: shown,
+            log: control::Log(log.clone()),
             desk,
         };
         let answers = Arc::new(answers(servers, handles, &shared));
@@ -249,27 +249,28 @@ struct Handles {
     desk: Desk,
     backfill: RepairHandle,
     codecs: control::Codecs,
+    configuring: control::Configuration,
     log: control::Log,
-    configuration: control::Configuration,
     in_use: watch::Receiver<control::InUse>,
 }
 
 fn answers(
     servers: Vec<Arc<dyn NetworkServer>>,
-    Handles { desk, backfill, codecs, log, configuration, in_use }: Handles,
+    Handles { desk, backfill, codecs, configuring, log, in_use }: Handles,
     shared: &Shared,
 ) -> Answers {
+    let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
     Answers {
         codecs,
         log,
-        backfill: control::Backfill::new(backfill, servers.iter().map(|server| server.name().clone()).collect()),
+        backfill: control::Backfill::new(backfill, applications),
         servers,
         directory: shared.directory.clone(),
         counters: shared.counters.clone(),
         open_downlinks: desk.open(),
-        device_changes: control::Devices::new(desk.clone(), configuration.clone()),
+        device_changes: control::Devices::new(desk.clone(), configuring.clone()),
         downlinks: control::Downlinks::new(desk),
-        configuration,
+        configuring,
         in_use,
         started: Instant::now(),
     }

@@ -24,7 +24,7 @@ mod trial;
 mod turns;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use payload_codecs::metadata::{Command, Field};
 use payload_codecs::{CodecError, Reading};
@@ -54,7 +54,9 @@ pub struct Codec {
     pub name: String,
     source: payload_codecs::Source,
     /// What its decoded fields are, and what its device can be told; empty if nobody said.
-    pub fields: Arc<[Field]>,
+    fields: Arc<[Field]>,
+    /// What it says of its fields itself, once it is loaded.
+    described: OnceLock<Arc<[Field]>>,
     pub commands: Arc<[Command]>,
 }
 
@@ -162,6 +164,13 @@ impl Codecs {
         self.shown.now(device, chosen.as_ref());
     }
 
+    /// A device's codec was loaded: it may say more of its fields than was known before.
+    pub fn note_described(&self, device: &DeviceKey, codec: &Codec) {
+        if codec.described.get().is_some() {
+            self.shown.described(device, codec);
+        }
+    }
+
     /// Whether a device has no codec but what the network's own formatter may be.
     pub fn lacks_codec(&self, device: &DeviceKey) -> bool {
         lane::lock(&self.finder).lacks_codec(device)
@@ -229,6 +238,18 @@ impl Fault {
 }
 
 impl Codec {
+    /// What its decoded fields are; empty if nobody said, or it was not loaded yet and says so itself.
+    pub fn fields(&self) -> &Arc<[Field]> {
+        self.described.get().unwrap_or(&self.fields)
+    }
+
+    /// Takes what it says of its fields itself. What was written for us says more.
+    fn describe(&self, fields: Vec<Field>) {
+        if self.fields.is_empty() && !fields.is_empty() {
+            self.described.get_or_init(|| fields.into());
+        }
+    }
+
     /// What it is before it is loaded.
     pub fn source(&self) -> &payload_codecs::Source {
         &self.source
@@ -255,6 +276,6 @@ impl Codec {
     pub fn sample(id: usize, name: &str, script: &str) -> Arc<Self> {
         let source = payload_codecs::Source::JavaScript { name: name.into(), script: script.into() };
         let (fields, commands) = Default::default();
-        Arc::new(Self { id, name: name.into(), source, fields, commands })
+        Arc::new(Self { id, name: name.into(), source, fields, commands, described: OnceLock::new() })
     }
 }

@@ -14,6 +14,7 @@
 //! | the reference and the schema, made from the types | `reference.rs` |
 //! | what is shown, and by what two configurations differ | `values.rs` |
 
+mod endpoint;
 mod environment;
 mod error;
 mod overlay;
@@ -40,6 +41,7 @@ pub use crate::home::{AvailabilityConfig, DeviceConfig, HomeAssistantConfig, Hom
 pub use crate::network::ttn::{ApplicationConfig, KekConfig};
 pub use crate::store::StoreConfig;
 pub use crate::uplink::RepairConfig;
+pub use endpoint::{BadFile, InvalidHome, home_endpoint, home_tls};
 pub use environment::{Environment, Process};
 pub use error::{ConfigError, Problem};
 pub use overlay::{changed_overlay, overlaid_options, overlay_path, write_overlay};

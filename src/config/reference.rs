@@ -81,7 +81,8 @@ fn one<T: JsonSchema + DeserializeOwned + Serialize>(
             continue;
         }
         let place = if is_repeated { format!("{name}[x].{key}") } else { format!("{name}.{key}") };
-        let reload = if super::values::counts_at_once(&place) { " [reload]" } else { "" };
+        let names_it = ["id", "application"].contains(key);
+        let reload = if !names_it && super::values::counts_at_once(&place) { " [reload]" } else { "" };
         comment(&format!("{}{reload}", property["description"].as_str().unwrap_or_default()), text);
         choices(property, &schema, text);
         let default = Some(&values[key]).filter(|value| !is_nothing(value));

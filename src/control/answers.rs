@@ -25,7 +25,7 @@ pub struct Answers {
     pub codecs: super::Codecs,
     pub log: super::Log,
     pub device_changes: super::Devices,
-    pub configuration: super::Configuration,
+    pub configuring: super::Configuration,
     pub in_use: watch::Receiver<super::InUse>,
     pub started: Instant,
 }

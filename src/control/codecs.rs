@@ -181,3 +181,34 @@ fn no_codec() -> Problem {
     let hint = "name one: `codec`, or `codec` of the device in the configuration";
     Problem::new(Kind::Refused, "no codec is known for this device").hint(hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::control::Body;
+
+    fn asked(text: &str) -> Result<Question, Problem> {
+        Body::parse(text.as_bytes()).and_then(Body::read).and_then(|mut wanted| question(&mut wanted))
+    }
+
+    #[test]
+    fn a_payload_may_be_written_in_three_ways() {
+        for payload in [r#""payload_hex": "61 62""#, r#""payload_base64": "YWI=""#, r#""payload_text": "ab""#] {
+            let question = asked(&format!(r#"{{"codec": "x", "f_port": 2, {payload}}}"#));
+            assert!(matches!(question, Ok(Question::Decode { payload, f_port: 2 }) if payload == b"ab"), "{payload}");
+        }
+        assert!(asked(&format!(r#"{{"f_port": 2, "payload_text": "{}"}}"#, "x".repeat(LONGEST_PAYLOAD + 1))).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_stranger_writes_is_a_question_or_a_problem(
+            key in "payload_(hex|base64|text)|fields|device|f_port", value in "\\PC{0,40}", bytes in prop::collection::vec(any::<u8>(), 0..60)
+        ) {
+            let _ = asked(&serde_json::json!({ key: value, "f_port": 1 }).to_string());
+            let _ = Body::parse(&bytes).and_then(Body::read::<Wanted>);
+        }
+    }
+}

@@ -74,11 +74,11 @@ impl Configuration {
         (Self { asking }, asked)
     }
 
-    /// Checks the `text` of a configuration or, without one, the file as it is now: whether it is `valid`, its `problems` or
+    /// Checks the `text` of a configuration or, without one, the file as it is now: `valid`, its `problems` or
     /// `warnings`, and the keys by which it differs from what is in use.
     ///
     /// # Errors
-    /// The request has other keys.
+    /// The request is no such object.
     pub async fn check(&self, request: Body) -> Result<Value, Problem> {
         let Wanted { text } = request.read()?;
         self.ask(Ask::Check { text }).await
@@ -108,17 +108,16 @@ mod tests {
     #[tokio::test]
     async fn a_check_needs_no_words_and_takes_a_text() {
         let (configuration, mut asked) = Configuration::new();
-        for (request, text) in [("", None), ("{}", None), (r#"{"text": "a"}"#, Some("a".to_owned()))] {
+        for (request, text) in [("", None), (" null", None), ("{}", None), (r#"{"text": "a"}"#, Some("a".to_owned()))] {
             let served = async {
                 let Asked { ask, reply } = asked.recv().await.unwrap();
                 reply.send(Ok(Value::Null)).unwrap();
                 ask
             };
-            let body = Body::parse(request.as_bytes()).unwrap();
-            let (answer, ask) = tokio::join!(configuration.check(body), served);
+            let (answer, ask) = tokio::join!(configuration.check(Body::parse(request.as_bytes()).unwrap()), served);
             assert_eq!((answer, ask), (Ok(Value::Null), Ask::Check { text }));
         }
-        let refused = configuration.check(Body::default().with("txt", "a")).await.unwrap_err();
+        let refused = configuration.check(Body::parse(br#"{"txt": "a"}"#).unwrap()).await.unwrap_err();
         assert_eq!(refused.kind, Kind::Malformed);
     }
 

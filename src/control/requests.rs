@@ -90,10 +90,10 @@ impl Answers {
                 json(&self.codecs.reload().await?)
             }
             "codec/test" => json(&self.codecs.test(body.read()?).await?),
-            "config/check" => json(&self.configuration.check(body).await?),
+            "config/check" => json(&self.configuring.check(body).await?),
             "config/reload" => {
                 body.nothing()?;
-                json(&self.configuration.reload().await?)
+                json(&self.configuring.reload().await?)
             }
             "log/level" => json(&self.log.level(body.read()?)?),
             unknown => Err(no_such_request(unknown)),

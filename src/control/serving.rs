@@ -15,10 +15,10 @@ use crate::home::{Home, HomeRequest};
 
 /// Requests under way at once: as many commands as the downlink flow lets wait.
 const MOST_AT_ONCE: usize = 64;
-/// The longest request that is read, and the longest answer that is sent, in bytes. Brokers may take less: EMQX takes
-/// 1 MiB unless told otherwise.
+/// The longest request that is read, and the longest answer that is sent, in bytes: with what else stands in a response
+/// it fits into the longest message. Brokers may take less: EMQX takes 1 MiB unless told otherwise.
 const LONGEST_REQUEST: usize = 256 << 10;
-const LONGEST_ANSWER: usize = 4 << 20;
+const LONGEST_ANSWER: usize = 3 << 20;
 /// How long requests under way may take once nobody has anything to tell any more.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -80,14 +80,19 @@ async fn serve(answers: &Answers, home: &Home, request: HomeRequest, stop: &Canc
 
 async fn respond(home: &Home, request: HomeRequest, answer: &Answer, transaction: Option<&RawValue>) {
     let problem = answer.as_ref().err();
+    let refused = problem.map(|problem| problem.detail.as_str());
+    tracing::debug!(request = clip(&request.command), refused, "Request answered.");
     let response = Response {
         status: if problem.is_some() { "error" } else { "ok" },
         data: answer.as_deref().ok(),
-        error: problem.map(|problem| problem.detail.as_str()),
+        error: refused,
         hint: problem.and_then(|problem| problem.hint.as_deref()),
         transaction,
     };
-    home.respond(&request.command, request.answering, &response).await;
+    // Whoever may only ask must not have the bridge tell itself, or a device, anything.
+    let topics = &home.settings().now().topics;
+    let answering = request.answering.filter(|place| topics.route(&place.topic).is_none());
+    home.respond(&request.command, answering, &response).await;
 }
 
 fn read(payload: &[u8]) -> Result<Body, Problem> {
@@ -110,6 +115,29 @@ fn fitting(answer: Box<RawValue>) -> Answer {
     }
 }
 
+/// What the log repeats of a name.
+fn clip(name: &str) -> String {
+    name.chars().take(80).collect()
+}
+
 fn too_many() -> Problem {
     Problem::new(Kind::Unavailable, "too many requests at once").hint("wait for answers before you ask for more")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+    use crate::mqtt::{Message, unfit};
+
+    #[test]
+    fn what_is_too_long_for_a_message_is_told_and_not_sent() {
+        let answer = |length| fitting(to_raw_value(&"x".repeat(length - 2)).unwrap());
+        assert_eq!(answer(LONGEST_ANSWER).unwrap().get().len(), LONGEST_ANSWER);
+        let problem = answer(LONGEST_ANSWER + 1).unwrap_err();
+        assert!(problem.kind == Kind::TooLong && problem.hint.is_some(), "{problem:?}");
+        let response = Message::new("t", vec![b' '; LONGEST_ANSWER + LONGEST_REQUEST + 1024]);
+        assert_eq!(unfit(&response), None, "with the transaction it is no more than a message may have");
+    }
 }

@@ -10,6 +10,10 @@
 //! | `DELETE /api/v1/downlinks?device=&application=` | the downlinks of a device that were dropped |
 //! | `POST /api/v1/codecs/reload` | the codecs that changed on the disk, and those that cannot be used |
 //! | `POST /api/v1/codecs/test` | what a codec makes of a payload or a command |
+//! | `PATCH /api/v1/devices/{device}` | a device's options, changed |
+//! | `DELETE /api/v1/devices/{device}?application=` | what became of a device that was forgotten |
+//! | `POST /api/v1/devices/{device}/rename` | a device under its new name |
+//! | `POST /api/v1/config/check`, `config/reload` | whether a configuration is good, and what changed |
 //! | `GET`, `PUT /api/v1/log/level` | what is logged |
 //! | `POST /api/v1/backfill` | what was repaired and what is missing |
 //!
@@ -25,9 +29,9 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, MethodRouter, get, on};
+use axum::routing::{MethodFilter, MethodRouter, get, on, patch, post};
 use axum::{Json, body::Bytes};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
@@ -47,11 +51,22 @@ pub struct Api {
 
 type Answer<T> = Result<Json<T>, Problem>;
 
+/// Which application's.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Of {
+    application: Option<String>,
+}
+
 pub fn router(api: Api) -> Router {
     let quick = Router::new()
         .route("/api/v1/info", plain("info"))
         .route("/api/v1/health", plain("health"))
         .route("/api/v1/devices", plain("devices"))
+        .route("/api/v1/devices/{device}", patch(change_device).delete(remove_device))
+        .route("/api/v1/devices/{device}/rename", post(rename_device))
+        .route("/api/v1/config/check", told(MethodFilter::POST, "config/check"))
+        .route("/api/v1/config/reload", told(MethodFilter::POST, "config/reload"))
         .route("/api/v1/downlinks", get(list).post(send).delete(clear))
         .route("/api/v1/log/level", plain("log/level").merge(told(MethodFilter::PUT, "log/level")))
         .route_layer(from_fn(|request, next| within(QUICK, request, next)));
@@ -87,6 +102,25 @@ fn plain(name: &'static str) -> MethodRouter<Api> {
 /// This method is a request that is told in the body.
 fn told(method: MethodFilter, name: &'static str) -> MethodRouter<Api> {
     on(method, move |State(api): State<Api>, body: Read| async move { api.ask(name, body.0?).await })
+}
+
+async fn change_device(State(api): State<Api>, Path(device): Path<String>, body: Read) -> Answer<impl Serialize> {
+    api.ask("device/options", body.0?.with("device", &device)).await
+}
+
+async fn rename_device(State(api): State<Api>, Path(device): Path<String>, body: Read) -> Answer<impl Serialize> {
+    api.ask("device/rename", body.0?.with("device", &device)).await
+}
+
+async fn remove_device(
+    State(api): State<Api>,
+    Path(device): Path<String>,
+    of: Result<Query<Of>, QueryRejection>,
+) -> Answer<impl Serialize> {
+    let Query(Of { application }) = of.map_err(Problem::malformed)?;
+    let body = Body::default().with("device", &device);
+    let body = application.iter().fold(body, |body, application| body.with("application", application));
+    api.ask("device/remove", body).await
 }
 
 async fn send(State(api): State<Api>, body: Read) -> Result<Response, Problem> {
@@ -153,8 +187,8 @@ async fn within(limit: Duration, request: Request, next: Next) -> Response {
 
 async fn nothing_here(request: Request) -> Response {
     let path: String = request.uri().path().chars().take(80).collect();
-    let hint = "there are /api/v1/ info, health, devices, downlinks, downlinks/{id}, codecs/reload, codecs/test, log/level \
-                and backfill";
+    let hint = "there are /api/v1/ info, health, devices, devices/{device}, downlinks, downlinks/{id}, backfill, \
+                codecs/reload, codecs/test, config/check, config/reload and log/level";
     details(StatusCode::NOT_FOUND, &format!("nothing is at {path}"), Some(hint))
 }
 

@@ -1,10 +1,13 @@
 //! Requests to the bridge over MQTT: each has an answer, the same as at the control socket, and none holds up another.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
+use tokio::process::Command;
 use ttn_ferry::control::REQUESTS;
 use ttn_ferry::shutdown::Ended;
 
-use crate::harness::{Ferry, Heard, Home, Process, Setup, Stage};
+use crate::harness::{Ferry, Heard, Home, Mosquitto, Process, Setup, Stage, in_time};
 
 const LAMP: &str = "codec = \"mbed/led-and-sensors\"";
 
@@ -253,4 +256,33 @@ async fn the_control_socket_answers_the_same() {
         let (status, _, problem) = ferry.ask(method, path, body).await;
         assert_eq!(status.as_u16(), wanted, "{method} {path} {body}: {problem}");
     }
+}
+
+/// `mosquitto_rr` asks once and prints the first answer on its own topic.
+#[tokio::test]
+async fn with_mqtt_5_the_answer_comes_where_the_asker_wants_it_with_what_tells_it_from_others() {
+    let mosquitto = Mosquitto::start().await;
+    let (host, port) = (mosquitto.address.ip().to_string(), mosquitto.address.port().to_string());
+    let mut ferry = Ferry::with(|setup| {
+        setup.home_at = Some(mosquitto.address);
+        setup.home = "mqtt_version = \"5\"".into();
+    })
+    .await;
+    let mut asker = Command::new("mosquitto_rr");
+    asker.args(["-V", "5", "-q", "1", "-h", &host, "-p", &port, "-W", "15"]);
+    asker.args(["-t", "ttn/bridge/request/log/level", "-e", "my/answers", "-D", "publish", "correlation-data", "42"]);
+    asker.args(["-m", r#"{"transaction": 7}"#, "-F", "%D %p"]).kill_on_drop(true);
+    let told = in_time("an answer", asker.output()).await.expect("these tests need mosquitto-clients");
+    let told = String::from_utf8(told.stdout).unwrap();
+    let answer = r#"{"status":"ok","data":{"level":null},"transaction":7}"#;
+    assert_eq!(told.trim(), format!("42 {answer}"));
+    assert_eq!(ferry.home.on("ttn/bridge/response/log/level").await, serde_json::from_str::<Value>(answer).unwrap());
+
+    let mut liar = Command::new("mosquitto_rr");
+    liar.args(["-V", "5", "-q", "1", "-h", &host, "-p", &port, "-W", "15", "-t", "ttn/bridge/request/info"]);
+    liar.args(["-e", "ttn/lamp/set", "-m", "{}"]).stdout(Stdio::null()).kill_on_drop(true);
+    let _liar = liar.spawn().unwrap();
+    ferry.home.on("ttn/bridge/response/info").await;
+    ferry.home.ask("health", json!({})).await;
+    assert!(ferry.home.all_on("ttn/lamp/set").is_empty(), "the bridge commands nobody");
 }

@@ -2,9 +2,11 @@
 
 mod api_key;
 mod applications;
+mod availability;
 mod codecs;
 mod devices;
 mod home;
+mod home_assistant;
 mod limits;
 mod store;
 
@@ -18,9 +20,11 @@ pub use api_key::{InvalidKey, api_key_shape};
 
 pub fn check(config: &Config, environment: &dyn Environment, report: &mut Report) {
     applications::check(&config.application, environment, report);
-    home::check(&config.home, environment, report);
+    home::check(config, environment, report);
     codecs::check(&config.codecs, environment, report);
     devices::check(config, report);
+    availability::check(config, report);
+    home_assistant::check(&config.home_assistant, &config.home, report);
     limits::check(config, report);
     store::check(&config.store, report);
 }

@@ -36,8 +36,8 @@ impl Endpoints {
     pub fn of(config: &ApplicationConfig) -> Result<Self, InvalidEndpoint> {
         let host = config.cluster.as_deref().map(|cluster| cloud_host(cluster, &config.tenant)).transpose()?;
         let mqtt = match (&config.mqtt_url, &host) {
-            (Some(url), _) => Address::parse(url)?,
-            (None, Some(host)) => Address { host: host.clone(), port: 8883, tls: true },
+            (Some(url), _) => Address::parse_tcp(url, "the network")?,
+            (None, Some(host)) => Address::tcp(host, 8883).with_tls(true),
             (None, None) => return Err(InvalidEndpoint::Missing),
         };
         let api = match (&config.api_url, &host) {
