@@ -14,6 +14,7 @@ mod gaps;
 mod harness;
 mod mosquitto;
 mod outage;
+mod reload;
 mod requests;
 mod secrets;
 mod shutdown;

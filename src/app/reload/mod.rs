@@ -136,6 +136,9 @@ impl Reload {
         }
         let Changes(changed) = self.current.changes_to(&new);
         let needs_restart = self.started.changes_to(&new).needing_restart();
+        for warning in new.warnings.iter().filter(|warning| !self.current.warnings.contains(warning)) {
+            tracing::warn!(key = warning.key, "{warning}");
+        }
         self.live.apply(&self.current, &new, prepared).await;
         self.current = new;
         self.in_use.send_replace(InUse {
