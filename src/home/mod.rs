@@ -2,10 +2,12 @@
 //!
 //! - [`topics`]: the names of everything; [`state`]: the merged state of each device.
 //! - [`settings`]: what the configuration says of them, which a reload may change.
+//! - [`availability`]: which devices are heard from as often as they usually are.
 //! - [`broker`]: the task that owns the connection and the outbox, and says `online` and `offline`.
 //!
 //! [`Home`] is the handle the flows publish through.
 
+mod availability;
 mod broker;
 mod config;
 mod measured;
@@ -18,6 +20,7 @@ use bytes::Bytes;
 
 use crate::mqtt::{Ack, Answering};
 
+pub use availability::{Availability, Heard};
 pub use broker::{Broker, OFFLINE, Wiring};
 pub use config::{AvailabilityConfig, DeviceConfig, Discovery, HomeAssistantConfig, HomeConfig, Output, Override};
 pub use publish::Home;

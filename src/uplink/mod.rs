@@ -15,6 +15,7 @@ mod decode;
 mod feed;
 mod formatters;
 mod gaps;
+mod hearing;
 mod memory;
 mod publish;
 mod receive;
@@ -38,6 +39,7 @@ pub use config::RepairConfig;
 pub use decode::Decode;
 pub use feed::MOST_IN_FLIGHT;
 pub use formatters::{Formatters, Wants};
+pub use hearing::{Hearing, HearingParts};
 pub use memory::{Memory, Noted, What};
 pub use publish::Publish;
 pub use receive::Receive;
@@ -63,6 +65,7 @@ pub struct Uplinks {
     pub receive: Receive,
     pub decode: Decode,
     pub publish: Publish,
+    pub hearing: Hearing,
     pub home: HomePresence,
     /// The applications whose registered devices are all known.
     pub listed: watch::Sender<BTreeSet<ApplicationName>>,
@@ -117,6 +120,7 @@ impl Uplinks {
         }
         self.states_due(Instant::now() + home::HOLD).await;
         self.publish.save_states(self.spool.store()).await;
+        self.hearing.save(self.spool.store()).await;
         self.spool.keep_within_limits().await;
     }
 
@@ -134,12 +138,14 @@ impl Uplinks {
             match arrival {
                 Arrival::Message(raw, content) => {
                     if let Some((entry, changes)) = self.record.take(raw, &content, self.spool.next_seq()) {
+                        self.hearing.hear(&content);
                         self.spool.record(entry, changes, content).await;
                     }
                 }
                 Arrival::Registered(device) => {
                     self.receive.register(&device).await;
                     self.decode.prepare(&device);
+                    self.hearing.attributes(&device.key, &device.attributes);
                     self.publish.renew_state(&device.key);
                 }
                 Arrival::Listed(application) => {
@@ -167,6 +173,7 @@ impl Uplinks {
         uplink.spooled = Some(seq);
         let missing = self.record.identify(&mut uplink);
         let name = self.receive.meet(&uplink).await;
+        self.hearing.tell(Subject { key: &uplink.key, name: &name }).await;
         if missing > 0 && !uplink.backfilled {
             self.publish.lost_frames(&uplink, &name, missing).await;
         }
@@ -194,6 +201,7 @@ impl Uplinks {
     async fn home_changed(&mut self, came: bool) {
         if came {
             self.publish.renew_states();
+            self.hearing.renew();
             self.spool.keep_within_limits().await;
         }
     }
@@ -203,6 +211,7 @@ impl Uplinks {
         if self.publish.saving_is_due(Instant::now()) {
             self.publish.save_states(self.spool.store()).await;
         }
+        self.hearing.tick(self.spool.store()).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The other tables: runs, states, fair use, gaps, downlinks, notes.
+//! The other tables: runs, states, fair use, gaps, downlinks, notes, availability.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -14,7 +14,8 @@ pub fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     write_usage(connection, batch)?;
     write_gaps(connection, batch)?;
     write_downlinks(connection, batch)?;
-    write_notes(connection, batch)
+    write_notes(connection, batch)?;
+    write_availability(connection, batch)
 }
 
 fn write_runs(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
@@ -96,6 +97,14 @@ fn write_downlinks(connection: &Connection, batch: &Batch) -> rusqlite::Result<(
 fn write_notes(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)")?;
     for (key, body) in &batch.notes {
+        put.execute(params![key.application.as_str(), key.device.as_str(), body])?;
+    }
+    Ok(())
+}
+
+fn write_availability(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached("INSERT OR REPLACE INTO availability VALUES (?, ?, ?)")?;
+    for (key, body) in &batch.availability {
         put.execute(params![key.application.as_str(), key.device.as_str(), body])?;
     }
     Ok(())
