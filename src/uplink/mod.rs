@@ -8,7 +8,8 @@
 //!
 //! Uplinks of one device keep their order: one task feeds them as they came, one lane decodes them, and they come back
 //! from it in order. Arrivals never wait for what comes after the record. An uplink is published whatever its codec does,
-//! and stays on disk until the home broker acknowledged the last message it gave rise to.
+//! and stays on disk until the home broker acknowledged the last message it gave rise to. Beside the steps, `hearing`
+//! tells which devices are there.
 
 mod config;
 mod decode;
@@ -22,6 +23,7 @@ mod receive;
 mod record;
 mod repair;
 mod spool;
+mod tidy;
 
 use std::collections::BTreeSet;
 use std::future::{pending, ready};
@@ -46,6 +48,7 @@ pub use receive::Receive;
 pub use record::Record;
 pub use repair::{BackfillError, BackfillOutcome, Repair, RepairHandle, RepairParts};
 pub use spool::{Spool, SpoolParts};
+pub use tidy::Tidy;
 
 /// Uplinks under way to or from their codecs: fewer than a codec lane holds, so that sending one never has to wait.
 pub const MOST_IN_DECODING: usize = crate::codecs::LANE_CAPACITY - 16;
@@ -66,6 +69,7 @@ pub struct Uplinks {
     pub decode: Decode,
     pub publish: Publish,
     pub hearing: Hearing,
+    pub tidy: Tidy,
     pub home: HomePresence,
     /// The applications whose registered devices are all known.
     pub listed: watch::Sender<BTreeSet<ApplicationName>>,
@@ -121,6 +125,7 @@ impl Uplinks {
         self.states_due(Instant::now() + home::HOLD).await;
         self.publish.save_states(self.spool.store()).await;
         self.hearing.save(self.spool.store()).await;
+        self.tidy.save(self.spool.store()).await;
         self.spool.keep_within_limits().await;
     }
 
@@ -212,6 +217,20 @@ impl Uplinks {
             self.publish.save_states(self.spool.store()).await;
         }
         self.hearing.tick(self.spool.store()).await;
+        self.look_after_topics().await;
+    }
+
+    /// What was told under topics that are not in use any more goes, and is told again under those that are.
+    async fn look_after_topics(&mut self) {
+        if self.tidy.settings_changed() {
+            self.publish.renew_states();
+        }
+        if self.home.is_there() {
+            for key in self.tidy.look().await {
+                self.publish.renamed(&key);
+            }
+        }
+        self.tidy.save(self.spool.store()).await;
     }
 }
 
@@ -229,6 +248,10 @@ impl HomePresence {
         let connected = *self.connected.borrow_and_update();
         self.away_since = (!connected).then(Instant::now);
         connected
+    }
+
+    fn is_there(&self) -> bool {
+        self.away_since.is_none()
     }
 
     /// Whether it has been away for so long that the end does not wait for it.

@@ -17,8 +17,11 @@ use crate::model::Uplink;
 const GAPS: usize = 32;
 /// Days that are remembered: two weeks have two weekends.
 const DAYS: usize = 14;
-/// Fewer gaps show no habit.
+/// Fewer gaps show no habit, nor do those of a shorter time: they may be of one button, pressed again and again.
 const FEW: usize = 3;
+const SHORT: u32 = 30 * 60;
+/// With fewer days it is not known which silences are ordinary.
+const FEW_DAYS: usize = 3;
 /// Patience with a device that has no habit, or none that is known: one that reports once a day is not taken for gone.
 const LONG: Duration = Duration::from_secs(25 * 3600);
 /// A gap is not learned as any longer: a device that reports that rarely needs its interval configured.
@@ -34,6 +37,8 @@ pub struct Rhythm {
     gaps: VecDeque<u32>,
     /// Days on which something was heard, oldest first.
     days: VecDeque<Day>,
+    /// How long all gaps together were, in seconds.
+    watched: u32,
 }
 
 /// An uplink, as far as it matters here.
@@ -59,7 +64,7 @@ struct Day {
 struct Habit {
     /// Half of the time went by in gaps that are at least as long.
     median: u32,
-    /// Whether half of it went by in gaps about as long as the median.
+    /// Whether most of it went by in gaps about as long as the median. Of events that come by chance it is a third.
     is_regular: bool,
     longest: u32,
 }
@@ -79,6 +84,7 @@ impl Rhythm {
             let spanned = frame.intervals_since(before);
             let gap = (silence / f64::from(spanned.unwrap_or(1))).clamp(1.0, LONGEST).round() as u32;
             remember(&mut self.gaps, GAPS, gap);
+            self.watched = self.watched.saturating_add(gap);
             // What began with a join, or another start of the device, is no silence it usually keeps.
             if let Some(spanned) = spanned {
                 self.note_day(Day { day: frame.at.as_second().div_euclid(24 * 3600), longest: gap, spanned });
@@ -124,12 +130,14 @@ impl Rhythm {
         days.get(1).copied().unwrap_or_default()
     }
 
-    /// Of the gaps without the longest eighth, which an outage may have made.
+    /// Of the gaps without the longest eighth, which an outage may have made, once ordinary silences are known apart.
     fn habit(&self) -> Option<Habit> {
         let mut gaps: Vec<_> = self.gaps.iter().copied().collect();
         gaps.sort_unstable();
-        let is_known = gaps.len() >= FEW;
-        gaps.truncate(if gaps.len() > FEW { gaps.len() - gaps.len().div_ceil(8) } else { gaps.len() });
+        let is_known = gaps.len() >= FEW && self.watched >= SHORT;
+        if self.days.len() >= FEW_DAYS {
+            gaps.truncate(gaps.len() - gaps.len() / 8);
+        }
         let longest = *gaps.last()?;
         let total: u64 = gaps.iter().copied().map(u64::from).sum();
         let mut passed = 0;
@@ -139,7 +147,7 @@ impl Rhythm {
         })?;
         let alike = |gap: &u32| (0.8..=1.25).contains(&(f64::from(*gap) / f64::from(median)));
         let even: u64 = gaps.iter().copied().filter(alike).map(u64::from).sum();
-        Some(Habit { median, is_regular: is_known && even * 2 >= total, longest })
+        Some(Habit { median, is_regular: is_known && even * 5 >= total * 3, longest })
     }
 
     fn note_day(&mut self, new: Day) {
@@ -171,4 +179,12 @@ fn remember<T>(all: &mut VecDeque<T>, most: usize, new: T) {
 
 fn seconds(count: u32) -> Duration {
     Duration::from_secs(count.into())
+}
+
+#[cfg(test)]
+impl Rhythm {
+    /// The frame counter that follows the newest uplink's.
+    pub fn next_f_cnt(&self) -> u32 {
+        self.newest.as_ref().map_or(0, |frame| frame.f_cnt + 1)
+    }
 }
