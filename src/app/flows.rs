@@ -16,7 +16,8 @@ use crate::shutdown::Tasks;
 use crate::store::{Restored, Store};
 use crate::telemetry::Notices;
 use crate::uplink::{
-    Decode, Hearing, HearingParts, HomePresence, Publish, Receive, Record, Repair, RepairHandle, RepairParts, Spool, SpoolParts, Tidy, Uplinks,
+    Decode, Hearing, HearingParts, HomePresence, Publish, Receive, Record, Repair, RepairHandle, RepairParts, Spool,
+    SpoolParts, Tidy, Uplinks,
 };
 
 /// What the uplink flow waits for.

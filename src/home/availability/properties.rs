@@ -22,8 +22,12 @@ struct Sent {
 fn sent() -> impl Strategy<Value = Sent> {
     let joins = prop::bool::weighted(0.02);
     let presses = prop_oneof![9 => Just(0_u32), 1 => 1..6_u32];
-    (-100..=100_i64, prop::bool::weighted(0.2), joins, presses)
-        .prop_map(|(jitter, lost, joins, presses)| Sent { jitter, lost, joins, presses })
+    (-100..=100_i64, prop::bool::weighted(0.2), joins, presses).prop_map(|(jitter, lost, joins, presses)| Sent {
+        jitter,
+        lost,
+        joins,
+        presses,
+    })
 }
 
 /// No two in a row are lost: it takes more than `factor` frames to be gone.
