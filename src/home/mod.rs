@@ -2,12 +2,16 @@
 //!
 //! - [`topics`]: the names of everything; [`state`]: the merged state of each device.
 //! - [`settings`]: what the configuration says of them, which a reload may change.
+//! - [`availability`]: which devices are heard from as often as they usually are.
+//! - [`ledger`]: on which topics the broker keeps something, so that none outlives its reason.
 //! - [`broker`]: the task that owns the connection and the outbox, and says `online` and `offline`.
 //!
 //! [`Home`] is the handle the flows publish through.
 
+mod availability;
 mod broker;
 mod config;
+mod ledger;
 mod measured;
 mod publish;
 mod settings;
@@ -18,8 +22,10 @@ use bytes::Bytes;
 
 use crate::mqtt::{Ack, Answering};
 
+pub use availability::{Availability, Heard};
 pub use broker::{Broker, OFFLINE, Wiring};
 pub use config::{AvailabilityConfig, DeviceConfig, Discovery, HomeAssistantConfig, HomeConfig, Output, Override};
+pub use ledger::{Changes, Ledger, Noted, Retained};
 pub use publish::Home;
 pub use settings::{LiveSettings, Options, Settings};
 pub use state::{HOLD, Kept, States, Told};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use payload_codecs::metadata::{Command, Field};
@@ -21,6 +22,10 @@ pub struct Device {
     /// The codec in use and how it was chosen, for people.
     pub codec: Option<CodecChoice>,
     pub last_seen: Option<Timestamp>,
+    /// Whether it is heard from; `None` while nobody has looked.
+    pub online: Option<bool>,
+    /// How often it usually reports, as far as that is known.
+    pub interval: Option<Duration>,
 }
 
 /// Which codec decodes a device, and why that one.
@@ -143,6 +148,8 @@ impl Directory {
             version_ids: None,
             codec: None,
             last_seen: None,
+            online: None,
+            interval: None,
         });
         (device, taken)
     }

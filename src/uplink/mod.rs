@@ -8,19 +8,22 @@
 //!
 //! Uplinks of one device keep their order: one task feeds them as they came, one lane decodes them, and they come back
 //! from it in order. Arrivals never wait for what comes after the record. An uplink is published whatever its codec does,
-//! and stays on disk until the home broker acknowledged the last message it gave rise to.
+//! and stays on disk until the home broker acknowledged the last message it gave rise to. Beside the steps, `hearing`
+//! tells which devices are there.
 
 mod config;
 mod decode;
 mod feed;
 mod formatters;
 mod gaps;
+mod hearing;
 mod memory;
 mod publish;
 mod receive;
 mod record;
 mod repair;
 mod spool;
+mod tidy;
 
 use std::collections::BTreeSet;
 use std::future::{pending, ready};
@@ -38,12 +41,14 @@ pub use config::RepairConfig;
 pub use decode::Decode;
 pub use feed::MOST_IN_FLIGHT;
 pub use formatters::{Formatters, Wants};
+pub use hearing::{Hearing, HearingParts};
 pub use memory::{Memory, Noted, What};
 pub use publish::Publish;
 pub use receive::Receive;
 pub use record::Record;
 pub use repair::{BackfillError, BackfillOutcome, Repair, RepairHandle, RepairParts};
 pub use spool::{Spool, SpoolParts};
+pub use tidy::Tidy;
 
 /// Uplinks under way to or from their codecs: fewer than a codec lane holds, so that sending one never has to wait.
 pub const MOST_IN_DECODING: usize = crate::codecs::LANE_CAPACITY - 16;
@@ -63,6 +68,8 @@ pub struct Uplinks {
     pub receive: Receive,
     pub decode: Decode,
     pub publish: Publish,
+    pub hearing: Hearing,
+    pub tidy: Tidy,
     pub home: HomePresence,
     /// The applications whose registered devices are all known.
     pub listed: watch::Sender<BTreeSet<ApplicationName>>,
@@ -117,6 +124,8 @@ impl Uplinks {
         }
         self.states_due(Instant::now() + home::HOLD).await;
         self.publish.save_states(self.spool.store()).await;
+        self.hearing.save(self.spool.store()).await;
+        self.tidy.save(self.spool.store()).await;
         self.spool.keep_within_limits().await;
     }
 
@@ -134,12 +143,14 @@ impl Uplinks {
             match arrival {
                 Arrival::Message(raw, content) => {
                     if let Some((entry, changes)) = self.record.take(raw, &content, self.spool.next_seq()) {
+                        self.hearing.hear(&content);
                         self.spool.record(entry, changes, content).await;
                     }
                 }
                 Arrival::Registered(device) => {
                     self.receive.register(&device).await;
                     self.decode.prepare(&device);
+                    self.hearing.attributes(&device.key, &device.attributes);
                     self.publish.renew_state(&device.key);
                 }
                 Arrival::Listed(application) => {
@@ -167,6 +178,7 @@ impl Uplinks {
         uplink.spooled = Some(seq);
         let missing = self.record.identify(&mut uplink);
         let name = self.receive.meet(&uplink).await;
+        self.hearing.tell(Subject { key: &uplink.key, name: &name }).await;
         if missing > 0 && !uplink.backfilled {
             self.publish.lost_frames(&uplink, &name, missing).await;
         }
@@ -194,6 +206,7 @@ impl Uplinks {
     async fn home_changed(&mut self, came: bool) {
         if came {
             self.publish.renew_states();
+            self.hearing.renew();
             self.spool.keep_within_limits().await;
         }
     }
@@ -203,6 +216,21 @@ impl Uplinks {
         if self.publish.saving_is_due(Instant::now()) {
             self.publish.save_states(self.spool.store()).await;
         }
+        self.hearing.tick(self.spool.store()).await;
+        self.look_after_topics().await;
+    }
+
+    /// What was told under topics that are not in use any more goes, and is told again under those that are.
+    async fn look_after_topics(&mut self) {
+        if self.tidy.settings_changed() {
+            self.publish.renew_states();
+        }
+        if self.home.is_there() {
+            for key in self.tidy.look().await {
+                self.publish.renamed(&key);
+            }
+        }
+        self.tidy.save(self.spool.store()).await;
     }
 }
 
@@ -220,6 +248,10 @@ impl HomePresence {
         let connected = *self.connected.borrow_and_update();
         self.away_since = (!connected).then(Instant::now);
         connected
+    }
+
+    fn is_there(&self) -> bool {
+        self.away_since.is_none()
     }
 
     /// Whether it has been away for so long that the end does not wait for it.
