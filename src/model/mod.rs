@@ -6,6 +6,7 @@ mod downlink;
 mod event;
 mod ids;
 mod notes;
+mod shape;
 mod subject;
 mod uplink;
 
@@ -20,5 +21,6 @@ pub use event::{
 };
 pub use ids::{ApplicationName, DeviceId, DeviceKey, HomeName, InvalidName, ttn_id};
 pub use notes::{DeviceNotes, Kept};
+pub use shape::{Shape, ValueKind};
 pub use subject::Subject;
 pub use uplink::{DataRate, EndDeviceIds, Gateway, Radio, Uplink, VersionIds};
