@@ -2,10 +2,12 @@
 //!
 //! - [`topics`]: the names of everything; [`state`]: the merged state of each device.
 //! - [`settings`]: what the configuration says of them, which a reload may change.
+//! - [`assistant`]: what Home Assistant is told of the devices.
 //! - [`broker`]: the task that owns the connection and the outbox, and says `online` and `offline`.
 //!
 //! [`Home`] is the handle the flows publish through.
 
+pub mod assistant;
 mod broker;
 mod config;
 mod measured;

@@ -21,6 +21,6 @@ pub use event::{
 };
 pub use ids::{ApplicationName, DeviceId, DeviceKey, HomeName, InvalidName, ttn_id};
 pub use notes::{DeviceNotes, Kept};
-pub use shape::{Shape, ValueKind};
+pub use shape::{Shape, ValueKind, extend_shape, extend_shape_by};
 pub use subject::Subject;
 pub use uplink::{DataRate, EndDeviceIds, Gateway, Radio, Uplink, VersionIds};

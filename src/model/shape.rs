@@ -13,12 +13,10 @@ const MOST_LEVELS: usize = 8;
 /// Bytes of a field's path.
 const LONGEST_PATH: usize = 200;
 
-/// The fields seen so far, by their paths: the names of nested objects joined by dots. It only grows, in no more than 200
-/// fields. A name that holds a dot itself could not be told from two levels and is left out, as is one without a letter
-/// at all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Shape(BTreeMap<String, ValueKind>);
+/// The fields seen so far with what they hold, by their paths: the names of nested objects joined by dots. Only leaves, and
+/// places as a whole. It only grows, in no more than 200 fields. A name that holds a dot itself could not be told from two
+/// levels, and is left out, as is an empty one.
+pub type Shape = BTreeMap<String, ValueKind>;
 
 /// What the values of one field have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,45 +34,23 @@ pub enum ValueKind {
     Null,
 }
 
-impl Shape {
-    /// Takes in what one message holds: a JSON object. Returns whether that is news. What is no object has no fields.
-    pub fn take(&mut self, data: &str) -> bool {
-        let mut walk = Walk { shape: self, path: String::new(), levels: 0, news: false };
-        // What cannot be read has no further fields.
-        drop(walk.value().deserialize(&mut serde_json::Deserializer::from_str(data)));
-        walk.news
-    }
-
-    /// The same of a single value that stands under a name of its own.
-    pub fn take_field(&mut self, name: &str, data: &str) -> bool {
-        let mut walk = Walk { shape: self, path: String::new(), levels: 0, news: false };
-        walk.below(name, |walk| {
-            if let Ok(Some(kind)) = walk.value().deserialize(&mut serde_json::Deserializer::from_str(data)) {
-                walk.note(kind);
-            }
-        });
-        walk.news
-    }
-
-    /// The kind of one field, if it was seen.
-    pub fn get(&self, path: &str) -> Option<ValueKind> {
-        self.0.get(path).copied()
-    }
-
-    /// All fields in the order of their paths.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, ValueKind)> {
-        self.0.iter().map(|(path, kind)| (path.as_str(), *kind))
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
+/// Takes in what one message holds: a JSON object. Returns whether that is news. What is no object has no fields.
+pub fn extend_shape(shape: &mut Shape, data: &str) -> bool {
+    let mut walk = Walk { shape, path: String::new(), levels: 0, news: false };
+    // What cannot be read has no further fields.
+    drop(walk.value().deserialize(&mut serde_json::Deserializer::from_str(data)));
+    walk.news
 }
 
-impl<const N: usize> From<[(&str, ValueKind); N]> for Shape {
-    fn from(fields: [(&str, ValueKind); N]) -> Self {
-        Self(fields.into_iter().map(|(path, kind)| (path.to_owned(), kind)).collect())
-    }
+/// The same of the value of one member, as it stands in its object.
+pub fn extend_shape_by(shape: &mut Shape, name: &str, data: &str) -> bool {
+    let mut walk = Walk { shape, path: String::new(), levels: 0, news: false };
+    walk.below(name, |walk| {
+        if let Ok(Some(kind)) = walk.value().deserialize(&mut serde_json::Deserializer::from_str(data)) {
+            walk.note(kind);
+        }
+    });
+    walk.news
 }
 
 impl ValueKind {
@@ -128,7 +104,7 @@ impl<'a> Walk<'a> {
         if self.is_too_deep() {
             return;
         }
-        let fields = &mut self.shape.0;
+        let fields = &mut *self.shape;
         if let Some(known) = fields.get_mut(&self.path) {
             let both = known.with(kind);
             self.news |= both != *known;
@@ -217,9 +193,15 @@ mod tests {
     use super::ValueKind::{Binary, Bool, Null, Number, Place, Text};
     use super::*;
 
+    fn shape(fields: &[(&str, ValueKind)]) -> Shape {
+        fields.iter().map(|(path, kind)| ((*path).to_owned(), *kind)).collect()
+    }
+
     fn after(messages: &[&str]) -> Shape {
         let mut shape = Shape::default();
-        messages.iter().for_each(|message| drop(shape.take(message)));
+        for message in messages {
+            extend_shape(&mut shape, message);
+        }
         shape
     }
 
@@ -241,37 +223,38 @@ mod tests {
             ("gps", Place),
             ("gps.altitude", Number),
         ];
-        assert_eq!(shape, Shape::from(expected));
+        assert_eq!(seen, shape(&expected));
     }
 
     #[test]
     fn a_kind_widens_and_never_narrows() {
-        assert_eq!(after(&[r#"{"a": 0}"#, r#"{"a": 2}"#, r#"{"a": 1}"#]).get("a"), Some(Number));
-        assert_eq!(after(&[r#"{"a": null}"#, r#"{"a": 1}"#, r#"{"a": null}"#]).get("a"), Some(Binary));
-        assert_eq!(after(&[r#"{"a": true}"#, r#"{"a": "x"}"#]).get("a"), Some(Text));
+        assert_eq!(after(&[r#"{"a": 0}"#, r#"{"a": 2}"#, r#"{"a": 1}"#])["a"], Number);
+        assert_eq!(after(&[r#"{"a": null}"#, r#"{"a": 1}"#, r#"{"a": null}"#])["a"], Binary);
+        assert_eq!(after(&[r#"{"a": true}"#, r#"{"a": "x"}"#])["a"], Text);
     }
 
     #[test]
     fn what_was_seen_before_is_no_news() {
         let mut shape = Shape::default();
-        assert!(shape.take(r#"{"a": 1, "b": {"c": 2}}"#));
-        assert!(!shape.take(r#"{"b": {"c": 3}, "a": 0}"#));
-        assert!(shape.take(r#"{"a": 5}"#));
-        assert!(!shape.take("[1, 2]") && !shape.take("5") && !shape.take("{"));
+        let mut is_news = |data: &str| extend_shape(&mut shape, data);
+        assert!(is_news(r#"{"a": 1, "b": {"c": 2}}"#));
+        assert!(!is_news(r#"{"b": {"c": 3}, "a": 0}"#));
+        assert!(is_news(r#"{"a": 5}"#));
+        assert!(!is_news("[1, 2]") && !is_news("5") && !is_news("{"));
     }
 
     #[test]
     fn coordinates_are_a_place_together_and_numbers_alone() {
-        assert_eq!(after(&[r#"{"latitude": 1, "longitude": 2.5}"#]), Shape::from([("", Place)]));
-        assert_eq!(after(&[r#"{"x": {"latitude": null, "longitude": null}}"#]), Shape::from([("x", Place)]));
-        assert_eq!(after(&[r#"{"latitude": 1.5}"#]), Shape::from([("latitude", Number)]));
+        assert_eq!(after(&[r#"{"latitude": 1, "longitude": 2.5}"#]), shape(&[("", Place)]));
+        assert_eq!(after(&[r#"{"x": {"latitude": null, "longitude": null}}"#]), shape(&[("x", Place)]));
+        assert_eq!(after(&[r#"{"latitude": 1.5}"#]), shape(&[("latitude", Number)]));
     }
 
     #[test]
     fn a_field_taken_by_its_name_is_the_same_as_in_its_object() {
         let mut shape = Shape::default();
         for (name, value) in [("a", "1"), ("b", r#"{"c": 2}"#), ("gps", r#"{"latitude": 1, "longitude": 2}"#)] {
-            assert!(shape.take_field(name, value), "{name}");
+            assert!(extend_shape_by(&mut shape, name, value), "{name}");
         }
         assert_eq!(shape, after(&[r#"{"a": 1, "b": {"c": 2}, "gps": {"latitude": 1, "longitude": 2}}"#]));
     }
@@ -280,10 +263,9 @@ mod tests {
     fn names_that_make_no_path_and_endless_names_are_left_out() {
         let (long, deep) = ("x".repeat(300), "{\"a\":".repeat(20) + "1" + &"}".repeat(20));
         let odd = format!(r#"{{"": 1, "a.b": 1, "a.c": {{"d": 1}}, "{long}": 1, "deep": {deep}, "ok": 1}}"#);
-        assert_eq!(after(&[&odd]), Shape::from([("ok", Binary)]));
+        assert_eq!(after(&[&odd]), shape(&[("ok", Binary)]));
         let many: Vec<_> = (0..1000).map(|number| format!(r#"{{"f{number}": 1}}"#)).collect();
-        let shape = after(&many.iter().map(String::as_str).collect::<Vec<_>>());
-        assert_eq!(shape.iter().count(), MOST_FIELDS);
+        assert_eq!(after(&many.iter().map(String::as_str).collect::<Vec<_>>()).len(), MOST_FIELDS);
     }
 
     proptest! {
