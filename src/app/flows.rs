@@ -1,6 +1,6 @@
 //! The flow up, what repairs its gaps, and the codecs it runs.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -25,7 +25,7 @@ pub(super) struct Entrances {
     pub crossed: mpsc::Receiver<Crossed>,
     pub receipts: mpsc::Receiver<u64>,
     pub home_connected: watch::Receiver<bool>,
-    pub listed: watch::Sender<BTreeSet<ApplicationName>>,
+    pub listed: watch::Sender<BTreeMap<ApplicationName, bool>>,
 }
 
 pub(super) fn uplink_flow(

@@ -24,7 +24,7 @@ mod error;
 mod flows;
 mod sides;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -108,7 +108,7 @@ impl App {
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
         let codecs = codecs(config, crossed, &shared, &mut tasks)?;
 
-        let (listed, known) = watch::channel(BTreeSet::new());
+        let (listed, known) = watch::channel(BTreeMap::new());
         let (downlinks, desk) = Downlinks::new(downlink::Parts {
             config: config.downlink,
             commands: asked.commands,

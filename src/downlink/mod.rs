@@ -26,7 +26,7 @@ mod refusal;
 mod request;
 mod track;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -94,8 +94,8 @@ pub struct Parts {
     pub directory: Arc<Mutex<Directory>>,
     pub encoder: Arc<dyn Encoder>,
     pub servers: Servers,
-    /// The applications whose registered devices are all known.
-    pub listed: watch::Receiver<BTreeSet<ApplicationName>>,
+    /// The applications whose registries were read.
+    pub listed: watch::Receiver<BTreeMap<ApplicationName, bool>>,
     pub notices: Notices,
     pub store: Store,
     /// What the store kept: downlinks that are open, or whose end the home may not know.
@@ -312,7 +312,7 @@ impl OpenDownlinks {
 }
 
 /// Resolves once the devices of so many applications are known, or it takes too long.
-fn known(mut listed: watch::Receiver<BTreeSet<ApplicationName>>, applications: usize) -> BoxFuture<'static, ()> {
+fn known(mut listed: watch::Receiver<BTreeMap<ApplicationName, bool>>, applications: usize) -> BoxFuture<'static, ()> {
     async move {
         let known = listed.wait_for(|listed| listed.len() >= applications);
         // Whoever tells may have gone: then there is nothing to wait for.

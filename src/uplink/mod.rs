@@ -22,7 +22,7 @@ mod record;
 mod repair;
 mod spool;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::future::{pending, ready};
 use std::time::Duration;
 
@@ -64,8 +64,8 @@ pub struct Uplinks {
     pub decode: Decode,
     pub publish: Publish,
     pub home: HomePresence,
-    /// The applications whose registered devices are all known.
-    pub listed: watch::Sender<BTreeSet<ApplicationName>>,
+    /// The applications whose registries were read, and whether they told every device.
+    pub listed: watch::Sender<BTreeMap<ApplicationName, bool>>,
     /// How long the end may take to deliver what was read, and half that time again for what is on its way by then; the
     /// rest is delivered after the next start.
     pub drain: Duration,
@@ -142,8 +142,8 @@ impl Uplinks {
                     self.decode.prepare(&device);
                     self.publish.renew_state(&device.key);
                 }
-                Arrival::Listed(application) => {
-                    self.listed.send_if_modified(|listed| listed.insert(application));
+                Arrival::Listed { application, wholly } => {
+                    self.listed.send_if_modified(|listed| listed.insert(application, wholly) != Some(wholly));
                 }
                 // Whoever asked may have gone.
                 Arrival::Fetched { application, span, reply } => {

@@ -1,6 +1,6 @@
 //! What the flow's tests run against: a scripted network, an encoder of one field, and a clock that follows tokio's.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -204,7 +204,7 @@ fn start_on(folder: Arc<TempDir>, server: Arc<Scripted>, config: DownlinkConfig,
         encoder: Arc::new(LedEncoder),
         servers: HashMap::from([(lamp().application, server.clone() as Arc<dyn NetworkServer>)]),
         // Nobody tells: nothing is waited for.
-        listed: watch::channel(BTreeSet::new()).1,
+        listed: watch::channel(BTreeMap::new()).1,
         notices: told,
         store,
         restored: restored.downlinks,
