@@ -16,7 +16,7 @@ use crate::shutdown::Tasks;
 use crate::store::{Restored, Store};
 use crate::telemetry::Notices;
 use crate::uplink::{
-    Decode, HomePresence, Publish, Receive, Record, Repair, RepairHandle, RepairParts, Spool, SpoolParts, Uplinks,
+    Decode, HomePresence, Publish, Receive, Record, Repair, RepairHandle, RepairParts, Spool, SpoolParts, Tidy, Uplinks,
 };
 
 /// What the uplink flow waits for.
@@ -71,6 +71,12 @@ pub(super) fn uplink_flow(
         },
         decode,
         publish,
+        tidy: Tidy::new(
+            home.clone(),
+            shared.directory.clone(),
+            shared.devices_changed.subscribe(),
+            servers.iter().map(|server| server.name().clone()).collect(),
+        ),
         home: HomePresence::new(home_connected),
         listed,
         drain: config.service.grace / 2,

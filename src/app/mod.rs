@@ -104,7 +104,8 @@ impl App {
         let (tracked, tracking) = mpsc::channel(FLOW_CAPACITY);
         let servers = network_side(config, environment, (&disk, &shared), &arrivals, &tracked, &mut tasks)?;
         let repair = repair_task(config, &mut disk, &servers, (arrivals, tracked), &shared, &mut tasks);
-        let (home, asked) = home_side(config, environment, &shared, &mut tasks)?;
+        let retained = std::mem::take(&mut disk.restored.retained);
+        let (home, asked) = home_side(config, environment, retained, &shared, &mut tasks)?;
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
         let codecs = codecs(config, crossed, &shared, &mut tasks)?;
 

@@ -7,12 +7,13 @@ use tokio::sync::{mpsc, watch};
 use super::error::BuildError;
 use super::{COMMAND_CAPACITY, Disk, HOME_CAPACITY, HOME_KEEP_ALIVE, Shared, longest_name};
 use crate::config::{Config, Environment, trust};
-use crate::home::{self, Home, LiveSettings, OFFLINE, Settings, Topics, Wiring};
+use crate::home::{self, Home, Ledger, LiveSettings, Noted, OFFLINE, Settings, Topics, Wiring};
 use crate::model::{DeviceKey, DownlinkId, InvalidName};
 use crate::mqtt::{Address, Endpoint, Will};
 use crate::network::ttn::{self, EncryptedDevices, Parts};
 use crate::network::{Arrival, Late, NetworkServer, Sorting, Tracked};
 use crate::shutdown::Tasks;
+use crate::store::RetainedRow;
 use crate::uplink::MOST_IN_FLIGHT;
 
 /// What the home asks, and whether it is there.
@@ -76,6 +77,7 @@ pub(super) fn encrypted_devices(
 pub(super) fn home_side(
     config: &Config,
     environment: &dyn Environment,
+    retained: Vec<RetainedRow>,
     shared: &Shared,
     tasks: &mut Tasks,
 ) -> Result<(Home, Asked), BuildError> {
@@ -99,7 +101,12 @@ pub(super) fn home_side(
     };
     let broker = home::Broker::new(endpoint, settings.clone(), wiring);
     tasks.add("home broker", broker.run(shared.stop.clone()));
-    Ok((Home::new(messages, settings), Asked { commands, requests, uplink_receipts, step_receipts, connected }))
+    let row = |RetainedRow { topic, owner, kind }| Noted { topic, owner, kind };
+    let ledger = Ledger::restore(retained.into_iter().map(row));
+    Ok((
+        Home::new(messages, settings).with_ledger(ledger),
+        Asked { commands, requests, uplink_receipts, step_receipts, connected },
+    ))
 }
 
 /// What the configuration says of topics, devices and Home Assistant.

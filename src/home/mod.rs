@@ -3,6 +3,7 @@
 //! - [`topics`]: the names of everything; [`state`]: the merged state of each device.
 //! - [`settings`]: what the configuration says of them, which a reload may change.
 //! - [`assistant`]: what Home Assistant is told of the devices.
+//! - [`ledger`]: on which topics the broker keeps something, so that none outlives its reason.
 //! - [`broker`]: the task that owns the connection and the outbox, and says `online` and `offline`.
 //!
 //! [`Home`] is the handle the flows publish through.
@@ -10,6 +11,7 @@
 pub mod assistant;
 mod broker;
 mod config;
+mod ledger;
 mod measured;
 mod publish;
 mod settings;
@@ -22,6 +24,7 @@ use crate::mqtt::{Ack, Answering};
 
 pub use broker::{Broker, OFFLINE, Wiring};
 pub use config::{AvailabilityConfig, DeviceConfig, Discovery, HomeAssistantConfig, HomeConfig, Output, Override};
+pub use ledger::{Changes, Ledger, Noted, Retained};
 pub use publish::Home;
 pub use settings::{LiveSettings, Options, Settings};
 pub use state::{HOLD, Kept, States, Told};

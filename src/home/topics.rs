@@ -1,6 +1,6 @@
 //! The topics the home sees, and what a command topic asks for.
 
-use super::HomeConfig;
+use super::{HomeConfig, Retained};
 use crate::model::{HomeName, Subject};
 
 /// The topic tree below one base topic.
@@ -93,6 +93,18 @@ impl Topics {
     /// Of a device's downlinks: `state` and `pending` are told.
     pub fn downlink(&self, device: Subject<'_>, verb: &str) -> String {
         self.below(device.name, &format!("downlink/{verb}"))
+    }
+
+    /// The topic of what is retained of a device; none for what is not below its name.
+    pub fn of(&self, device: Subject<'_>, what: &Retained) -> Option<String> {
+        match what {
+            Retained::State => Some(self.state(device)),
+            Retained::Field(field) => Some(self.field(device, field)),
+            Retained::Availability => Some(self.availability(device)),
+            Retained::DownlinkState => Some(self.downlink(device, "state")),
+            Retained::DownlinkPending => Some(self.downlink(device, "pending")),
+            Retained::Discovery | Retained::Bridge(_) => None,
+        }
     }
 
     /// Steps of a downlink for a name that no device has.

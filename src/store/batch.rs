@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::engine::MOST_BYTES;
-use super::rows::{DownlinkRow, Entry, GapRow, Run, RunChange, StateRow, UsageRow};
+use super::rows::{DownlinkRow, Entry, GapRow, RetainedRow, Run, RunChange, StateRow, UsageRow};
 use crate::model::{DeviceKey, DownlinkId};
 
 /// A run's device, session, epoch and first counter.
@@ -24,6 +24,8 @@ pub struct Batch {
     /// None: the gap is closed.
     pub gaps: BTreeMap<u64, Option<GapRow>>,
     pub notes: HashMap<DeviceKey, String>,
+    /// By topic. None: nothing is kept there any more.
+    pub retained: BTreeMap<String, Option<RetainedRow>>,
     /// In the order of their first saving, which is their age.
     pub downlinks: Vec<DownlinkRow>,
 }
@@ -72,6 +74,11 @@ impl Batch {
         self.gaps.extend(closed.into_iter().map(|id| (id, None)));
     }
 
+    pub fn save_retained(&mut self, rows: Vec<RetainedRow>, cleared: Vec<String>) {
+        self.retained.extend(rows.into_iter().map(|row| (row.topic.clone(), Some(row))));
+        self.retained.extend(cleared.into_iter().map(|topic| (topic, None)));
+    }
+
     pub fn save_downlinks(&mut self, rows: Vec<DownlinkRow>) {
         let mut at: HashMap<DownlinkId, usize> =
             self.downlinks.iter().enumerate().map(|(index, row)| (row.id.clone(), index)).collect();
@@ -111,6 +118,7 @@ impl Batch {
         self.usage.extend(newer.usage);
         self.gaps.extend(newer.gaps);
         self.notes.extend(newer.notes);
+        self.retained.extend(newer.retained);
         self.save_downlinks(newer.downlinks);
         cancelled
     }

@@ -43,7 +43,8 @@ pub(crate) use config::duration;
 pub use config::{StoreConfig, Sync};
 pub use error::{EngineError, OpenError, StoreError};
 pub use rows::{
-    DownlinkFilter, DownlinkRow, Entry, GapRow, Restored, Run, RunChange, Shed, SpoolStats, StateRow, UsageRow,
+    DownlinkFilter, DownlinkRow, Entry, GapRow, Restored, RetainedRow, Run, RunChange, Shed, SpoolStats, StateRow,
+    UsageRow,
 };
 pub use writer::Writer;
 
@@ -186,6 +187,11 @@ impl Store {
     /// Keeps these gaps and forgets those `closed`, with the next commit.
     pub async fn save_gaps(&self, rows: Vec<GapRow>, closed: Vec<u64>) {
         self.ask(Request::Gaps(rows, closed)).await;
+    }
+
+    /// Keeps on which topics the home broker keeps something, and forgets those `cleared`: within a second.
+    pub async fn save_retained(&self, rows: Vec<RetainedRow>, cleared: Vec<String>) {
+        self.ask(Request::Retained(rows, cleared)).await;
     }
 
     /// Keeps downlinks. Returns once they are committed.

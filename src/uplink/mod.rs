@@ -21,6 +21,7 @@ mod receive;
 mod record;
 mod repair;
 mod spool;
+mod tidy;
 
 use std::collections::BTreeMap;
 use std::future::{pending, ready};
@@ -44,6 +45,7 @@ pub use receive::Receive;
 pub use record::Record;
 pub use repair::{BackfillError, BackfillOutcome, Repair, RepairHandle, RepairParts};
 pub use spool::{Spool, SpoolParts};
+pub use tidy::Tidy;
 
 /// Uplinks under way to or from their codecs: fewer than a codec lane holds, so that sending one never has to wait.
 pub const MOST_IN_DECODING: usize = crate::codecs::LANE_CAPACITY - 16;
@@ -63,6 +65,7 @@ pub struct Uplinks {
     pub receive: Receive,
     pub decode: Decode,
     pub publish: Publish,
+    pub tidy: Tidy,
     pub home: HomePresence,
     /// The applications whose registries were read, and whether they told every device.
     pub listed: watch::Sender<BTreeMap<ApplicationName, bool>>,
@@ -117,6 +120,7 @@ impl Uplinks {
         }
         self.states_due(Instant::now() + home::HOLD).await;
         self.publish.save_states(self.spool.store()).await;
+        self.tidy.save(self.spool.store()).await;
         self.spool.keep_within_limits().await;
     }
 
@@ -203,6 +207,20 @@ impl Uplinks {
         if self.publish.saving_is_due(Instant::now()) {
             self.publish.save_states(self.spool.store()).await;
         }
+        self.look_after_topics().await;
+    }
+
+    /// What was told under topics that are not in use any more goes, and is told again under those that are.
+    async fn look_after_topics(&mut self) {
+        if self.tidy.settings_changed() {
+            self.publish.renew_states();
+        }
+        if self.home.is_there() {
+            for key in self.tidy.look().await {
+                self.publish.renamed(&key);
+            }
+        }
+        self.tidy.save(self.spool.store()).await;
     }
 }
 
@@ -220,6 +238,10 @@ impl HomePresence {
         let connected = *self.connected.borrow_and_update();
         self.away_since = (!connected).then(Instant::now);
         connected
+    }
+
+    fn is_there(&self) -> bool {
+        self.away_since.is_none()
     }
 
     /// Whether it has been away for so long that the end does not wait for it.

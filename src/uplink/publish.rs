@@ -119,6 +119,12 @@ impl Publish {
         self.states.renew(Instant::now());
     }
 
+    /// A device goes by another name: its state goes again, under that one.
+    pub fn renamed(&mut self, key: &DeviceKey) {
+        self.states.hold_back(key);
+        self.states.renew_one(key, Instant::now());
+    }
+
     /// A state goes now if it was held back.
     pub fn renew_state(&mut self, key: &DeviceKey) {
         self.states.renew_one(key, Instant::now());

@@ -129,7 +129,7 @@ impl Receive {
     async fn introduce(&self, key: &DeviceKey, attributes: Option<&Attributes>) -> HomeName {
         let (name, old) = self.settle_name(key, attributes);
         if let Some(old) = old {
-            self.home.clear(Subject { key, name: &old }).await;
+            // What is retained under the old name is emptied by `tidy.rs`.
             self.notices.tell(Notice::DeviceRenamed {
                 from: old,
                 to: name.clone(),
