@@ -3,6 +3,7 @@
 //! - [`topics`]: the names of everything; [`state`]: the merged state of each device.
 //! - [`settings`]: what the configuration says of them, which a reload may change.
 //! - [`assistant`]: what Home Assistant is told of the devices.
+//! - [`discovery`]: the task that tells it, and when.
 //! - [`ledger`]: on which topics the broker keeps something, so that none outlives its reason.
 //! - [`broker`]: the task that owns the connection and the outbox, and says `online` and `offline`.
 //!
@@ -11,7 +12,9 @@
 pub mod assistant;
 mod broker;
 mod config;
+mod discovery;
 mod ledger;
+mod link;
 mod measured;
 mod publish;
 mod settings;
@@ -24,6 +27,7 @@ use crate::mqtt::{Ack, Answering};
 
 pub use broker::{Broker, OFFLINE, Wiring};
 pub use config::{AvailabilityConfig, DeviceConfig, Discovery, HomeAssistantConfig, HomeConfig, Output, Override};
+pub use discovery::AssistantStarts;
 pub use ledger::{Changes, Ledger, Noted, Retained};
 pub use publish::Home;
 pub use settings::{LiveSettings, Options, Settings};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -34,8 +35,9 @@ pub enum ValueKind {
     Null,
 }
 
-/// Takes in what one message holds: a JSON object. Returns whether that is news. What is no object has no fields.
-pub fn extend_shape(shape: &mut Shape, data: &str) -> bool {
+/// Takes in what one message holds: a JSON object. Returns whether that is news; only then a shape that is shared is copied.
+/// What is no object has no fields.
+pub fn extend_shape(shape: &mut Arc<Shape>, data: &str) -> bool {
     let mut walk = Walk { shape, path: String::new(), levels: 0, news: false };
     // What cannot be read has no further fields.
     drop(walk.value().deserialize(&mut serde_json::Deserializer::from_str(data)));
@@ -43,7 +45,7 @@ pub fn extend_shape(shape: &mut Shape, data: &str) -> bool {
 }
 
 /// The same of the value of one member, as it stands in its object.
-pub fn extend_shape_by(shape: &mut Shape, name: &str, data: &str) -> bool {
+pub fn extend_shape_by(shape: &mut Arc<Shape>, name: &str, data: &str) -> bool {
     let mut walk = Walk { shape, path: String::new(), levels: 0, news: false };
     walk.below(name, |walk| {
         if let Ok(Some(kind)) = walk.value().deserialize(&mut serde_json::Deserializer::from_str(data)) {
@@ -67,7 +69,7 @@ impl ValueKind {
 
 /// A walk through one message.
 struct Walk<'a> {
-    shape: &'a mut Shape,
+    shape: &'a mut Arc<Shape>,
     path: String,
     levels: usize,
     news: bool,
@@ -104,15 +106,13 @@ impl<'a> Walk<'a> {
         if self.is_too_deep() {
             return;
         }
-        let fields = &mut *self.shape;
-        if let Some(known) = fields.get_mut(&self.path) {
-            let both = known.with(kind);
-            self.news |= both != *known;
-            *known = both;
-        } else if fields.len() < MOST_FIELDS {
-            fields.insert(self.path.clone(), kind);
-            self.news = true;
+        let known = self.shape.get(&self.path).copied();
+        let both = known.map_or(kind, |known| known.with(kind));
+        if known == Some(both) || (known.is_none() && self.shape.len() >= MOST_FIELDS) {
+            return;
         }
+        Arc::make_mut(self.shape).insert(self.path.clone(), both);
+        self.news = true;
     }
 }
 
@@ -198,11 +198,11 @@ mod tests {
     }
 
     fn after(messages: &[&str]) -> Shape {
-        let mut shape = Shape::default();
+        let mut shape = Arc::default();
         for message in messages {
             extend_shape(&mut shape, message);
         }
-        shape
+        Arc::unwrap_or_clone(shape)
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn what_was_seen_before_is_no_news() {
-        let mut shape = Shape::default();
+        let mut shape = Arc::<Shape>::default();
         let mut is_news = |data: &str| extend_shape(&mut shape, data);
         assert!(is_news(r#"{"a": 1, "b": {"c": 2}}"#));
         assert!(!is_news(r#"{"b": {"c": 3}, "a": 0}"#));
@@ -252,11 +252,11 @@ mod tests {
 
     #[test]
     fn a_field_taken_by_its_name_is_the_same_as_in_its_object() {
-        let mut shape = Shape::default();
+        let mut shape = Arc::<Shape>::default();
         for (name, value) in [("a", "1"), ("b", r#"{"c": 2}"#), ("gps", r#"{"latitude": 1, "longitude": 2}"#)] {
             assert!(extend_shape_by(&mut shape, name, value), "{name}");
         }
-        assert_eq!(shape, after(&[r#"{"a": 1, "b": {"c": 2}, "gps": {"latitude": 1, "longitude": 2}}"#]));
+        assert_eq!(*shape, after(&[r#"{"a": 1, "b": {"c": 2}, "gps": {"latitude": 1, "longitude": 2}}"#]));
     }
 
     #[test]

@@ -31,12 +31,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::codecs::Crossed;
-use crate::home;
-use crate::model::{ApplicationName, Receipt, Subject, Uplink};
+use crate::home::{self, AssistantStarts};
+use crate::model::{ApplicationName, HomeName, Receipt, Subject, Uplink};
 use crate::network::{Arrival, Content};
 
 pub use config::RepairConfig;
 pub use decode::Decode;
+use decode::Reading;
 pub use feed::MOST_IN_FLIGHT;
 pub use formatters::{Formatters, Wants};
 pub use memory::{Memory, Noted, What};
@@ -89,6 +90,7 @@ enum Phase {
 pub struct HomePresence {
     connected: watch::Receiver<bool>,
     away_since: Option<Instant>,
+    assistant: AssistantStarts,
 }
 
 impl Uplinks {
@@ -105,6 +107,7 @@ impl Uplinks {
                 biased;
                 () = self.publish.state_due() => self.states_due(Instant::now()).await,
                 came = self.home.changed() => self.home_changed(came).await,
+                () = self.home.assistant.settled() => self.publish.renew_states(),
                 Some(crossed) = self.crossed.recv(), if self.decode.under_way() > 0 => self.leave(crossed).await,
                 news = self.spool.news() => self.spool.take(news).await,
                 _ = tick.tick() => self.tick().await,
@@ -175,14 +178,19 @@ impl Uplinks {
             self.publish.lost_frames(&uplink, &name, missing).await;
         }
         if let Some((uplink, reading)) = self.decode.start(uplink) {
-            self.publish.uplink(&uplink, &name, reading, self.spool.store()).await;
+            self.publish(&uplink, &name, reading).await;
         }
     }
 
     async fn leave(&mut self, crossed: Crossed) {
         let name = self.receive.name_of(&crossed.uplink.key);
         let (uplink, reading) = self.decode.finish(crossed);
-        self.publish.uplink(&uplink, &name, reading, self.spool.store()).await;
+        self.publish(&uplink, &name, reading).await;
+    }
+
+    async fn publish(&mut self, uplink: &Uplink, name: &HomeName, reading: Reading) {
+        self.publish.note_lost(&uplink.key, self.record.memory().lost(&uplink.key));
+        self.publish.uplink(uplink, name, reading, self.spool.store()).await;
     }
 
     async fn states_due(&mut self, now: Instant) {
@@ -225,9 +233,9 @@ impl Uplinks {
 }
 
 impl HomePresence {
-    pub fn new(connected: watch::Receiver<bool>) -> Self {
+    pub fn new(connected: watch::Receiver<bool>, assistant: AssistantStarts) -> Self {
         let away_since = (!*connected.borrow()).then(Instant::now);
-        Self { connected, away_since }
+        Self { connected, away_since, assistant }
     }
 
     /// Whether it came or went, when it did. May be dropped at any time.

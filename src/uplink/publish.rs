@@ -94,6 +94,10 @@ impl Publish {
         if measurements.is_some() {
             self.note_measured(&uplink.key);
         }
+        if let Some(seen) = self.states.take_seen(&uplink.key) {
+            Directory::lock(&self.directory).note_seen(&uplink.key, seen);
+            self.devices_changed.send_replace(());
+        }
         if let Some(kept) = self.states.take_unsaved_of(&uplink.key, now) {
             store.save_states(vec![(uplink.key.clone(), row(kept))]).await;
         }
@@ -103,6 +107,9 @@ impl Publish {
     pub fn restore(&mut self, key: DeviceKey, StateRow { last_seen, body }: StateRow, heard_until: Option<Timestamp>) {
         self.states.restore(key.clone(), &Kept { last_seen, body }, heard_until);
         self.note_measured(&key);
+        if let Some(seen) = self.states.seen(&key) {
+            Directory::lock(&self.directory).note_seen(&key, seen.clone());
+        }
     }
 
     /// The list of devices names what each has measured so far.
@@ -163,6 +170,11 @@ impl Publish {
 
     pub async fn state(&self, device: Subject<'_>, state: Bytes) {
         self.home.state(device, state).await;
+    }
+
+    /// So many frames of this device never came.
+    pub fn note_lost(&mut self, key: &DeviceKey, frames: u64) {
+        self.states.note_lost(key, frames);
     }
 
     /// Frames of this session that never came: their counters end just before this uplink's.
