@@ -19,8 +19,12 @@ pub struct Portrait {
     pub network: String,
     pub ids: EndDeviceIds,
     pub version_ids: Option<VersionIds>,
-    /// The codec's name, for people.
+    /// The codec's name: `vendor/model` of a shipped one tells who made the device.
     pub codec: Option<String>,
+    /// Its page in the network's console.
+    pub console: Option<String>,
+    /// The network tells its battery in percent: the state has a `battery_percentage`.
+    pub battery: bool,
     /// The room it is in: the user's word for it.
     pub area: Option<String>,
     /// What the codec says of its fields.
