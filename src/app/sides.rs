@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use super::error::BuildError;
 use super::{COMMAND_CAPACITY, Disk, HOME_CAPACITY, HOME_KEEP_ALIVE, Shared, longest_name};
 use crate::config::{Config, Environment, trust};
-use crate::home::{self, Home, Ledger, LiveSettings, Noted, OFFLINE, Settings, Topics, Wiring};
+use crate::home::{self, AssistantStarts, Home, Ledger, LiveSettings, Noted, OFFLINE, Settings, Topics, Wiring};
 use crate::model::{DeviceKey, DownlinkId, InvalidName};
 use crate::mqtt::{Address, Endpoint, Will};
 use crate::network::ttn::{self, EncryptedDevices, Parts};
@@ -23,6 +23,7 @@ pub(super) struct Asked {
     pub uplink_receipts: mpsc::Receiver<u64>,
     pub step_receipts: mpsc::Receiver<(DownlinkId, u32)>,
     pub connected: watch::Receiver<bool>,
+    pub assistant: AssistantStarts,
 }
 
 pub(super) fn network_side(
@@ -87,6 +88,8 @@ pub(super) fn home_side(
     let (command, commands) = mpsc::channel(COMMAND_CAPACITY);
     let (request, requests) = mpsc::channel(COMMAND_CAPACITY);
     let (connecting, connected) = watch::channel(false);
+    let (_starting, started) = watch::channel(());
+    let assistant = AssistantStarts::new(started);
     let (uplink_receipt, uplink_receipts) = mpsc::channel(MOST_IN_FLIGHT);
     let (step_receipt, step_receipts) = mpsc::channel(COMMAND_CAPACITY);
     let wiring = Wiring {
@@ -105,7 +108,7 @@ pub(super) fn home_side(
     let ledger = Ledger::restore(retained.into_iter().map(row));
     Ok((
         Home::new(messages, settings).with_ledger(ledger),
-        Asked { commands, requests, uplink_receipts, step_receipts, connected },
+        Asked { commands, requests, uplink_receipts, step_receipts, connected, assistant },
     ))
 }
 

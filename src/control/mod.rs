@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::home::{Home, HomeRequest};
+use crate::home::{AssistantStarts, Home, HomeRequest};
 use crate::telemetry::{Notice, Systemd};
 
 pub use answers::Answers;
@@ -36,6 +36,7 @@ pub struct Control {
     /// Marked when the list of devices reads differently.
     pub devices_changed: watch::Receiver<()>,
     pub home_connected: watch::Receiver<bool>,
+    pub assistant: AssistantStarts,
     pub health_interval: Duration,
     pub systemd: Systemd,
 }
@@ -54,6 +55,7 @@ impl Control {
                     self.home.bridge_status("devices", &self.answers.devices()).await;
                 }
                 Ok(()) = self.home_connected.changed() => self.greet_home().await,
+                () = self.assistant.settled() => self.greet_home().await,
                 _ = health.tick() => {
                     self.systemd.status(&self.answers.status_line());
                     self.home.bridge_status("health", &self.answers.health()).await;
@@ -87,6 +89,7 @@ impl Control {
         if notice.changes_info() {
             self.systemd.status(&self.answers.status_line());
             self.home.bridge_status("info", &self.answers.info()).await;
+            self.home.bridge_status("health", &self.answers.health()).await;
         }
     }
 

@@ -12,13 +12,15 @@
 pub mod assistant;
 mod broker;
 mod config;
-mod discovery;
+pub mod discovery;
 mod ledger;
 mod link;
 mod measured;
 mod publish;
 mod settings;
 mod state;
+#[cfg(test)]
+mod state_tests;
 mod topics;
 
 use bytes::Bytes;

@@ -146,7 +146,13 @@ impl States {
         self.devices.get(key).map(|state| &state.seen)
     }
 
-    /// The same, if it is news since this was last asked.
+    /// Whether the network has told of this device's battery, and its codec has not.
+    pub fn tells_battery(&self, key: &DeviceKey) -> bool {
+        let state = self.devices.get(key);
+        state.is_some_and(|state| state.fields.contains_key(BATTERY) && !state.seen.contains_key(BATTERY))
+    }
+
+    /// The same as [`Self::seen`], if it is news since this was last asked.
     pub fn take_seen(&mut self, key: &DeviceKey) -> Option<Arc<Shape>> {
         let state = self.devices.get_mut(key)?;
         std::mem::take(&mut state.own.is_news_seen).then(|| state.seen.clone())
@@ -269,7 +275,13 @@ impl State {
         if let Some(measurements) = measurements {
             self.normalized.take(measurements);
         }
-        self.see(fields, uplink.battery_percentage);
+        if let Some(fields) = fields {
+            self.own.is_news_seen |= extend_shape(&mut self.seen, fields.get());
+        }
+        // A codec's own field of this name has the last word.
+        if let Some(percent) = uplink.battery_percentage.and_then(|percent| to_raw_value(&percent).ok()) {
+            self.fields.insert(BATTERY.to_owned(), percent);
+        }
         let parsed = fields.map(|fields| serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(fields.get()));
         for (name, value) in parsed.and_then(Result::ok).into_iter().flatten() {
             if matches!(&*name, "last_seen" | "link" | "normalized") {
@@ -281,17 +293,6 @@ impl State {
                     self.fields.insert(name.into_owned(), value.to_owned());
                 }
             }
-        }
-    }
-
-    /// What the network says of the battery is a field too, unless the codec has one of that name.
-    fn see(&mut self, fields: Option<&RawValue>, battery: Option<f64>) {
-        if let Some(fields) = fields {
-            self.own.is_news_seen |= extend_shape(&mut self.seen, fields.get());
-        }
-        if let Some(raw) = battery.and_then(|percent| to_raw_value(&percent).ok()) {
-            self.own.is_news_seen |= extend_shape_by(&mut self.seen, BATTERY, raw.get());
-            self.fields.insert(BATTERY.to_owned(), raw);
         }
     }
 

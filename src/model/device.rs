@@ -1,6 +1,6 @@
 //! Which devices there are, and what each is called at home.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -62,6 +62,8 @@ pub struct Directory {
     measured: HashMap<DeviceKey, BTreeSet<&'static str>>,
     /// The decoded fields seen, of the same devices.
     seen: HashMap<DeviceKey, Arc<Shape>>,
+    /// Those whose battery the network has told.
+    batteries: HashSet<DeviceKey>,
     /// The highest revision of any device.
     revision: u64,
 }
@@ -107,6 +109,20 @@ impl Directory {
     /// The fields seen in a device's decoded data so far.
     pub fn seen(&self, key: &DeviceKey) -> Option<&Shape> {
         self.seen.get(key).map(Arc::as_ref)
+    }
+
+    /// Remembers that the network tells of a device's battery. Returns whether that is news.
+    pub fn note_battery(&mut self, key: &DeviceKey) -> bool {
+        let is_news = !self.batteries.contains(key) && self.batteries.insert(key.clone());
+        if is_news {
+            self.touch(key);
+        }
+        is_news
+    }
+
+    /// Whether the network has told of a device's battery.
+    pub fn tells_battery(&self, key: &DeviceKey) -> bool {
+        self.batteries.contains(key)
     }
 
     /// Something of this device reads differently from now on.

@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn every_leaf_has_its_path_and_kind() {
-        let shape =
+        let seen =
             after(&[r#"{"t": 21.5, "n": -1, "door": true, "on": 1, "text": "x", "list": [{"a": 1}], "none": null,
             "air": {"co2": 400, "deep": {"x": 0}}, "gps": {"latitude": 52.1, "longitude": 13, "altitude": 30}}"#]);
         let expected = [

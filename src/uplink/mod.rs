@@ -107,7 +107,6 @@ impl Uplinks {
                 biased;
                 () = self.publish.state_due() => self.states_due(Instant::now()).await,
                 came = self.home.changed() => self.home_changed(came).await,
-                () = self.home.assistant.settled() => self.publish.renew_states(),
                 Some(crossed) = self.crossed.recv(), if self.decode.under_way() > 0 => self.leave(crossed).await,
                 news = self.spool.news() => self.spool.take(news).await,
                 _ = tick.tick() => self.tick().await,
@@ -238,10 +237,12 @@ impl HomePresence {
         Self { connected, away_since, assistant }
     }
 
-    /// Whether it came or went, when it did. May be dropped at any time.
+    /// Whether it came or went, when it did; that Home Assistant came is the same. May be dropped at any time.
     async fn changed(&mut self) -> bool {
-        if self.connected.changed().await.is_err() {
-            pending::<()>().await;
+        tokio::select! {
+            Ok(()) = self.connected.changed() => {}
+            () = self.assistant.settled() => return true,
+            else => pending().await,
         }
         let connected = *self.connected.borrow_and_update();
         self.away_since = (!connected).then(Instant::now);
