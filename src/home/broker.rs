@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{HomeCommand, HomeRequest, LiveSettings, Route};
 use crate::model::{DownlinkId, Receipt};
-use crate::mqtt::{Backoff, Connection, Endpoint, Event, Inbound, Limits, Lost, Message, Outbox, Sender, unfit};
+use crate::mqtt::{Backoff, Connection, Endpoint, Event, Inbound, Limits, Lost, Message, Outbox, Qos, Sender, unfit};
 use crate::telemetry::{Count, Counters, Notice, WeakNotices, with_causes};
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -67,6 +67,8 @@ pub struct Wiring {
     pub notices: WeakNotices,
     /// Tells whether the broker is connected.
     pub connected: watch::Sender<bool>,
+    /// Tells each time Home Assistant has started.
+    pub assistant_started: watch::Sender<()>,
     /// Where the numbers of uplinks go that are settled. Has room for as many as the uplink flow has under way: there is
     /// one receipt for each, so it is never full.
     pub uplink_receipts: mpsc::Sender<u64>,
@@ -194,7 +196,7 @@ impl Broker {
 
     /// Subscribes; [`Self::welcome`] follows when the broker answers.
     fn greet(&mut self, sender: &Sender) -> Result<(), Lost> {
-        sender.subscribe(&self.settings.now().topics.filters())?;
+        sender.subscribe(&self.settings.now().topics.filters(), Qos::AtLeastOnce)?;
         tracing::info!(broker = %self.endpoint.address, waiting = self.outbox.len(), "Home broker connected.");
         if self.dropped > 0 {
             self.wiring.notices.tell(Notice::HomeBacklogDropped { count: std::mem::take(&mut self.dropped) });
@@ -238,7 +240,7 @@ impl Broker {
 
     fn handle(&mut self, event: Event, stop: &CancellationToken) {
         match event {
-            Event::Written(packet) => self.outbox.written(packet),
+            Event::Written(packet) => drop(self.outbox.written(packet)),
             Event::Acked(packet) => {
                 if let Some(message) = self.outbox.acked(packet) {
                     (self.progress, self.took_something) = (Instant::now(), true);

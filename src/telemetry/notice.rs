@@ -74,6 +74,12 @@ pub enum Notice {
         bytes: usize,
         reason: &'static str,
     },
+    /// The home broker takes nothing on this topic. Told once, until it does.
+    PublishRefused {
+        topic: String,
+        reason: String,
+        hint: String,
+    },
     /// A command that nobody looked at.
     CommandDropped {
         topic: String,
@@ -216,6 +222,9 @@ impl Notice {
             }
             Self::Undeliverable { topic, bytes, reason } => {
                 tracing::error!(topic, bytes, reason, "Message given up.");
+            }
+            Self::PublishRefused { topic, reason, hint } => {
+                tracing::error!(topic, reason, hint, "The home broker refuses what is published.");
             }
             Self::CommandDropped { topic, reason } => tracing::error!(topic, reason, "Command dropped."),
             Self::DeviceRenamed { from, to, .. } => tracing::info!(%from, %to, "Device renamed."),

@@ -7,25 +7,18 @@ use super::Limits;
 use super::finding::Legs;
 use super::reach;
 use crate::mqtt::tls::Tls;
-use crate::mqtt::{Address, ConnectError, Connection, Endpoint, Event, Message};
+use crate::mqtt::{Address, ConnectError, Connection, Endpoint, Event, Message, Qos, Server};
 use crate::telemetry::with_causes;
 
 /// Publishes under way at once: a check has one.
 const WINDOW: u16 = 1;
-const KEEP_ALIVE: u16 = 30;
 
 /// Who logs in where.
 pub fn endpoint(address: &Address, tls: &Tls, client_id: String) -> Endpoint {
     Endpoint {
-        address: address.clone(),
-        tls: address.tls.then(|| tls.clone()),
-        client_id,
-        username: None,
-        password: None,
-        keep_alive: KEEP_ALIVE,
+        tls: address.has_tls().then(|| tls.clone()),
         window: WINDOW,
-        keep_session: false,
-        will: None,
+        ..Endpoint::new(address.clone(), client_id)
     }
 }
 
@@ -47,9 +40,9 @@ pub async fn login(
             let hint = match &error {
                 error if error.is_credentials() => refused.to_owned(),
                 ConnectError::Closed { .. } | ConnectError::Protocol { .. } | ConnectError::Silent { .. }
-                    if !endpoint.address.tls && reach::speaks_tls(&endpoint.address, tls, limits).await =>
+                    if !endpoint.address.has_tls() && reach::speaks_tls(&endpoint.address, tls, limits).await =>
                 {
-                    let secure = Address { tls: true, ..endpoint.address.clone() };
+                    let secure = endpoint.address.with_tls(true);
                     format!("this port speaks TLS: write {secure}")
                 }
                 error => error.hint().into(),
@@ -61,15 +54,15 @@ pub async fn login(
 }
 
 /// Whether a server without TLS answers a login; it gets no credentials, since anyone could read them.
-pub async fn speaks_plain_mqtt(address: &Address, limits: Limits) -> bool {
-    let plain = Address { tls: false, ..address.clone() };
+pub async fn speaks_plain_mqtt(server: &Server, limits: Limits) -> bool {
+    let plain = Address::Net(Server { tls: false, ..server.clone() });
     let endpoint = endpoint(&plain, &crate::mqtt::tls::public(), "ttn-ferry-check".into());
     matches!(open(&endpoint, limits).await, Ok(_) | Err(ConnectError::Refused { .. }))
 }
 
 /// Subscribes to one filter. `Ok(false)` if the server says no.
 pub async fn subscribe(connection: &mut Connection, filter: &str, limits: Limits) -> Result<bool, String> {
-    connection.sender().subscribe(&[filter.to_owned()]).map_err(|lost| lost.to_string())?;
+    connection.sender().subscribe(&[filter.to_owned()], Qos::AtLeastOnce).map_err(|lost| lost.to_string())?;
     let answer = async {
         loop {
             if let Event::Subscribed(granted) = connection.next().await.map_err(|lost| lost.to_string())? {

@@ -118,5 +118,5 @@ fn speed(text: &str) -> Result<f64, String> {
 }
 
 fn address(text: &str) -> Result<Address, String> {
-    Address::parse(text).map_err(|error| error.to_string())
+    Address::parse_tcp(text, "the demo").map_err(|error| error.to_string())
 }

@@ -103,7 +103,7 @@ async fn start_broker(listen: SocketAddr) -> anyhow::Result<(Broker, Address)> {
     let broker = Broker::start(BrokerConfig { listen, ..BrokerConfig::default() })
         .await
         .map_err(|error| taken(listen, &error))?;
-    let address = Address { host: broker.addr().ip().to_string(), port: broker.addr().port(), tls: false };
+    let address = Address::tcp(broker.addr().ip().to_string(), broker.addr().port());
     Ok((broker, address))
 }
 

@@ -36,8 +36,8 @@ impl Endpoints {
     pub fn of(config: &ApplicationConfig) -> Result<Self, InvalidEndpoint> {
         let host = config.cluster.as_deref().map(|cluster| cloud_host(cluster, &config.tenant)).transpose()?;
         let mqtt = match (&config.mqtt_url, &host) {
-            (Some(url), _) => Address::parse(url)?,
-            (None, Some(host)) => Address { host: host.clone(), port: 8883, tls: true },
+            (Some(url), _) => Address::parse_tcp(url, "the network")?,
+            (None, Some(host)) => Address::tcp(host, 8883).with_tls(true),
             (None, None) => return Err(InvalidEndpoint::Missing),
         };
         let api = match (&config.api_url, &host) {
@@ -60,8 +60,12 @@ impl Endpoints {
 impl Endpoints {
     /// What tells this network from every other one in which the same ids may be given: host and tenant.
     pub fn network(&self) -> String {
+        let host = match &self.mqtt {
+            Address::Net(server) => server.host.clone(),
+            Address::Local(path) => path.display().to_string(),
+        };
         let tenant = self.uid.split_once('@').map(|(_, tenant)| tenant);
-        tenant.map_or_else(|| self.mqtt.host.clone(), |tenant| format!("{}/{tenant}", self.mqtt.host))
+        tenant.map_or_else(|| host.clone(), |tenant| format!("{host}/{tenant}"))
     }
 
     /// The application's page in the network's console, if it has one: it is where its API is.

@@ -1,0 +1,1 @@
+//! What MQTT 5 says over the wire that a real broker cannot be made to say.
