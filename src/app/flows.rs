@@ -18,7 +18,8 @@ use crate::shutdown::Tasks;
 use crate::store::{Restored, Store};
 use crate::telemetry::Notices;
 use crate::uplink::{
-    Decode, HomePresence, Publish, Receive, Record, Repair, RepairHandle, RepairParts, Spool, SpoolParts, Tidy, Uplinks,
+    Decode, Hearing, HearingParts, HomePresence, Publish, Receive, Record, Repair, RepairHandle, RepairParts, Spool,
+    SpoolParts, Tidy, Uplinks,
 };
 
 /// What the uplink flow waits for.
@@ -46,7 +47,15 @@ pub(super) fn uplink_flow(
         directory: shared.directory.clone(),
         devices_changed: shared.devices_changed.clone(),
     };
+    let mut hearing = Hearing::new(HearingParts {
+        servers: servers.to_vec(),
+        home: home.clone(),
+        directory: shared.directory.clone(),
+        devices_changed: shared.devices_changed.clone(),
+        notices: shared.notices.clone(),
+    });
     for (key, state) in restored.states {
+        hearing.restore(key.clone(), restored.availability.get(&key).map(String::as_str));
         let heard_until = record.memory().device_heard_until(&key);
         publish.restore(key, state, heard_until);
     }
@@ -74,6 +83,7 @@ pub(super) fn uplink_flow(
         },
         decode,
         publish,
+        hearing,
         tidy: Tidy::new(
             home.clone(),
             shared.directory.clone(),

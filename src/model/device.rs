@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use payload_codecs::metadata::{Command, Field};
@@ -25,6 +26,10 @@ pub struct Device {
     pub area: Option<String>,
     /// Rises each time something of it changes that others show: see [`Directory::touch`].
     revision: u64,
+    /// Whether it is heard from; `None` while nobody has looked.
+    pub online: Option<bool>,
+    /// How often it usually reports, as far as that is known.
+    pub interval: Option<Duration>,
 }
 
 /// Which codec decodes a device, and why that one.
@@ -205,6 +210,8 @@ impl Directory {
             last_seen: None,
             area: None,
             revision,
+            online: None,
+            interval: None,
         });
         (device, taken)
     }

@@ -23,6 +23,22 @@ pub enum Notice {
         application: ApplicationName,
         device_id: String,
     },
+    /// A device was silent for longer than it usually is.
+    DeviceOffline {
+        device: HomeName,
+        application: ApplicationName,
+        device_id: String,
+        /// For how long the network was listened to and the device not heard, in seconds.
+        silent_s: u64,
+    },
+    /// A device that was offline is heard again.
+    DeviceOnline {
+        device: HomeName,
+        application: ApplicationName,
+        device_id: String,
+        /// From its last uplink until now, in seconds.
+        silent_s: u64,
+    },
     /// Two devices want one name; the second got another.
     NameTaken {
         wanted: HomeName,
@@ -228,6 +244,12 @@ impl Notice {
             }
             Self::CommandDropped { topic, reason } => tracing::error!(topic, reason, "Command dropped."),
             Self::DeviceRenamed { from, to, .. } => tracing::info!(%from, %to, "Device renamed."),
+            Self::DeviceOffline { device, application, silent_s, .. } => {
+                tracing::warn!(%device, %application, silent_s, "Device is offline.");
+            }
+            Self::DeviceOnline { device, application, silent_s, .. } => {
+                tracing::info!(%device, %application, silent_s, "Device is online again.");
+            }
             Self::Restored { application, what } => tracing::info!(%application, what, "Works again."),
             Self::FairUse { device, exceeded, downlinks, airtime_s, .. } => {
                 tracing::warn!(%device, exceeded, downlinks, airtime_s, "Device used up its day of fair use.");

@@ -8,13 +8,15 @@
 //!
 //! Uplinks of one device keep their order: one task feeds them as they came, one lane decodes them, and they come back
 //! from it in order. Arrivals never wait for what comes after the record. An uplink is published whatever its codec does,
-//! and stays on disk until the home broker acknowledged the last message it gave rise to.
+//! and stays on disk until the home broker acknowledged the last message it gave rise to. Beside the steps, `hearing`
+//! tells which devices are there.
 
 mod config;
 mod decode;
 mod feed;
 mod formatters;
 mod gaps;
+mod hearing;
 mod memory;
 mod publish;
 mod receive;
@@ -40,6 +42,7 @@ pub use decode::Decode;
 use decode::Reading;
 pub use feed::MOST_IN_FLIGHT;
 pub use formatters::{Formatters, Wants};
+pub use hearing::{Hearing, HearingParts};
 pub use memory::{Memory, Noted, What};
 pub use publish::Publish;
 pub use receive::Receive;
@@ -66,6 +69,7 @@ pub struct Uplinks {
     pub receive: Receive,
     pub decode: Decode,
     pub publish: Publish,
+    pub hearing: Hearing,
     pub tidy: Tidy,
     pub home: HomePresence,
     /// The applications whose registries were read, and whether they told every device.
@@ -122,6 +126,7 @@ impl Uplinks {
         }
         self.states_due(Instant::now() + home::HOLD).await;
         self.publish.save_states(self.spool.store()).await;
+        self.hearing.save(self.spool.store()).await;
         self.tidy.save(self.spool.store()).await;
         self.spool.keep_within_limits().await;
     }
@@ -140,12 +145,14 @@ impl Uplinks {
             match arrival {
                 Arrival::Message(raw, content) => {
                     if let Some((entry, changes)) = self.record.take(raw, &content, self.spool.next_seq()) {
+                        self.hearing.hear(&content);
                         self.spool.record(entry, changes, content).await;
                     }
                 }
                 Arrival::Registered(device) => {
                     self.receive.register(&device).await;
                     self.decode.prepare(&device);
+                    self.hearing.attributes(&device.key, &device.attributes);
                     self.publish.renew_state(&device.key);
                 }
                 Arrival::Listed { application, wholly } => {
@@ -173,6 +180,7 @@ impl Uplinks {
         uplink.spooled = Some(seq);
         let missing = self.record.identify(&mut uplink);
         let name = self.receive.meet(&uplink).await;
+        self.hearing.tell(Subject { key: &uplink.key, name: &name }).await;
         if missing > 0 && !uplink.backfilled {
             self.publish.lost_frames(&uplink, &name, missing).await;
         }
@@ -205,6 +213,7 @@ impl Uplinks {
     async fn home_changed(&mut self, came: bool) {
         if came {
             self.publish.renew_states();
+            self.hearing.renew();
             self.spool.keep_within_limits().await;
         }
     }
@@ -214,6 +223,7 @@ impl Uplinks {
         if self.publish.saving_is_due(Instant::now()) {
             self.publish.save_states(self.spool.store()).await;
         }
+        self.hearing.tick(self.spool.store()).await;
         self.look_after_topics().await;
     }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod availability;
 mod bad_input;
 mod bridge;
 mod codec_files;
