@@ -5,6 +5,7 @@
 //!                  └─tracked─▶ downlinks ────┼─messages─▶ home broker
 //!            requests, notices ─▶ control ───┘     └─commands─▶ downlinks, requests ─▶ control
 //!            command line ─HTTP─▶ web ─▶ control's handlers ─▶ downlinks, repair
+//! directory of devices ─▶ discovery ─messages─▶ home broker
 //! outages, jumps of counters ─▶ repair ─▶ arrivals, backfilled
 //! ```
 //!
@@ -24,7 +25,7 @@ mod error;
 mod flows;
 mod sides;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -34,11 +35,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::BuildError;
 
-use self::flows::{Entrances, codecs, repair_task, uplink_flow};
+use self::flows::{Entrances, codecs, discovery_task, repair_task, uplink_flow};
 use self::sides::{home_side, network_side};
 use crate::config::{Config, Environment, control_socket, store_folder};
 use crate::control::{self, Answers, Control};
 use crate::downlink::{self, Desk, Downlinks};
+use crate::home::discovery::Signals;
 use crate::model::{ApplicationName, Directory, HomeName};
 use crate::network::{NetworkServer, Outages};
 use crate::shutdown::{Ended, Tasks};
@@ -109,7 +111,7 @@ impl App {
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
         let (codecs, renewal) = codecs(config, crossed, &shared, &mut tasks)?;
 
-        let (listed, known) = watch::channel(BTreeSet::new());
+        let (listed, known) = watch::channel(BTreeMap::new());
         let (downlinks, desk) = Downlinks::new(downlink::Parts {
             config: config.downlink,
             commands: asked.commands,
@@ -119,7 +121,10 @@ impl App {
             directory: shared.directory.clone(),
             encoder: Arc::new(codecs.clone()),
             servers: by_name(&servers),
-            listed: known,
+            listed: known.clone(),
+            devices_changed: shared.devices_changed.subscribe(),
+            home_connected: asked.connected.clone(),
+            assistant: asked.assistant.clone(),
             notices: shared.notices.clone(),
             store: disk.store.clone(),
             restored: std::mem::take(&mut disk.restored.downlinks),
@@ -130,8 +135,16 @@ impl App {
             crossed: back,
             receipts: asked.uplink_receipts,
             home_connected: asked.connected.clone(),
+            assistant: asked.assistant.clone(),
             listed,
         };
+        let signals = Signals {
+            devices_changed: shared.devices_changed.subscribe(),
+            listed: known,
+            home_connected: asked.connected.clone(),
+            assistant: asked.assistant.clone(),
+        };
+        discovery_task(config, &home, signals, &shared, &mut tasks)?;
         let backfill = repair.clone();
         let record = Record::new(disk.memory, shared.counters.clone(), repair);
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
@@ -153,6 +166,7 @@ impl App {
             notices: told,
             devices_changed: shared.devices_changed.subscribe(),
             home_connected: asked.connected,
+            assistant: asked.assistant,
             health_interval: config.service.health_interval,
             systemd,
         };

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::codecs::{Codecs, CodecsConfig, Finder, Shown};
-use crate::home::{LiveSettings, States};
+use crate::home::{AssistantStarts, LiveSettings, States};
 use crate::model::{
     ApplicationName, DeviceId, DownlinkId, EndDeviceIds, NetworkMessage, QueuedDownlink, RegisteredDevice, Uplink,
 };
@@ -140,7 +140,7 @@ impl Rig {
             },
             hearing,
             tidy: Tidy::new(home, directory.clone(), devices_changed.subscribe(), BTreeSet::from([app()])),
-            home: HomePresence::new(connected),
+            home: HomePresence::new(connected, AssistantStarts::new(watch::channel(()).1)),
             listed: watch::Sender::default(),
             drain: MINUTE,
         };
