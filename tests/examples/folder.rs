@@ -29,6 +29,12 @@ impl Folder {
         self
     }
 
+    /// Mosquitto's clients, which the commands call without a port, use this one.
+    pub fn mosquitto_at(self, port: u16) -> Self {
+        let clients = ["mosquitto_sub ", "mosquitto_pub "];
+        clients.iter().fold(self, |folder, client| folder.instead(client, format!("{client}-p {port} ")))
+    }
+
     /// Starts the one command of the README's code blocks that begins so.
     pub fn run(&self, beginning: &str) -> Process {
         let found: Vec<_> = self.commands().filter(|line| line.starts_with(beginning)).collect();

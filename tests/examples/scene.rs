@@ -8,7 +8,6 @@ use serde_json::Value;
 use simulator::broker::{Broker, BrokerConfig, Message};
 use simulator::nodes::{Behaviour, Node, Reception, Report};
 use simulator::stack::{ApiKey, Application, Device, Stack, StackConfig, StackEvent};
-use simulator::wire::QoS;
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 
@@ -79,6 +78,12 @@ impl Scene {
         heard.expect("a downlink waits for the node").payload
     }
 
+    /// The node sends its own report; nothing waits for it.
+    pub async fn report(&self, node: &mut Sender) {
+        let heard = node.0.report(&self.stack.handle()).await.unwrap();
+        assert!(heard.as_ref().is_none_or(|heard| heard.f_port.is_none()), "heard {heard:?}");
+    }
+
     /// The network has taken the next downlink into its queue.
     pub async fn queued(&mut self) {
         in_time("a downlink in the network's queue", async {
@@ -103,10 +108,6 @@ impl Scene {
             }
         })
         .await
-    }
-
-    pub async fn publish(&self, topic: &str, payload: &'static str) {
-        self.broker.handle().publish(topic, payload, QoS::AtLeastOnce, false).await.unwrap();
     }
 }
 
