@@ -16,6 +16,12 @@ pub enum Notice {
         application: ApplicationName,
         device_id: String,
     },
+    /// A device joined the network: it has a new session.
+    DeviceJoined {
+        device: HomeName,
+        application: ApplicationName,
+        device_id: String,
+    },
     /// A device got the name that its attribute asks for.
     DeviceRenamed {
         from: HomeName,
@@ -252,6 +258,7 @@ impl Notice {
             Self::DeviceSeenFirst { device, application, .. } => {
                 tracing::info!(%device, %application, "Device seen first.")
             }
+            Self::DeviceJoined { device, application, .. } => tracing::info!(%device, %application, "Device joined."),
             Self::NameTaken { wanted, device, key, holder } => {
                 tracing::warn!(%wanted, %device, key, holder, "Home name is taken; the device got another.");
             }
