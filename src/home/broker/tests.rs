@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use simulator::broker::{self, BrokerConfig, BrokerHandle};
 use simulator::wire::QoS;
 use tokio::task::JoinSet;
@@ -82,8 +83,8 @@ impl Bench {
         .await;
     }
 
-    async fn publish(&self, topic: &str, payload: &'static str, retain: bool) {
-        self.home().publish(topic, payload.into(), QoS::AtLeastOnce, retain).await.unwrap();
+    async fn publish(&self, topic: &str, payload: &'static str) {
+        self.home().publish(topic, Bytes::from(payload), QoS::AtLeastOnce, false).await.unwrap();
     }
 }
 
@@ -94,33 +95,31 @@ async fn in_time<T>(wanted: impl Future<Output = T>) -> T {
 #[tokio::test]
 async fn that_home_assistant_has_started_is_passed_on() {
     let mut bench = Bench::set(Discovery::Entity).await;
-    for (payload, retain) in [("online", true), ("offline", false)] {
-        bench.publish("homeassistant/status", payload, retain).await;
-    }
-    bench.publish("ttn/lamp/set", "{}", false).await;
+    bench.publish("homeassistant/status", "offline").await;
+    bench.publish("ttn/lamp/set", "{}").await;
     in_time(bench.commands.recv()).await.unwrap();
     assert!(!bench.assistant_started.has_changed().unwrap());
-    bench.publish("homeassistant/status", "online", false).await;
+    bench.publish("homeassistant/status", "online").await;
     in_time(bench.assistant_started.changed()).await.unwrap();
 }
 
 #[tokio::test]
 async fn new_settings_move_the_subscriptions() {
     let mut bench = Bench::set(Discovery::Off).await;
-    bench.publish("homeassistant/status", "online", false).await;
+    bench.publish("homeassistant/status", "online").await;
     bench.replace.send_replace(Arc::new(settings("house", Discovery::Device)));
     // Tried until the broker has taken the new subscriptions.
     in_time(async {
         loop {
-            bench.publish("homeassistant/status", "online", false).await;
+            bench.publish("homeassistant/status", "online").await;
             if tokio::time::timeout(Duration::from_millis(50), bench.assistant_started.changed()).await.is_ok() {
                 break;
             }
         }
     })
     .await;
-    bench.publish("ttn/old/set", "{}", false).await;
-    bench.publish("house/new/set", "{}", false).await;
+    bench.publish("ttn/old/set", "{}").await;
+    bench.publish("house/new/set", "{}").await;
     let command = in_time(bench.commands.recv()).await.unwrap();
     assert_eq!(command.candidates[0].device, "new");
 }
