@@ -7,6 +7,7 @@ mod devices;
 mod home;
 mod limits;
 mod store;
+mod topics;
 
 use std::path::Path;
 
@@ -23,6 +24,7 @@ pub fn check(config: &Config, environment: &dyn Environment, report: &mut Report
     devices::check(config, report);
     limits::check(config, report);
     store::check(&config.store, report);
+    topics::check(config, report);
 }
 
 /// A CA file must hold certificates, and is of use only on a connection with TLS.
