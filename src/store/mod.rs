@@ -179,6 +179,11 @@ impl Store {
         self.ask(Request::States(rows)).await;
     }
 
+    /// Keeps how often devices report and who is gone: within a second.
+    pub async fn save_availability(&self, rows: Vec<(DeviceKey, String)>) {
+        self.ask(Request::Availability(rows)).await;
+    }
+
     /// Keeps what devices used: within a second.
     pub async fn save_usage(&self, rows: Vec<UsageRow>) {
         self.ask(Request::Usage(rows)).await;

@@ -2,7 +2,7 @@
 //!
 //! Every time is kept to the nanosecond: whether a frame is a duplicate hangs on comparing them exactly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -144,6 +144,8 @@ pub struct Restored {
     pub gaps: Vec<GapRow>,
     /// What network servers noted of devices, in words that the store does not look into.
     pub notes: Vec<(DeviceKey, String)>,
+    /// How often devices report and who is gone, in words that the store does not look into.
+    pub availability: HashMap<DeviceKey, String>,
     pub retained: Vec<RetainedRow>,
     /// The seq for the next entry: one above the highest in the spool. Those of entries delivered before the restart
     /// are given again, which harms nobody: whoever could still name the old ones ended with the old process.

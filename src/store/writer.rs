@@ -45,6 +45,7 @@ pub enum Request {
     States(Vec<(DeviceKey, StateRow)>),
     Usage(Vec<UsageRow>),
     Gaps(Vec<GapRow>, Vec<u64>),
+    Availability(Vec<(DeviceKey, String)>),
     Retained(Vec<RetainedRow>, Vec<String>),
     Downlinks(Vec<DownlinkRow>, Waiter),
     Note(DeviceKey, String, Option<Waiter>),
@@ -212,6 +213,10 @@ impl Writer {
             }
             Request::Usage(rows) => {
                 self.gather.batch.save_usage(rows);
+                self.gather.lazy(now);
+            }
+            Request::Availability(rows) => {
+                self.gather.batch.availability.extend(rows);
                 self.gather.lazy(now);
             }
             Request::Gaps(rows, closed) => {

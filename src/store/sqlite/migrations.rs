@@ -3,7 +3,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// What leads from each version to the next; the first makes an empty file version 1.
-pub const ALL: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
+pub const ALL: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /// Rows that are written with every message are short and in few tables, for each page they touch is written whole.
 /// `n` numbers downlinks in the order of their acceptance.
@@ -79,6 +79,16 @@ CREATE TABLE retained (
     application TEXT,
     device TEXT,
     kind TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// How often each device reports, and whether it is there.
+const VERSION_4: &str = "
+CREATE TABLE availability (
+    application TEXT NOT NULL,
+    device TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (application, device)
 ) STRICT, WITHOUT ROWID;
 ";
 

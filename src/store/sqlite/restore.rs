@@ -14,6 +14,7 @@ const DOWNLINKS: &str = "SELECT id, application, device, open, told, updated, bo
                          WHERE open OR NOT told ORDER BY n";
 const USAGE: &str = "SELECT application, device, day, airtime_ms, downlinks FROM usage";
 const NOTES: &str = "SELECT application, device, body FROM notes";
+const AVAILABILITY: &str = "SELECT application, device, body FROM availability";
 const RETAINED: &str = "SELECT topic, kind, application, device FROM retained";
 const GAPS: &str = "SELECT id, application, body FROM gaps";
 
@@ -26,6 +27,7 @@ pub fn restore(connection: &Connection) -> rusqlite::Result<Restored> {
         usage: all(connection, USAGE, usage)?,
         gaps: all(connection, GAPS, gap)?,
         notes: all(connection, NOTES, |row| Ok((key(row, 0)?, row.get(2)?)))?,
+        availability: all(connection, AVAILABILITY, |row| Ok((key(row, 0)?, row.get(2)?)))?.into_iter().collect(),
         retained: all(connection, RETAINED, retained)?,
         next_seq: highest + 1,
         spool,

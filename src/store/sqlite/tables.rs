@@ -1,4 +1,5 @@
-//! The other tables: runs, states, fair use, gaps, downlinks, notes, retained topics.
+//! The other tables: runs, states, fair use, gaps, downlinks, notes, availability, retained
+//! topics.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -15,6 +16,7 @@ pub fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     write_gaps(connection, batch)?;
     write_downlinks(connection, batch)?;
     write_notes(connection, batch)?;
+    write_availability(connection, batch)?;
     write_retained(connection, batch)
 }
 
@@ -97,6 +99,14 @@ fn write_downlinks(connection: &Connection, batch: &Batch) -> rusqlite::Result<(
 fn write_notes(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)")?;
     for (key, body) in &batch.notes {
+        put.execute(params![key.application.as_str(), key.device.as_str(), body])?;
+    }
+    Ok(())
+}
+
+fn write_availability(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached("INSERT OR REPLACE INTO availability VALUES (?, ?, ?)")?;
+    for (key, body) in &batch.availability {
         put.execute(params![key.application.as_str(), key.device.as_str(), body])?;
     }
     Ok(())

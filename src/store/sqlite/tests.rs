@@ -111,6 +111,7 @@ fn everything_comes_back_after_a_restart() {
         batch.save_usage(vec![usage.clone()]);
         batch.save_gaps(vec![gap.clone()], vec![]);
         batch.notes.insert(key("soil-1"), "{}".into());
+        batch.availability.insert(key("soil-1"), "{}".into());
         batch.save_retained(retained.to_vec(), vec!["emptied".into()]);
         batch.save_downlinks(vec![open.clone(), untold.clone(), downlink("done", "soil-1", false, true)]);
     });
@@ -124,6 +125,7 @@ fn everything_comes_back_after_a_restart() {
     assert_eq!(restored.usage, [usage]);
     assert_eq!(restored.gaps, [gap]);
     assert_eq!(restored.notes, [(key("soil-1"), "{}".to_owned())]);
+    assert_eq!(restored.availability[&key("soil-1")], "{}");
     assert_eq!(restored.downlinks, [open, untold]);
     assert_eq!(restored.next_seq, 3);
     assert_eq!(restored.spool, SpoolStats { entries: 2, bytes: 1900 + 2 * 31, oldest: Some(at(1)) });
