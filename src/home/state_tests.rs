@@ -1,5 +1,7 @@
 //! What a state keeps beside its fields: which were seen, the battery, the link.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -8,13 +10,16 @@ use tokio::time::Instant;
 use super::{Kept, States, Told};
 use crate::model::{Radio, Uplink};
 
+/// The least time between two states.
+const HOLD: Duration = Duration::from_millis(250);
+
 /// The state after this uplink.
 fn merge(states: &mut States, uplink: &Uplink, fields: &str) -> Value {
     let fields = RawValue::from_string(fields.to_owned()).unwrap();
     let told = Told { fields: Some(&fields), measurements: None };
     let now = Instant::now();
     let state =
-        states.merge(uplink, told, now).or_else(|| states.take_due(now + 2 * super::HOLD).map(|(_, state)| state));
+        states.merge(uplink, told, HOLD, now).or_else(|| states.take_due(now + 2 * HOLD).map(|(_, state)| state));
     serde_json::from_slice(&state.unwrap()).unwrap()
 }
 

@@ -22,5 +22,6 @@ mod secrets;
 mod shutdown;
 mod spool;
 mod stuck;
+mod topics;
 mod transports;
 mod uplink;
