@@ -1,6 +1,6 @@
 //! The flow up, what repairs its gaps, and the codecs it runs.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -9,14 +9,18 @@ use super::error::BuildError;
 use super::{Disk, Shared, by_name, longest_name};
 use crate::codecs::{Codecs, Crossed, Finder, Renewal, Shown};
 use crate::config::Config;
-use crate::home::{self, Home};
-use crate::model::ApplicationName;
+use crate::downlink::{self, Desk, Downlinks};
+use crate::home::discovery::{self, Keeper, Residence, Signals};
+use crate::home::{self, AssistantStarts, Home};
+use crate::model::{ApplicationName, DownlinkId};
+use crate::network::ttn::Endpoints;
 use crate::network::{Arrival, NetworkServer, Tracked};
 use crate::shutdown::Tasks;
 use crate::store::{Restored, Store};
 use crate::telemetry::Notices;
 use crate::uplink::{
-    Decode, HomePresence, Publish, Receive, Record, Repair, RepairHandle, RepairParts, Spool, SpoolParts, Uplinks,
+    Decode, Hearing, HearingParts, HomePresence, Publish, Receive, Record, Repair, RepairHandle, RepairParts, Spool,
+    SpoolParts, Tidy, Uplinks,
 };
 
 /// What the uplink flow waits for.
@@ -25,12 +29,13 @@ pub(super) struct Entrances {
     pub crossed: mpsc::Receiver<Crossed>,
     pub receipts: mpsc::Receiver<u64>,
     pub home_connected: watch::Receiver<bool>,
-    pub listed: watch::Sender<BTreeSet<ApplicationName>>,
+    pub assistant: AssistantStarts,
+    pub listed: watch::Sender<BTreeMap<ApplicationName, bool>>,
 }
 
 pub(super) fn uplink_flow(
     config: &Config,
-    Entrances { arrivals, crossed, receipts, home_connected, listed }: Entrances,
+    Entrances { arrivals, crossed, receipts, home_connected, assistant, listed }: Entrances,
     (store, restored, record): (Store, Restored, Record),
     servers: &[Arc<dyn NetworkServer>],
     home: &Home,
@@ -40,9 +45,18 @@ pub(super) fn uplink_flow(
     let mut publish = Publish {
         home: home.clone(),
         states: home::States::default(),
+        attributes: home::Attributes::default(),
         directory: shared.directory.clone(),
         devices_changed: shared.devices_changed.clone(),
     };
+    let mut hearing = Hearing::new(HearingParts {
+        servers: servers.to_vec(),
+        home: home.clone(),
+        directory: shared.directory.clone(),
+        devices_changed: shared.devices_changed.clone(),
+        notices: shared.notices.clone(),
+    });
+    hearing.restore(restored.states.iter().map(|(key, _)| key.clone()), restored.availability);
     for (key, state) in restored.states {
         let heard_until = record.memory().device_heard_until(&key);
         publish.restore(key, state, heard_until);
@@ -71,10 +85,55 @@ pub(super) fn uplink_flow(
         },
         decode,
         publish,
-        home: HomePresence::new(home_connected),
+        hearing,
+        tidy: Tidy::new(
+            home.clone(),
+            shared.directory.clone(),
+            shared.devices_changed.subscribe(),
+            servers.iter().map(|server| server.name().clone()).collect(),
+        ),
+        home: HomePresence::new(home_connected, assistant),
         listed,
         drain: config.service.grace / 2,
     }
+}
+
+/// What the downlink flow waits for.
+pub(super) struct Orders {
+    pub commands: mpsc::Receiver<home::HomeCommand>,
+    pub tracked: mpsc::Receiver<Tracked>,
+    pub step_receipts: mpsc::Receiver<(DownlinkId, u32)>,
+    pub listed: watch::Receiver<BTreeMap<ApplicationName, bool>>,
+    pub home_connected: watch::Receiver<bool>,
+    pub assistant: AssistantStarts,
+}
+
+pub(super) fn downlink_flow(
+    config: &Config,
+    Orders { commands, tracked, step_receipts, listed, home_connected, assistant }: Orders,
+    servers: &[Arc<dyn NetworkServer>],
+    (home, codecs): (&Home, &Codecs),
+    disk: &mut Disk,
+    shared: &Shared,
+) -> (Downlinks, Desk) {
+    Downlinks::new(downlink::Parts {
+        config: config.downlink,
+        commands,
+        tracked,
+        step_receipts,
+        home: home.clone(),
+        directory: shared.directory.clone(),
+        encoder: Arc::new(codecs.clone()),
+        servers: by_name(servers),
+        listed,
+        devices_changed: shared.devices_changed.subscribe(),
+        home_connected,
+        assistant,
+        notices: shared.notices.clone(),
+        store: disk.store.clone(),
+        restored: std::mem::take(&mut disk.restored.downlinks),
+        usage: std::mem::take(&mut disk.restored.usage),
+    })
 }
 
 pub(super) fn repair_task(
@@ -104,6 +163,33 @@ pub(super) fn repair_task(
     });
     tasks.add("repair", repair.run(shared.stop.clone()));
     handle
+}
+
+/// Keeps Home Assistant told of the devices.
+pub(super) fn discovery_task(
+    config: &Config,
+    home: &Home,
+    signals: Signals,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Result<(), BuildError> {
+    let mut applications = BTreeMap::new();
+    for application in &config.application {
+        let failed = |source| BuildError::Application { name: application.name().into(), source };
+        let endpoints = Endpoints::of(application).map_err(|error| failed(error.into()))?;
+        let residence = Residence { network: endpoints.network(), console: endpoints.console() };
+        applications.insert(ApplicationName::parse(application.name())?, residence);
+    }
+    let keeper = Keeper::new(discovery::Parts {
+        home: home.clone(),
+        directory: shared.directory.clone(),
+        applications,
+        bridge: config.home.client_id.clone(),
+        signals,
+        counters: shared.counters.clone(),
+    });
+    tasks.add("discovery", keeper.run(shared.stop.clone()));
+    Ok(())
 }
 
 pub(super) fn codecs(

@@ -5,6 +5,7 @@
 //!                  └─tracked─▶ downlinks ────┼─messages─▶ home broker
 //!            requests, notices ─▶ control ───┘     └─commands─▶ downlinks, requests ─▶ control
 //!            command line ─HTTP─▶ web ─▶ control's handlers ─▶ downlinks, repair
+//! directory of devices ─▶ discovery ─messages─▶ home broker
 //! outages, jumps of counters ─▶ repair ─▶ arrivals, backfilled
 //! ```
 //!
@@ -26,7 +27,7 @@ mod flows;
 mod reload;
 mod sides;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -36,12 +37,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::BuildError;
 
-use self::flows::{Entrances, codecs, repair_task, uplink_flow};
+use self::flows::{Entrances, Orders, codecs, discovery_task, downlink_flow, repair_task, uplink_flow};
 use self::reload::{Kept, reload_task};
 use self::sides::{home_side, network_side};
 use crate::config::{Config, Environment, control_socket, store_folder};
 use crate::control::{self, Answers, Control};
-use crate::downlink::{self, Desk, Downlinks};
+use crate::downlink::Desk;
+use crate::home::discovery::Signals;
 use crate::model::{ApplicationName, Directory, HomeName};
 use crate::network::{NetworkServer, Outages};
 use crate::shutdown::{Ended, Hangups, Tasks};
@@ -109,33 +111,36 @@ impl App {
         let (tracked, tracking) = mpsc::channel(FLOW_CAPACITY);
         let servers = network_side(config, environment, (&disk, &shared), &arrivals, &tracked, &mut tasks)?;
         let repair = repair_task(config, &mut disk, &servers, (arrivals, tracked), &shared, &mut tasks);
-        let (home, asked, settings) = home_side(config, environment, &shared, &mut tasks)?;
+        let retained = std::mem::take(&mut disk.restored.retained);
+        let (home, asked, settings) = home_side(config, environment, retained, &shared, &mut tasks)?;
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
         let (codecs, renewal) = codecs(config, crossed, &shared, &mut tasks)?;
 
-        let (listed, known) = watch::channel(BTreeSet::new());
-        let (downlinks, desk) = Downlinks::new(downlink::Parts {
-            config: config.downlink,
+        let (listed, known) = watch::channel(BTreeMap::new());
+        let orders = Orders {
             commands: asked.commands,
             tracked: tracking,
             step_receipts: asked.step_receipts,
-            home: home.clone(),
-            directory: shared.directory.clone(),
-            encoder: Arc::new(codecs.clone()),
-            servers: by_name(&servers),
-            listed: known,
-            notices: shared.notices.clone(),
-            store: disk.store.clone(),
-            restored: std::mem::take(&mut disk.restored.downlinks),
-            usage: std::mem::take(&mut disk.restored.usage),
-        });
+            listed: known.clone(),
+            home_connected: asked.connected.clone(),
+            assistant: asked.assistant.clone(),
+        };
+        let (downlinks, desk) = downlink_flow(config, orders, &servers, (&home, &codecs), &mut disk, &shared);
         let entrances = Entrances {
             arrivals: arrived,
             crossed: back,
             receipts: asked.uplink_receipts,
             home_connected: asked.connected.clone(),
+            assistant: asked.assistant.clone(),
             listed,
         };
+        let signals = Signals {
+            devices_changed: shared.devices_changed.subscribe(),
+            listed: known,
+            home_connected: asked.connected.clone(),
+            assistant: asked.assistant.clone(),
+        };
+        discovery_task(config, &home, signals, &shared, &mut tasks)?;
         let backfill = repair.clone();
         let record = Record::new(disk.memory, shared.counters.clone(), repair);
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
@@ -161,6 +166,7 @@ impl App {
             notices: told,
             devices_changed: shared.devices_changed.subscribe(),
             home_connected: asked.connected,
+            assistant: asked.assistant,
             health_interval,
             systemd,
         };

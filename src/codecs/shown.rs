@@ -72,9 +72,10 @@ impl Shown {
     /// Devices that are not in the directory yet are shown with their next uplink.
     fn change(&self, device: &DeviceKey, other: impl FnOnce(Option<&CodecChoice>) -> Option<Option<CodecChoice>>) {
         let mut directory = Directory::lock(&self.directory);
-        let Some(device) = directory.find_mut(device) else { return };
-        if let Some(choice) = other(device.codec.as_ref()) {
-            device.codec = choice;
+        let Some(known) = directory.find_mut(device) else { return };
+        if let Some(choice) = other(known.codec.as_ref()) {
+            known.codec = choice;
+            directory.touch(device);
             self.changed.send_replace(());
         }
     }

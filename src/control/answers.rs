@@ -44,6 +44,12 @@ struct DeviceAnswer<'a> {
     fields: Vec<Cow<'a, Field>>,
     commands: &'a [payload_codecs::metadata::Command],
     last_seen: Option<jiff::Timestamp>,
+    /// `online` or `offline`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    availability: Option<&'static str>,
+    /// How often it usually reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interval_s: Option<u64>,
 }
 
 impl Answers {
@@ -120,6 +126,8 @@ fn describe<'a>(device: &'a Device, measured: impl Iterator<Item = &'static str>
         fields: fields(codec.map_or(&[], |codec| &codec.fields), measured),
         commands: codec.map_or(&[], |codec| &codec.commands),
         last_seen: device.last_seen,
+        availability: device.online.map(|online| if online { "online" } else { "offline" }),
+        interval_s: device.interval.map(|interval| interval.as_secs()),
     }
 }
 

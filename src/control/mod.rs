@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::home::{Home, HomeRequest};
+use crate::home::{AssistantStarts, Home, HomeRequest};
 use crate::telemetry::{Notice, Systemd};
 
 pub use answers::Answers;
@@ -52,6 +52,7 @@ pub struct Control {
     /// Marked when the list of devices reads differently.
     pub devices_changed: watch::Receiver<()>,
     pub home_connected: watch::Receiver<bool>,
+    pub assistant: AssistantStarts,
     pub health_interval: watch::Receiver<Duration>,
     pub systemd: Systemd,
 }
@@ -78,6 +79,7 @@ impl Control {
                     health = ticks(*self.health_interval.borrow_and_update());
                 }
                 Ok(()) = self.home_connected.changed() => self.greet_home().await,
+                () = self.assistant.settled() => self.greet_home().await,
                 _ = health.tick() => {
                     self.systemd.status(&self.answers.status_line());
                     self.home.bridge_status("health", &self.answers.health()).await;
@@ -112,6 +114,7 @@ impl Control {
         if notice.changes_info() {
             self.systemd.status(&self.answers.status_line());
             self.home.bridge_status("info", &self.answers.info()).await;
+            self.home.bridge_status("health", &self.answers.health()).await;
         }
     }
 }

@@ -18,6 +18,12 @@ pub enum Notice {
         application: ApplicationName,
         device_id: String,
     },
+    /// A device joined the network: it has a new session.
+    DeviceJoined {
+        device: HomeName,
+        application: ApplicationName,
+        device_id: String,
+    },
     /// A device got the name that its attribute asks for.
     DeviceRenamed {
         from: HomeName,
@@ -30,6 +36,22 @@ pub enum Notice {
         device: HomeName,
         application: ApplicationName,
         device_id: String,
+    },
+    /// A device was silent for longer than it usually is.
+    DeviceOffline {
+        device: HomeName,
+        application: ApplicationName,
+        device_id: String,
+        /// For how long the network was listened to and the device not heard, in seconds.
+        silent_s: u64,
+    },
+    /// A device that was offline is heard again.
+    DeviceOnline {
+        device: HomeName,
+        application: ApplicationName,
+        device_id: String,
+        /// From its last uplink until now, in seconds.
+        silent_s: u64,
     },
     /// Two devices want one name; the second got another.
     NameTaken {
@@ -257,6 +279,7 @@ impl Notice {
             Self::DeviceSeenFirst { device, application, .. } => {
                 tracing::info!(%device, %application, "Device seen first.")
             }
+            Self::DeviceJoined { device, application, .. } => tracing::info!(%device, %application, "Device joined."),
             Self::NameTaken { wanted, device, key, holder } => {
                 tracing::warn!(%wanted, %device, key, holder, "Home name is taken; the device got another.");
             }
@@ -282,6 +305,12 @@ impl Notice {
             }
             Self::CommandDropped { topic, reason } => tracing::error!(topic, reason, "Command dropped."),
             Self::DeviceRenamed { from, to, .. } => tracing::info!(%from, %to, "Device renamed."),
+            Self::DeviceOffline { device, application, silent_s, .. } => {
+                tracing::warn!(%device, %application, silent_s, "Device is offline.");
+            }
+            Self::DeviceOnline { device, application, silent_s, .. } => {
+                tracing::info!(%device, %application, silent_s, "Device is online again.");
+            }
             Self::Restored { application, what } => tracing::info!(%application, what, "Works again."),
             Self::FairUse { device, exceeded, downlinks, airtime_s, .. } => {
                 tracing::warn!(%device, exceeded, downlinks, airtime_s, "Device used up its day of fair use.");

@@ -41,8 +41,7 @@ impl Live {
         // The last will of the connection stands there.
         followed.home.base_topic.clone_from(&started.home.base_topic);
         let devices = new.devices()?;
-        let codec =
-            |(key, device): &(DeviceKey, &DeviceConfig)| Some((key.clone(), device.codec.clone()?));
+        let codec = |(key, device): &(DeviceKey, &DeviceConfig)| Some((key.clone(), device.codec.clone()?));
         let codecs: HashMap<_, _> = devices.iter().filter_map(codec).collect();
         let mut default_codecs = HashMap::new();
         for application in &new.application {
@@ -73,7 +72,7 @@ impl Live {
     /// Forgets a device, and takes away what is retained of it.
     pub async fn forget(&self, key: &DeviceKey) {
         let Some(device) = Directory::lock(&self.directory).remove(key) else { return };
-        self.home.clear(Subject { key, name: &device.name }).await;
+        self.home.abandon(key).await;
         self.devices_changed.send_replace(());
         let (application, device_id) = (key.application.clone(), key.device.to_string());
         self.notices.tell(Notice::DeviceRemoved { device: device.name, application, device_id });

@@ -9,6 +9,7 @@ mod home;
 mod home_assistant;
 mod limits;
 mod store;
+mod topics;
 
 use std::path::Path;
 
@@ -24,9 +25,10 @@ pub fn check(config: &Config, environment: &dyn Environment, report: &mut Report
     codecs::check(&config.codecs, environment, report);
     devices::check(config, report);
     availability::check(config, report);
-    home_assistant::check(&config.home_assistant, &config.home, report);
+    home_assistant::check(config, report);
     limits::check(config, report);
     store::check(&config.store, report);
+    topics::check(config, report);
 }
 
 /// A CA file must hold certificates, and is of use only on a connection with TLS.

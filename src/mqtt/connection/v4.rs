@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use rumqttc::{
-    AckMode, AsyncClient, Broker, ClientError, ConnectReturnCode, ConnectionError, Event as Happened, EventLoop,
+    AckMode, AsyncClient, Broker, ClientError, ConnectReturnCode, ConnectionError, Error, Event as Happened, EventLoop,
     LastWill, ManualAck, MqttOptions, NetworkOptions, OptionError, Outgoing, Packet, PersistedAckMode, PersistedPubRel,
     PersistedRequest, PersistedSession, Publish, PublishOptions, QoS, SessionStore, SessionStoreKey, StateError,
     SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport,
 };
 use secrecy::ExposeSecret;
 
-use super::error::{is_closed, of_socket};
+use super::error::of_socket;
 use super::{Ack, Allowed, BATCH, CONNECT_LIMIT, CONTROL_REQUESTS, Duty, Endpoint, Event, Inbound, MqttVersion};
 use super::{ConnectError, Lost, Refusal, Stored};
 use crate::mqtt::outbox::{Message, Qos};
@@ -205,14 +205,14 @@ fn connect_error(address: Address, error: ConnectionError) -> ConnectError {
     let version = MqttVersion::V3_1_1;
     match error {
         ConnectionError::ConnectionRefused(code) => ConnectError::Refused { address, refusal: refusal(code) },
-        ConnectionError::Io(source) => of_socket(address, version, source),
+        ConnectionError::Io(source)
+        | ConnectionError::MqttState(StateError::Io(source) | StateError::Deserialization(Error::Io(source))) => {
+            of_socket(address, version, source)
+        }
         // rustls reports a bad certificate or a plain-text answer as an I/O error of kind InvalidData inside Tls.
         ConnectionError::Tls(source) => ConnectError::Tls { address, source: source.into() },
         ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => ConnectError::Silent { address },
         ConnectionError::MqttState(StateError::ConnectionAborted) => ConnectError::Closed { address },
-        ConnectionError::MqttState(StateError::Io(source)) if is_closed(source.kind()) => {
-            ConnectError::Closed { address }
-        }
         error @ (ConnectionError::Websocket(_)
         | ConnectionError::WsConnect(_)
         | ConnectionError::ResponseValidation(_)) => ConnectError::WebSocket { address, source: error.into() },
@@ -221,21 +221,24 @@ fn connect_error(address: Address, error: ConnectionError) -> ConnectError {
 }
 
 fn refusal(code: ConnectReturnCode) -> Refusal {
-    match code {
-        ConnectReturnCode::RefusedProtocolVersion => Refusal::Version,
-        ConnectReturnCode::BadClientId => Refusal::ClientId,
-        ConnectReturnCode::ServiceUnavailable => Refusal::Unavailable,
-        ConnectReturnCode::BadUserNamePassword => Refusal::Credentials,
-        ConnectReturnCode::NotAuthorized => Refusal::NotAuthorized,
-        ConnectReturnCode::Success => Refusal::Other(0),
-    }
+    Refusal(match code {
+        ConnectReturnCode::Success => 0,
+        ConnectReturnCode::RefusedProtocolVersion => 1,
+        ConnectReturnCode::BadClientId => 2,
+        ConnectReturnCode::ServiceUnavailable => 3,
+        ConnectReturnCode::BadUserNamePassword => 4,
+        ConnectReturnCode::NotAuthorized => 5,
+    })
 }
 
 fn lost(error: &ConnectionError) -> Lost {
     match error {
         ConnectionError::MqttState(StateError::ConnectionAborted) => Lost("the server closed it".into()),
         ConnectionError::MqttState(StateError::AwaitPingResp) => Lost("no answer to a ping".into()),
-        ConnectionError::MqttState(StateError::Io(error)) | ConnectionError::Io(error) => Lost(error.to_string()),
+        ConnectionError::Io(error)
+        | ConnectionError::MqttState(StateError::Io(error) | StateError::Deserialization(Error::Io(error))) => {
+            Lost(error.to_string())
+        }
         other => Lost(other.to_string()),
     }
 }

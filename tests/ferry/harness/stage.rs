@@ -21,6 +21,8 @@ pub struct Setup {
     pub revoked: Option<String>,
     /// Another home broker than the simulated one.
     pub home_at: Option<SocketAddr>,
+    /// How the bridge comes to it, if not over plain TCP.
+    pub home_url: Option<String>,
     /// Further lines of every `[[application]]`.
     pub application: String,
     /// Further lines of `[home]`.
@@ -66,6 +68,7 @@ impl Default for Setup {
             broker: BrokerConfig::default(),
             revoked: None,
             home_at: None,
+            home_url: None,
             application: String::new(),
             home: String::new(),
             home_password: None,
@@ -141,6 +144,13 @@ impl Stage {
         &self.toml
     }
 
+    /// The user edits the configuration, for the next bridge on this stage.
+    pub fn edit(&mut self, from: &str, to: &str) {
+        assert!(self.toml.contains(from), "nothing to edit: {from}");
+        self.toml = self.toml.replacen(from, to, 1);
+        fs::write(self.configuration(), &self.toml).unwrap();
+    }
+
     /// The home broker's machine is switched off.
     pub async fn home_goes(&mut self) {
         self.broker.take().expect("the broker is there").stop().await;
@@ -166,7 +176,8 @@ fn write_configuration(folder: &Path, setup: &Setup, stack: &Stack, home: Socket
         )
         .unwrap();
     }
-    write!(toml, "[home]\nurl = \"mqtt://{home}\"\n{}\n", setup.home).unwrap();
+    let url = setup.home_url.clone().unwrap_or_else(|| format!("mqtt://{home}"));
+    write!(toml, "[home]\nurl = \"{url}\"\n{}\n", setup.home).unwrap();
     if let Some(password) = &setup.home_password {
         write_secret(&folder.join("home.password"), password);
         writeln!(toml, "password_file = \"home.password\"").unwrap();
