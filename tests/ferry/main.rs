@@ -17,6 +17,7 @@ mod mosquitto;
 mod outage;
 mod quality;
 mod refused;
+mod reload;
 mod requests;
 mod secrets;
 mod shutdown;
