@@ -7,12 +7,13 @@ use tokio::sync::{mpsc, watch};
 use super::error::BuildError;
 use super::{COMMAND_CAPACITY, Disk, HOME_CAPACITY, HOME_KEEP_ALIVE, Shared, longest_name};
 use crate::config::{self, Config, Environment};
-use crate::home::{self, Home, LiveSettings, OFFLINE, Settings, Topics, Wiring};
+use crate::home::{self, AssistantStarts, Home, Ledger, LiveSettings, Noted, OFFLINE, Settings, Topics, Wiring};
 use crate::model::{DeviceKey, DownlinkId, InvalidName};
 use crate::mqtt::{Endpoint, MqttVersion, Qos, Will};
 use crate::network::ttn::{self, EncryptedDevices, Parts};
 use crate::network::{Arrival, Late, NetworkServer, Sorting, Tracked};
 use crate::shutdown::Tasks;
+use crate::store::RetainedRow;
 use crate::uplink::MOST_IN_FLIGHT;
 
 /// What the home asks, and whether it is there.
@@ -22,8 +23,7 @@ pub(super) struct Asked {
     pub uplink_receipts: mpsc::Receiver<u64>,
     pub step_receipts: mpsc::Receiver<(DownlinkId, u32)>,
     pub connected: watch::Receiver<bool>,
-    #[allow(dead_code, reason = "what renews announcements and states follows it")]
-    pub assistant_started: watch::Receiver<()>,
+    pub assistant: AssistantStarts,
 }
 
 pub(super) fn network_side(
@@ -78,6 +78,7 @@ pub(super) fn encrypted_devices(
 pub(super) fn home_side(
     config: &Config,
     environment: &dyn Environment,
+    retained: Vec<RetainedRow>,
     shared: &Shared,
     tasks: &mut Tasks,
 ) -> Result<(Home, Asked), BuildError> {
@@ -88,6 +89,7 @@ pub(super) fn home_side(
     let (request, requests) = mpsc::channel(COMMAND_CAPACITY);
     let (connecting, connected) = watch::channel(false);
     let (assistant_starting, assistant_started) = watch::channel(());
+    let assistant = AssistantStarts::new(assistant_started);
     let (uplink_receipt, uplink_receipts) = mpsc::channel(MOST_IN_FLIGHT);
     let (step_receipt, step_receipts) = mpsc::channel(COMMAND_CAPACITY);
     let wiring = Wiring {
@@ -103,8 +105,10 @@ pub(super) fn home_side(
     };
     let broker = home::Broker::new(endpoint, settings.clone(), wiring);
     tasks.add("home broker", broker.run(shared.stop.clone()));
-    let asked = Asked { commands, requests, uplink_receipts, step_receipts, connected, assistant_started };
-    Ok((Home::new(messages, settings), asked))
+    let row = |RetainedRow { topic, owner, kind }| Noted { topic, owner, kind };
+    let ledger = Ledger::restore(retained.into_iter().map(row));
+    let asked = Asked { commands, requests, uplink_receipts, step_receipts, connected, assistant };
+    Ok((Home::new(messages, settings).with_ledger(ledger), asked))
 }
 
 /// What the configuration says of topics, devices and Home Assistant.

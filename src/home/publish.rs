@@ -4,60 +4,136 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::LiveSettings;
-use crate::model::{HomeName, Receipt, Step, Subject};
+use super::{Called, Ledger, LiveSettings, Options, Retained};
+use crate::model::{DeviceKey, Receipt, Step, Subject};
 use crate::mqtt::{Answering, Message};
 
 /// Publishes at home. A message counts as delivered only once the broker acknowledged it; until then the home broker's
-/// task keeps it. Cheap to clone.
+/// task keeps it. What the broker shall keep is noted in the [`Ledger`]. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Home {
     messages: mpsc::Sender<Message>,
     settings: LiveSettings,
+    ledger: Ledger,
 }
+
+/// Whose a retained message is, and what it tells.
+type Kept<'a> = (Option<&'a DeviceKey>, Retained);
 
 impl Home {
     pub fn new(messages: mpsc::Sender<Message>, settings: LiveSettings) -> Self {
-        Self { messages, settings }
+        Self { messages, settings, ledger: Ledger::default() }
+    }
+
+    /// The same with what was retained before the last start.
+    pub fn with_ledger(self, ledger: Ledger) -> Self {
+        Self { ledger, ..self }
     }
 
     pub fn settings(&self) -> &LiveSettings {
         &self.settings
     }
 
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// One message per uplink, and who waits for its delivery. Published last of all that an uplink gives rise to.
     pub async fn uplink(&self, device: Subject<'_>, body: Bytes, receipt: Option<Receipt>) {
         let topic = self.settings.now().topics.uplink(device);
-        self.send(Message::new(topic, body).receipt(receipt)).await;
+        self.send(self.about(device, topic, body).receipt(receipt)).await;
     }
 
-    /// The merged state: retained, and only the newest counts.
+    /// The merged state: only the newest counts.
     pub async fn state(&self, device: Subject<'_>, body: Bytes) {
-        self.send(Message::new(self.settings.now().topics.state(device), body).retained().latest()).await;
+        self.tell(device, Retained::State, body).await;
     }
 
-    /// Takes what is retained of a device away from the broker, for a name it no longer has.
-    pub async fn clear(&self, device: Subject<'_>) {
-        let topics = &self.settings.now().topics;
-        self.send(Message::new(topics.state(device), Bytes::new()).retained().latest()).await;
-        self.send(Message::new(topics.downlink(device, "state"), Bytes::new()).retained()).await;
+    /// One field of the state, by its path; levels are joined by `/`.
+    pub async fn field(&self, device: Subject<'_>, path: &str, value: Bytes) {
+        self.tell(device, Retained::Field(path.to_owned()), value).await;
+    }
+
+    /// Whether the device is heard. Retained, and only the newest counts.
+    pub async fn availability(&self, device: Subject<'_>, body: &impl Serialize) {
+        self.tell(device, Retained::Availability, json(body)).await;
+    }
+
+    /// What is under way to the device. Retained, and only the newest counts.
+    pub async fn pending(&self, device: Subject<'_>, body: &impl Serialize) {
+        self.tell(device, Retained::DownlinkPending, json(body)).await;
     }
 
     /// Something that happened to a device: `join`, `codec_error`, `location` …
     pub async fn event(&self, device: Subject<'_>, kind: &str, body: &impl Serialize, receipt: Option<Receipt>) {
         let topic = self.settings.now().topics.event(device, kind);
-        self.send(Message::new(topic, json(body)).receipt(receipt)).await;
+        self.send(self.about(device, topic, json(body)).receipt(receipt)).await;
     }
 
     /// A step of a downlink. Each counts, and the last one stays with the broker.
     pub async fn downlink_state(&self, device: Subject<'_>, step: &Step, receipt: Option<Receipt>) {
         let topic = self.settings.now().topics.downlink(device, "state");
-        self.send(Message::new(topic, json(step)).retained().receipt(receipt)).await;
+        let message = Message::new(topic, json(step)).retained().receipt(receipt);
+        self.keep(message, (Some(device.key), Retained::DownlinkState)).await;
     }
 
     /// Why a command for a device nobody knows is refused. Not retained: a typo must not stay with the broker for ever.
-    pub async fn refusal(&self, name: &HomeName, step: &Step) {
-        self.send(Message::new(self.settings.now().topics.refusal(name), json(step))).await;
+    /// Nothing goes if nothing can be published under what the device was called.
+    pub async fn refusal(&self, device: &Called, step: &Step) {
+        if let Some(topic) = self.settings.now().topics.refusal(device) {
+            self.send(Message::new(topic, json(step))).await;
+        }
+    }
+
+    /// Announces something to Home Assistant: retained, and only the newest counts. Without an owner it is the bridge.
+    pub async fn announce(&self, owner: Option<&DeviceKey>, topic: String, payload: Bytes) {
+        self.keep(Message::new(topic, payload).retained().latest(), (owner, Retained::Discovery)).await;
+    }
+
+    /// Takes back what was announced on a topic; does nothing if the topic is not, or no longer, this owner's.
+    pub async fn retract(&self, owner: Option<&DeviceKey>, topic: &str) {
+        self.empty(owner, topic, &Retained::Discovery).await;
+    }
+
+    /// Takes everything that is retained of a device under this name away from the broker, but for what discovery
+    /// announced.
+    pub async fn clear(&self, device: Subject<'_>) {
+        let settings = self.settings.now();
+        self.empty_where(Some(device.key), |topic, what| {
+            settings.topics.of(device, what).is_some_and(|of_name| of_name == *topic)
+        })
+        .await;
+    }
+
+    /// The same under whatever name, for a device that is of no concern any more.
+    pub async fn abandon(&self, key: &DeviceKey) {
+        self.empty_where(Some(key), |_, what| *what != Retained::Discovery).await;
+    }
+
+    /// Takes away what is retained of a device and is not wanted any more: under another name, by other templates, in
+    /// another form. What discovery announced stays.
+    pub async fn tidy(&self, device: Subject<'_>) {
+        let settings = self.settings.now();
+        self.empty_where(Some(device.key), |topic, what| {
+            let own = settings.topics.of(device, what);
+            own.is_some_and(|own| own != *topic || !settings.wants(device.key, what))
+        })
+        .await;
+    }
+
+    /// Takes away the fields that a device's state does not have any more.
+    pub async fn keep_fields(&self, device: Subject<'_>, has: impl Fn(&str) -> bool) {
+        self.empty_where(Some(device.key), |_, what| matches!(what, Retained::Field(path) if !has(path))).await;
+    }
+
+    /// The same for what the bridge tells of itself.
+    pub async fn tidy_bridge(&self) {
+        let settings = self.settings.now();
+        self.empty_where(
+            None,
+            |topic, what| matches!(what, Retained::Bridge(what) if settings.topics.of_bridge(what) != *topic),
+        )
+        .await;
     }
 
     /// Something that happened to the bridge.
@@ -67,7 +143,8 @@ impl Home {
 
     /// What the bridge is like now: `info`, `devices`, `health`. Retained, and only the newest counts.
     pub async fn bridge_status(&self, what: &str, body: &impl Serialize) {
-        self.send(Message::new(self.of_bridge(what), json(body)).retained().latest()).await;
+        let message = Message::new(self.of_bridge(what), json(body)).retained().latest();
+        self.keep(message, (None, Retained::Bridge(what.to_owned()))).await;
     }
 
     /// The answer to a request: where the bridge always answers and, if the asker named a place, there too.
@@ -83,11 +160,60 @@ impl Home {
         self.settings.now().topics.of_bridge(what)
     }
 
+    /// A message about a device, as its options have it.
+    fn about(&self, device: Subject<'_>, topic: String, body: Bytes) -> Message {
+        let Options { qos, expiry, .. } = self.settings.now().options(device.key);
+        Message { qos, expiry, ..Message::new(topic, body) }
+    }
+
+    /// Tells of a device what only the newest counts of, and has the broker keep it if that is wanted.
+    async fn tell(&self, device: Subject<'_>, what: Retained, body: Bytes) {
+        let settings = self.settings.now();
+        let Some(topic) = settings.topics.of(device, &what) else { return };
+        let message = self.about(device, topic, body).latest();
+        if settings.wants(device.key, &what) {
+            self.keep(message.retained(), (Some(device.key), what)).await;
+        } else {
+            self.send(message).await;
+        }
+    }
+
+    async fn send(&self, message: Message) {
+        self.carry(message, None).await;
+    }
+
+    async fn keep(&self, message: Message, kept: Kept<'_>) {
+        self.carry(message, Some(kept)).await;
+    }
+
     /// Waits while the broker's task is busy. A closed channel means the process is past its drain: the message is
     /// told, because nobody will carry it any more.
-    async fn send(&self, message: Message) {
-        if let Err(lost) = self.messages.send(message).await {
-            tracing::warn!(topic = lost.0.topic, "Message came after the home side had stopped.");
+    async fn carry(&self, message: Message, kept: Option<Kept<'_>>) {
+        let Ok(room) = self.messages.reserve().await else {
+            return tracing::warn!(topic = message.topic, "Message came after the home side had stopped.");
+        };
+        // Noted and sent in one step: nobody can empty the topic in between.
+        if let Some((owner, what)) = kept {
+            self.ledger.note(&message.topic, owner, &what);
+        }
+        room.send(message);
+    }
+
+    async fn empty_where(&self, owner: Option<&DeviceKey>, unwanted: impl Fn(&String, &Retained) -> bool) {
+        for (topic, what) in self.ledger.of(owner) {
+            if unwanted(&topic, &what) {
+                self.empty(owner, &topic, &what).await;
+            }
+        }
+    }
+
+    /// An empty retained message makes the broker forget. It goes behind what the topic was told before: steps of
+    /// downlinks each count, of all else only the newest does.
+    async fn empty(&self, owner: Option<&DeviceKey>, topic: &str, what: &Retained) {
+        let Ok(room) = self.messages.reserve().await else { return };
+        if self.ledger.forget(topic, owner) {
+            let message = Message::new(topic, Bytes::new()).retained();
+            room.send(if *what == Retained::DownlinkState { message } else { message.latest() });
         }
     }
 }

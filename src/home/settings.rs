@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::config::{AvailabilityConfig, DeviceConfig, HomeAssistantConfig, HomeConfig, Output};
+use super::ledger::Retained;
 use super::topics::{InvalidTopics, Topics};
 use crate::model::DeviceKey;
 use crate::mqtt::Qos;
@@ -66,6 +67,16 @@ impl Settings {
         }
     }
 
+    /// Whether the broker shall keep this of a device. What discovery announces is for discovery to say.
+    pub fn wants(&self, key: &DeviceKey, what: &Retained) -> bool {
+        let Options { output, retain, .. } = self.options(key);
+        match what {
+            Retained::State => retain && output != Output::Attribute,
+            Retained::Field(_) => retain && output != Output::Json,
+            _ => true,
+        }
+    }
+
     /// What the user says about this device, if anything.
     pub fn device(&self, key: &DeviceKey) -> Option<&DeviceConfig> {
         self.devices.get(key)
@@ -85,6 +96,13 @@ impl LiveSettings {
 
     pub fn now(&self) -> Arc<Settings> {
         self.0.borrow().clone()
+    }
+
+    /// Whether they were replaced since this was last asked.
+    pub fn take_changed(&mut self) -> bool {
+        let changed = self.0.has_changed().unwrap_or(false);
+        self.0.mark_unchanged();
+        changed
     }
 
     /// Resolves when they were replaced since this was last asked; never once nobody can any more.

@@ -1,37 +1,43 @@
 //! The merged state of each device: every field last known.
 //!
-//! A state is published at once, and then at most every [`HOLD`]: what changes in between is merged and goes out when
-//! the time is over. No real node reports that often; a backlog after an outage does, and then only the newest counts.
+//! A state is published at once, and then at most as often as the device's `throttle` allows: what changes in between is
+//! merged and goes out when the time is over. No real node reports four times a second; a backlog after an outage does,
+//! and then only the newest counts.
 //!
 //! States outlive the process: each is saved when it changes, but at most every [`SAVE`]. After a crash a device that
 //! reported more than once within that time has a state that is older than what the broker got: that one is not published
 //! until the device reports again, and what is fetched of older times never changes it.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
+use super::link::Link;
 use super::measured::Measured;
-use crate::model::{DeviceKey, Uplink};
+use crate::model::{DeviceKey, Shape, Uplink, extend_shape, extend_shape_by};
 
-/// The least time between two states of one device.
-pub const HOLD: Duration = Duration::from_millis(250);
+/// The longest time between two states of one device that can be asked for.
+pub const LONGEST_THROTTLE: Duration = Duration::from_secs(3600);
 /// The least time between two times that one device's state is saved.
 const SAVE: Duration = Duration::from_secs(10);
+
+/// The field that holds what the network says of a device's battery, in %.
+const BATTERY: &str = "battery_percentage";
 
 /// The states of all devices. Time comes in as an argument.
 #[derive(Debug, Default)]
 pub struct States {
     devices: HashMap<DeviceKey, State>,
-    /// States that changed within [`HOLD`] of their last publication, by the time they may go.
-    waiting: VecDeque<(Instant, DeviceKey)>,
+    /// States that changed too soon after their last publication, by the time they may go.
+    waiting: BTreeSet<(Instant, DeviceKey)>,
     /// Devices whose states changed within [`SAVE`] of being saved, and when they were last saved together.
     unsaved: Vec<DeviceKey>,
     saved: Option<Instant>,
@@ -61,6 +67,9 @@ struct State {
     normalized: Measured,
     last_seen: Option<Timestamp>,
     link: Link,
+    /// Which fields were seen, and what they hold.
+    #[serde(skip)]
+    seen: Arc<Shape>,
     #[serde(skip)]
     published: Option<Instant>,
     #[serde(skip)]
@@ -83,6 +92,7 @@ struct Own {
     saved: Option<Instant>,
     is_changed: bool,
     is_listed: bool,
+    is_news_seen: bool,
 }
 
 /// What of a state is saved.
@@ -92,6 +102,9 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Measured::is_empty")]
     normalized: &'a Measured,
     link: &'a Link,
+    /// The day that the airtime in `link` is of.
+    airtime_day: i64,
+    seen: &'a Shape,
     received_at: Timestamp,
 }
 
@@ -102,36 +115,26 @@ struct Restored {
     #[serde(default)]
     normalized: Measured,
     link: Link,
+    #[serde(default)]
+    airtime_day: i64,
+    seen: Option<Shape>,
     received_at: Timestamp,
-}
-
-/// How well the last uplink was heard.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Link {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rssi: Option<f32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    snr: Option<f32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    spreading_factor: Option<u8>,
-    gateways: usize,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    best_gateway: String,
-    f_cnt: u32,
 }
 
 impl States {
     /// Takes back a state saved before the last start. `heard_until` is when the network had the newest uplink received
     /// of this device. What cannot be read any more is forgotten: the device tells it anew.
     pub fn restore(&mut self, key: DeviceKey, kept: &Kept, heard_until: Option<Timestamp>) {
-        let Ok(Restored { fields, normalized, link, received_at }) = serde_json::from_str(&kept.body) else {
+        let Ok(mut restored) = serde_json::from_str::<Restored>(&kept.body) else {
             return tracing::warn!(device = %key, "The saved state of a device cannot be read.");
         };
+        let seen = restored.shape();
+        let Restored { fields, normalized, mut link, airtime_day, received_at, .. } = restored;
+        link.airtime_day = airtime_day;
         let is_stale = heard_until.is_some_and(|until| until > received_at);
         let own = Own { received_at, heard_until, is_stale, ..Own::default() };
         let last_seen = Some(kept.last_seen);
-        self.devices.insert(key, State { fields, normalized, last_seen, link, own, ..State::default() });
+        self.devices.insert(key, State { fields, normalized, last_seen, link, seen, own, ..State::default() });
     }
 
     /// The newest of every quantity that this device measured, as one normalised measurement.
@@ -139,21 +142,44 @@ impl States {
         self.devices.get(key).map(|state| state.normalized.as_value())
     }
 
-    /// Merges what an uplink tells. Returns the state if it is to be published now. One older than what is known changes
-    /// nothing: the state only ever moves forward in time.
-    pub fn merge(&mut self, uplink: &Uplink, told: Told<'_>, now: Instant) -> Option<Bytes> {
+    /// Which fields this device's decoded data had so far, and what they hold.
+    pub fn seen(&self, key: &DeviceKey) -> Option<&Arc<Shape>> {
+        self.devices.get(key).map(|state| &state.seen)
+    }
+
+    /// Whether the network has told of this device's battery, and its codec has not.
+    pub fn tells_battery(&self, key: &DeviceKey) -> bool {
+        let state = self.devices.get(key);
+        state.is_some_and(|state| state.fields.contains_key(BATTERY) && !state.seen.contains_key(BATTERY))
+    }
+
+    /// The same as [`Self::seen`], if it is news since this was last asked.
+    pub fn take_seen(&mut self, key: &DeviceKey) -> Option<Arc<Shape>> {
+        let state = self.devices.get_mut(key)?;
+        std::mem::take(&mut state.own.is_news_seen).then(|| state.seen.clone())
+    }
+
+    /// So many frames of this device never came, as far as is remembered since the start.
+    pub fn note_lost(&mut self, key: &DeviceKey, frames: u64) {
+        self.devices.entry(key.clone()).or_default().link.note_lost(frames);
+    }
+
+    /// Merges what an uplink tells. Returns the state if it is to be published now: `throttle` is the least time from the
+    /// one before. One older than what is known changes nothing: the state only ever moves forward in time.
+    pub fn merge(&mut self, uplink: &Uplink, told: Told<'_>, throttle: Duration, now: Instant) -> Option<Bytes> {
         let state = self.devices.entry(uplink.key.clone()).or_default();
+        state.own.is_changed |= state.link.add_airtime(uplink);
         if state.last_seen.is_some_and(|seen| uplink.at < seen) || state.is_ahead_of(uplink) {
             return None;
         }
         state.take(uplink, told);
-        let free_at = state.published.map_or(now, |published| published + HOLD);
+        let free_at = state.published.map_or(now, |published| published + throttle);
         if free_at <= now && !state.is_waiting {
             return Some(state.publish(now));
         }
         if !state.is_waiting {
             state.is_waiting = true;
-            self.waiting.push_back((free_at, uplink.key.clone()));
+            self.waiting.insert((free_at, uplink.key.clone()));
         }
         None
     }
@@ -161,9 +187,10 @@ impl States {
     /// The broker may have lost its memory: every state goes again.
     pub fn renew(&mut self, now: Instant) {
         let Self { devices, waiting, .. } = self;
-        for (key, state) in devices.iter_mut().filter(|(_, state)| !state.is_waiting && !state.own.is_stale) {
+        waiting.clear();
+        for (key, state) in devices.iter_mut().filter(|(_, state)| !state.own.is_stale) {
             state.is_waiting = true;
-            waiting.push_front((now, key.clone()));
+            waiting.insert((now, key.clone()));
         }
     }
 
@@ -179,18 +206,18 @@ impl States {
         let Some(state) = self.devices.get_mut(key) else { return };
         if std::mem::take(&mut state.own.is_held_back) && !state.is_waiting {
             state.is_waiting = true;
-            self.waiting.push_front((now, key.clone()));
+            self.waiting.insert((now, key.clone()));
         }
     }
 
     /// When the next waiting state may go.
     pub fn next_due(&self) -> Option<Instant> {
-        self.waiting.front().map(|(due, _)| *due)
+        self.waiting.first().map(|(due, _)| *due)
     }
 
     /// The next waiting state, if it may go by `now`.
     pub fn take_due(&mut self, now: Instant) -> Option<(DeviceKey, Bytes)> {
-        let (_, key) = self.waiting.pop_front_if(|(due, _)| *due <= now)?;
+        let (_, key) = self.next_due().filter(|due| *due <= now).and_then(|_| self.waiting.pop_first())?;
         let state = self.devices.get_mut(&key)?;
         let body = state.publish(now);
         Some((key, body))
@@ -226,6 +253,19 @@ impl States {
     }
 }
 
+impl Restored {
+    /// Earlier versions saved none.
+    fn shape(&mut self) -> Arc<Shape> {
+        let mut shape = Arc::new(self.seen.take().unwrap_or_default());
+        if shape.is_empty() {
+            for (name, value) in &self.fields {
+                extend_shape_by(&mut shape, name, value.get());
+            }
+        }
+        shape
+    }
+}
+
 impl State {
     /// Takes over what an uplink tells. Fields called `last_seen`, `link` and `normalized` give way to the bridge's own;
     /// what is no JSON object has no fields.
@@ -236,6 +276,13 @@ impl State {
         self.link.take(uplink);
         if let Some(measurements) = measurements {
             self.normalized.take(measurements);
+        }
+        if let Some(fields) = fields {
+            self.own.is_news_seen |= extend_shape(&mut self.seen, fields.get());
+        }
+        // A codec's own field of this name has the last word.
+        if let Some(percent) = uplink.battery_percentage.and_then(|percent| to_raw_value(&percent).ok()) {
+            self.fields.insert(BATTERY.to_owned(), percent);
         }
         let parsed = fields.map(|fields| serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(fields.get()));
         for (name, value) in parsed.and_then(Result::ok).into_iter().flatten() {
@@ -258,8 +305,9 @@ impl State {
 
     fn save(&mut self, now: Instant) -> Kept {
         (self.own.saved, self.own.is_changed) = (Some(now), false);
-        let Self { fields, normalized, link, own, .. } = &*self;
-        let body = Body { fields, normalized, link, received_at: own.received_at };
+        let Self { fields, normalized, link, seen, own, .. } = &*self;
+        let (airtime_day, received_at) = (link.airtime_day, own.received_at);
+        let body = Body { fields, normalized, link, airtime_day, seen, received_at };
         let body = serde_json::to_string(&body).expect("a map with text keys serialises");
         Kept { last_seen: self.last_seen.unwrap_or_default(), body }
     }
@@ -270,24 +318,13 @@ impl State {
     }
 }
 
-impl Link {
-    fn take(&mut self, uplink: &Uplink) {
-        let best = uplink.radio.best();
-        self.rssi = best.map(|gateway| gateway.rssi);
-        self.snr = best.map(|gateway| gateway.snr);
-        self.spreading_factor = uplink.radio.data_rate.spreading_factor;
-        self.gateways = uplink.radio.gateways.len();
-        self.best_gateway.clear();
-        self.best_gateway.push_str(best.map_or("", |gateway| &gateway.id));
-        self.f_cnt = uplink.f_cnt;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    const HOLD: Duration = Duration::from_millis(250);
 
     fn fields_only(fields: &RawValue) -> Told<'_> {
         Told { fields: Some(fields), measurements: None }
@@ -296,7 +333,7 @@ mod tests {
     fn merge(states: &mut States, second: i64, fields: &str) -> Option<Value> {
         let fields = RawValue::from_string(fields.to_owned()).unwrap();
         let now = Instant::now();
-        let held = states.merge(&Uplink::sample("node", 7, second), fields_only(&fields), now);
+        let held = states.merge(&Uplink::sample("node", 7, second), fields_only(&fields), HOLD, now);
         let rendered = held.or_else(|| states.take_due(now + 2 * HOLD).map(|(_, state)| state))?;
         Some(serde_json::from_slice(&rendered).unwrap())
     }
@@ -324,7 +361,7 @@ mod tests {
         let mut states = States::default();
         let fields = r#"{"exact": 0.10000000000000000001, "last_seen": "mine", "link": "mine"}"#;
         let fields = RawValue::from_string(fields.into()).unwrap();
-        let state = states.merge(&Uplink::sample("node", 7, 1), fields_only(&fields), Instant::now()).unwrap();
+        let state = states.merge(&Uplink::sample("node", 7, 1), fields_only(&fields), HOLD, Instant::now()).unwrap();
         let text = std::str::from_utf8(&state).unwrap();
         assert!(text.contains("0.10000000000000000001") && !text.contains("mine"), "{text}");
     }
@@ -336,7 +373,7 @@ mod tests {
         for (second, measurements) in [(1, r#"[{"air": {"co2": 400}}]"#), (2, r#"[{"air": {"temperature": 20}}]"#)] {
             let measurements = RawValue::from_string(measurements.into()).unwrap();
             let told = Told { fields: None, measurements: Some(&measurements) };
-            states.merge(&Uplink::sample("node", 7, second), told, Instant::now());
+            states.merge(&Uplink::sample("node", 7, second), told, HOLD, Instant::now());
             states.take_unsaved_of(&Uplink::sample("node", 7, second).key, Instant::now());
         }
         let mut states = restarted(&mut states, 2);
@@ -351,7 +388,7 @@ mod tests {
         let (mut states, start) = (States::default(), Instant::now());
         let merge = |states: &mut States, second: i64| {
             let fields = RawValue::from_string(format!(r#"{{"n": {second}}}"#)).unwrap();
-            states.merge(&Uplink::sample("node", 7, second), fields_only(&fields), start)
+            states.merge(&Uplink::sample("node", 7, second), fields_only(&fields), HOLD, start)
         };
         assert!(merge(&mut states, 1).is_some());
         assert!((2..5).all(|second| merge(&mut states, second).is_none()));
@@ -413,7 +450,7 @@ mod tests {
         states.renew(Instant::now());
         assert_eq!(states.take_due(Instant::now()), None);
         let fetched = Uplink { backfilled: true, ..*Uplink::sample("node", 3, 8) };
-        assert_eq!(states.merge(&fetched, Told::default(), Instant::now()), None, "the home knows newer things");
+        assert_eq!(states.merge(&fetched, Told::default(), HOLD, Instant::now()), None, "the home knows newer things");
         assert_eq!(merge(&mut states, 10, r#"{"a": 2}"#).unwrap()["b"], 1);
     }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::engine::MOST_BYTES;
-use super::rows::{DownlinkRow, Entry, GapRow, Run, RunChange, StateRow, UsageRow};
+use super::rows::{DownlinkRow, Entry, GapRow, RetainedRow, Run, RunChange, StateRow, UsageRow};
 use crate::model::{DeviceKey, DownlinkId};
 
 /// A run's device, session, epoch and first counter.
@@ -24,6 +24,9 @@ pub struct Batch {
     /// None: the gap is closed.
     pub gaps: BTreeMap<u64, Option<GapRow>>,
     pub notes: HashMap<DeviceKey, String>,
+    pub availability: HashMap<DeviceKey, String>,
+    /// By topic. None: nothing is kept there any more.
+    pub retained: BTreeMap<String, Option<RetainedRow>>,
     /// In the order of their first saving, which is their age.
     pub downlinks: Vec<DownlinkRow>,
 }
@@ -72,6 +75,11 @@ impl Batch {
         self.gaps.extend(closed.into_iter().map(|id| (id, None)));
     }
 
+    pub fn save_retained(&mut self, rows: Vec<RetainedRow>, cleared: Vec<String>) {
+        self.retained.extend(rows.into_iter().map(|row| (row.topic.clone(), Some(row))));
+        self.retained.extend(cleared.into_iter().map(|topic| (topic, None)));
+    }
+
     pub fn save_downlinks(&mut self, rows: Vec<DownlinkRow>) {
         let mut at: HashMap<DownlinkId, usize> =
             self.downlinks.iter().enumerate().map(|(index, row)| (row.id.clone(), index)).collect();
@@ -111,6 +119,8 @@ impl Batch {
         self.usage.extend(newer.usage);
         self.gaps.extend(newer.gaps);
         self.notes.extend(newer.notes);
+        self.availability.extend(newer.availability);
+        self.retained.extend(newer.retained);
         self.save_downlinks(newer.downlinks);
         cancelled
     }
@@ -137,6 +147,7 @@ mod tests {
         Gap(u64),
         Close(u64),
         Note(u8),
+        Availability(u8),
         Downlink(u8, bool),
         /// The gathered batch goes to the disk.
         Begin,
@@ -159,6 +170,7 @@ mod tests {
             1 => (0..3_u64).prop_map(Gap),
             1 => (0..3_u64).prop_map(Close),
             1 => any::<u8>().prop_map(Note),
+            1 => any::<u8>().prop_map(Availability),
             1 => (0..4_u8, any::<bool>()).prop_map(|(id, open)| Downlink(id, open)),
             2 => Just(Begin),
             2 => (any::<bool>(), any::<bool>()).prop_map(|(works, twice)| End { works, twice }),
@@ -197,6 +209,7 @@ mod tests {
                 batch.save_gaps(vec![GapRow { id, application, body: newest.to_string() }], vec![]);
             }
             Operation::Note(n) => drop(batch.notes.insert(key(), n.to_string())),
+            Operation::Availability(n) => drop(batch.availability.insert(key(), n.to_string())),
             Operation::Close(id) => batch.save_gaps(vec![], vec![id]),
             Operation::Downlink(id, open) => {
                 let id = DownlinkId::parse(&id.to_string()).unwrap();
@@ -217,6 +230,7 @@ mod tests {
         gaps: BTreeMap<u64, GapRow>,
         downlinks: Vec<DownlinkRow>,
         notes: HashMap<DeviceKey, String>,
+        availability: HashMap<DeviceKey, String>,
     }
 
     impl Disk {
@@ -228,6 +242,7 @@ mod tests {
             self.states.extend(batch.states.clone());
             self.usage.extend(batch.usage.clone());
             self.notes.extend(batch.notes.clone());
+            self.availability.extend(batch.availability.clone());
             self.gaps.extend(batch.gaps.iter().filter_map(|(id, gap)| Some((*id, gap.clone()?))));
             self.gaps.retain(|id, _| batch.gaps.get(id) != Some(&None));
             for row in &batch.downlinks {

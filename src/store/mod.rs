@@ -43,7 +43,8 @@ pub(crate) use config::duration;
 pub use config::{StoreConfig, Sync};
 pub use error::{EngineError, OpenError, StoreError};
 pub use rows::{
-    DownlinkFilter, DownlinkRow, Entry, GapRow, Restored, Run, RunChange, Shed, SpoolStats, StateRow, UsageRow,
+    DownlinkFilter, DownlinkRow, Entry, GapRow, Restored, RetainedRow, Run, RunChange, Shed, SpoolStats, StateRow,
+    UsageRow,
 };
 pub use writer::Writer;
 
@@ -178,6 +179,11 @@ impl Store {
         self.ask(Request::States(rows)).await;
     }
 
+    /// Keeps how often devices report and who is gone: within a second.
+    pub async fn save_availability(&self, rows: Vec<(DeviceKey, String)>) {
+        self.ask(Request::Availability(rows)).await;
+    }
+
     /// Keeps what devices used: within a second.
     pub async fn save_usage(&self, rows: Vec<UsageRow>) {
         self.ask(Request::Usage(rows)).await;
@@ -186,6 +192,11 @@ impl Store {
     /// Keeps these gaps and forgets those `closed`, with the next commit.
     pub async fn save_gaps(&self, rows: Vec<GapRow>, closed: Vec<u64>) {
         self.ask(Request::Gaps(rows, closed)).await;
+    }
+
+    /// Keeps on which topics the home broker keeps something, and forgets those `cleared`: within a second.
+    pub async fn save_retained(&self, rows: Vec<RetainedRow>, cleared: Vec<String>) {
+        self.ask(Request::Retained(rows, cleared)).await;
     }
 
     /// Keeps downlinks. Returns once they are committed.

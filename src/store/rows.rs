@@ -2,7 +2,7 @@
 //!
 //! Every time is kept to the nanosecond: whether a frame is a duplicate hangs on comparing them exactly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -90,6 +90,16 @@ pub struct GapRow {
     pub body: String,
 }
 
+/// A topic on which the home broker keeps something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetainedRow {
+    pub topic: String,
+    /// The device it is about; none: the bridge itself.
+    pub owner: Option<DeviceKey>,
+    /// What it tells, in words that the store does not look into.
+    pub kind: String,
+}
+
 /// What is in the spool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SpoolStats {
@@ -134,6 +144,9 @@ pub struct Restored {
     pub gaps: Vec<GapRow>,
     /// What network servers noted of devices, in words that the store does not look into.
     pub notes: Vec<(DeviceKey, String)>,
+    /// How often devices report and who is gone, in words that the store does not look into.
+    pub availability: HashMap<DeviceKey, String>,
+    pub retained: Vec<RetainedRow>,
     /// The seq for the next entry: one above the highest in the spool. Those of entries delivered before the restart
     /// are given again, which harms nobody: whoever could still name the old ones ended with the old process.
     pub next_seq: u64,

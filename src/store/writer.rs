@@ -21,7 +21,7 @@ use super::engine::Engine;
 use super::error::{EngineError, StoreError};
 use super::gather::{Gather, Waiter};
 use super::room::Room;
-use super::rows::{DownlinkRow, Entry, GapRow, RunChange, SpoolStats, StateRow, UsageRow};
+use super::rows::{DownlinkRow, Entry, GapRow, RetainedRow, RunChange, SpoolStats, StateRow, UsageRow};
 use super::thread::{Done, Job, Outcome, Thread};
 use crate::model::DeviceKey;
 use crate::telemetry::{Notice, WeakNotices};
@@ -45,6 +45,8 @@ pub enum Request {
     States(Vec<(DeviceKey, StateRow)>),
     Usage(Vec<UsageRow>),
     Gaps(Vec<GapRow>, Vec<u64>),
+    Availability(Vec<(DeviceKey, String)>),
+    Retained(Vec<RetainedRow>, Vec<String>),
     Downlinks(Vec<DownlinkRow>, Waiter),
     Note(DeviceKey, String, Option<Waiter>),
     Query(Query),
@@ -213,9 +215,17 @@ impl Writer {
                 self.gather.batch.save_usage(rows);
                 self.gather.lazy(now);
             }
+            Request::Availability(rows) => {
+                self.gather.batch.availability.extend(rows);
+                self.gather.lazy(now);
+            }
             Request::Gaps(rows, closed) => {
                 self.gather.batch.save_gaps(rows, closed);
                 self.gather.ordinary(now);
+            }
+            Request::Retained(rows, cleared) => {
+                self.gather.batch.save_retained(rows, cleared);
+                self.gather.lazy(now);
             }
             Request::Downlinks(rows, waiter) => self.downlinks(rows, waiter, now),
             Request::Note(key, body, waiter) => self.note(key, body, waiter, now),

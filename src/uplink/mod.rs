@@ -8,21 +8,24 @@
 //!
 //! Uplinks of one device keep their order: one task feeds them as they came, one lane decodes them, and they come back
 //! from it in order. Arrivals never wait for what comes after the record. An uplink is published whatever its codec does,
-//! and stays on disk until the home broker acknowledged the last message it gave rise to.
+//! and stays on disk until the home broker acknowledged the last message it gave rise to. Beside the steps, `hearing`
+//! tells which devices are there.
 
 mod config;
 mod decode;
 mod feed;
 mod formatters;
 mod gaps;
+mod hearing;
 mod memory;
 mod publish;
 mod receive;
 mod record;
 mod repair;
 mod spool;
+mod tidy;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::future::{pending, ready};
 use std::time::Duration;
 
@@ -30,20 +33,23 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::codecs::Crossed;
-use crate::home;
-use crate::model::{ApplicationName, Receipt, Subject, Uplink};
+use crate::home::{self, AssistantStarts};
+use crate::model::{ApplicationName, HomeName, Receipt, Subject, Uplink};
 use crate::network::{Arrival, Content};
 
 pub use config::RepairConfig;
 pub use decode::Decode;
+use decode::Reading;
 pub use feed::MOST_IN_FLIGHT;
 pub use formatters::{Formatters, Wants};
+pub use hearing::{Hearing, HearingParts};
 pub use memory::{Memory, Noted, What};
 pub use publish::Publish;
 pub use receive::Receive;
 pub use record::Record;
 pub use repair::{BackfillError, BackfillOutcome, Repair, RepairHandle, RepairParts};
 pub use spool::{Spool, SpoolParts};
+pub use tidy::Tidy;
 
 /// Uplinks under way to or from their codecs: fewer than a codec lane holds, so that sending one never has to wait.
 pub const MOST_IN_DECODING: usize = crate::codecs::LANE_CAPACITY - 16;
@@ -63,9 +69,11 @@ pub struct Uplinks {
     pub receive: Receive,
     pub decode: Decode,
     pub publish: Publish,
+    pub hearing: Hearing,
+    pub tidy: Tidy,
     pub home: HomePresence,
-    /// The applications whose registered devices are all known.
-    pub listed: watch::Sender<BTreeSet<ApplicationName>>,
+    /// The applications whose registries were read, and whether they told every device.
+    pub listed: watch::Sender<BTreeMap<ApplicationName, bool>>,
     /// How long the end may take to deliver what was read, and half that time again for what is on its way by then; the
     /// rest is delivered after the next start.
     pub drain: Duration,
@@ -86,6 +94,7 @@ enum Phase {
 pub struct HomePresence {
     connected: watch::Receiver<bool>,
     away_since: Option<Instant>,
+    assistant: AssistantStarts,
 }
 
 impl Uplinks {
@@ -115,8 +124,10 @@ impl Uplinks {
                 () = ready(()), if can_feed => self.feed().await,
             }
         }
-        self.states_due(Instant::now() + home::HOLD).await;
+        self.states_due(Instant::now() + home::LONGEST_THROTTLE).await;
         self.publish.save_states(self.spool.store()).await;
+        self.hearing.save(self.spool.store()).await;
+        self.tidy.save(self.spool.store()).await;
         self.spool.keep_within_limits().await;
     }
 
@@ -134,16 +145,18 @@ impl Uplinks {
             match arrival {
                 Arrival::Message(raw, content) => {
                     if let Some((entry, changes)) = self.record.take(raw, &content, self.spool.next_seq()) {
+                        self.hearing.hear(&content);
                         self.spool.record(entry, changes, content).await;
                     }
                 }
                 Arrival::Registered(device) => {
                     self.receive.register(&device).await;
                     self.decode.prepare(&device);
+                    self.hearing.attributes(&device.key, &device.attributes);
                     self.publish.renew_state(&device.key);
                 }
-                Arrival::Listed(application) => {
-                    self.listed.send_if_modified(|listed| listed.insert(application));
+                Arrival::Listed { application, wholly } => {
+                    self.listed.send_if_modified(|listed| listed.insert(application, wholly) != Some(wholly));
                 }
                 // Whoever asked may have gone.
                 Arrival::Fetched { application, span, reply } => {
@@ -167,24 +180,30 @@ impl Uplinks {
         uplink.spooled = Some(seq);
         let missing = self.record.identify(&mut uplink);
         let name = self.receive.meet(&uplink).await;
+        self.hearing.tell(Subject { key: &uplink.key, name: &name }).await;
         if missing > 0 && !uplink.backfilled {
             self.publish.lost_frames(&uplink, &name, missing).await;
         }
         if let Some((uplink, reading)) = self.decode.start(uplink) {
-            self.publish.uplink(&uplink, &name, reading, self.spool.store()).await;
+            self.publish(&uplink, &name, reading).await;
         }
     }
 
     async fn leave(&mut self, crossed: Crossed) {
         let name = self.receive.name_of(&crossed.uplink.key);
         let (uplink, reading) = self.decode.finish(crossed);
-        self.publish.uplink(&uplink, &name, reading, self.spool.store()).await;
+        self.publish(&uplink, &name, reading).await;
+    }
+
+    async fn publish(&mut self, uplink: &Uplink, name: &HomeName, reading: Reading) {
+        self.publish.note_lost(&uplink.key, self.record.memory().lost(&uplink.key));
+        self.publish.uplink(uplink, name, reading, self.spool.store()).await;
     }
 
     async fn states_due(&mut self, now: Instant) {
         while let Some((key, state)) = self.publish.take_due(now) {
             match self.receive.met(&key) {
-                Some(name) => self.publish.state(Subject { key: &key, name: &name }, state).await,
+                Some(name) => self.publish.state(Subject { key: &key, name: &name }, &state).await,
                 // It was restored, and what its device is called now is not known yet.
                 None => self.publish.hold_back(&key),
             }
@@ -194,6 +213,7 @@ impl Uplinks {
     async fn home_changed(&mut self, came: bool) {
         if came {
             self.publish.renew_states();
+            self.hearing.renew();
             self.spool.keep_within_limits().await;
         }
     }
@@ -203,23 +223,44 @@ impl Uplinks {
         if self.publish.saving_is_due(Instant::now()) {
             self.publish.save_states(self.spool.store()).await;
         }
+        self.hearing.tick(self.spool.store()).await;
+        self.look_after_topics().await;
+    }
+
+    /// What was told under topics that are not in use any more goes, and is told again under those that are.
+    async fn look_after_topics(&mut self) {
+        if self.tidy.settings_changed() {
+            self.publish.topics_changed();
+        }
+        if self.home.is_there() {
+            for key in self.tidy.look().await {
+                self.publish.renamed(&key);
+            }
+        }
+        self.tidy.save(self.spool.store()).await;
     }
 }
 
 impl HomePresence {
-    pub fn new(connected: watch::Receiver<bool>) -> Self {
+    pub fn new(connected: watch::Receiver<bool>, assistant: AssistantStarts) -> Self {
         let away_since = (!*connected.borrow()).then(Instant::now);
-        Self { connected, away_since }
+        Self { connected, away_since, assistant }
     }
 
-    /// Whether it came or went, when it did. May be dropped at any time.
+    /// Whether it came or went, when it did; that Home Assistant came is the same. May be dropped at any time.
     async fn changed(&mut self) -> bool {
-        if self.connected.changed().await.is_err() {
-            pending::<()>().await;
+        tokio::select! {
+            Ok(()) = self.connected.changed() => {}
+            () = self.assistant.settled() => return true,
+            else => pending().await,
         }
         let connected = *self.connected.borrow_and_update();
         self.away_since = (!connected).then(Instant::now);
         connected
+    }
+
+    fn is_there(&self) -> bool {
+        self.away_since.is_none()
     }
 
     /// Whether it has been away for so long that the end does not wait for it.

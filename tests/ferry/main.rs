@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod availability;
 mod bad_input;
 mod bridge;
 mod codec_files;
@@ -16,9 +17,11 @@ mod mosquitto;
 mod outage;
 mod quality;
 mod refused;
+mod requests;
 mod secrets;
 mod shutdown;
 mod spool;
 mod stuck;
+mod topics;
 mod transports;
 mod uplink;

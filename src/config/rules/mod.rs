@@ -5,8 +5,10 @@ mod applications;
 mod codecs;
 mod devices;
 mod home;
+mod home_assistant;
 mod limits;
 mod store;
+mod topics;
 
 use std::path::Path;
 
@@ -21,8 +23,10 @@ pub fn check(config: &Config, environment: &dyn Environment, report: &mut Report
     home::check(config, environment, report);
     codecs::check(&config.codecs, environment, report);
     devices::check(config, report);
+    home_assistant::check(config, report);
     limits::check(config, report);
     store::check(&config.store, report);
+    topics::check(config, report);
 }
 
 /// A CA file must hold certificates, and is of use only on a connection with TLS.

@@ -57,6 +57,24 @@ impl Endpoints {
     }
 }
 
+impl Endpoints {
+    /// What tells this network from every other one in which the same ids may be given: host and tenant.
+    pub fn network(&self) -> String {
+        let host = match &self.mqtt {
+            Address::Net(server) => server.host.clone(),
+            Address::Local(path) => path.display().to_string(),
+        };
+        let tenant = self.uid.split_once('@').map(|(_, tenant)| tenant);
+        tenant.map_or_else(|| host.clone(), |tenant| format!("{host}/{tenant}"))
+    }
+
+    /// The application's page in the network's console, if it has one: it is where its API is.
+    pub fn console(&self) -> Option<String> {
+        let (api, id) = (self.api.as_ref()?, self.uid.split('@').next()?);
+        Some(format!("{}/console/applications/{id}", api.origin().ascii_serialization()))
+    }
+}
+
 /// `eu1.cloud.thethings.network` on The Things Network, `<tenant>.eu1.cloud.thethings.industries` on The Things Stack
 /// Cloud (The Things Stack documentation, "Addresses").
 fn cloud_host(cluster: &str, tenant: &str) -> Result<String, InvalidEndpoint> {
@@ -100,6 +118,9 @@ mod tests {
     fn the_things_network_needs_only_a_cluster() {
         let all = Endpoints::of(&config("id = 'my-app'\ncluster = 'nam1'")).unwrap();
         assert_eq!(all.mqtt.to_string(), "mqtts://nam1.cloud.thethings.network:8883");
+        assert_eq!(all.network(), "nam1.cloud.thethings.network/ttn");
+        let console = "https://nam1.cloud.thethings.network/console/applications/my-app";
+        assert_eq!(all.console().as_deref(), Some(console));
         assert_eq!(all.api.unwrap().as_str(), "https://nam1.cloud.thethings.network/api/v3");
         assert_eq!(all.identity.unwrap().as_str(), "https://eu1.cloud.thethings.network/api/v3");
         assert_eq!(all.uid, "my-app@ttn");
@@ -118,7 +139,7 @@ mod tests {
         let all = Endpoints::of(&config(all)).unwrap();
         assert_eq!(all.api.as_ref().unwrap().as_str(), "http://localhost:1885/api/v3");
         assert_eq!(all.identity, all.api);
-        assert_eq!(all.uid, "my-app");
+        assert_eq!((all.uid.as_str(), all.network().as_str()), ("my-app", "localhost"));
     }
 
     #[test]

@@ -58,6 +58,7 @@ fn downlink(id: &str) -> QueuedDownlink {
         key: DeviceKey::new(&ApplicationName::parse("my-app").unwrap(), node()),
         f_port: FPort::new(1).unwrap(),
         payload: vec![1],
+        fields: None,
         confirmed: true,
         priority: Priority::Normal,
         attempts: Some(2),

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// What leads from each version to the next; the first makes an empty file version 1.
-pub const ALL: &[&str] = &[VERSION_1, VERSION_2];
+pub const ALL: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /// Rows that are written with every message are short and in few tables, for each page they touch is written whole.
 /// `n` numbers downlinks in the order of their acceptance.
@@ -64,6 +64,27 @@ CREATE TABLE gaps (
 /// What network servers note of devices: with end-to-end encryption, sessions and frame counters.
 const VERSION_2: &str = "
 CREATE TABLE notes (
+    application TEXT NOT NULL,
+    device TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (application, device)
+) STRICT, WITHOUT ROWID;
+";
+
+/// On which topics the home broker keeps something, so that they can be emptied when it is of no use any more. What is
+/// about no device is the bridge's own.
+const VERSION_3: &str = "
+CREATE TABLE retained (
+    topic TEXT PRIMARY KEY,
+    application TEXT,
+    device TEXT,
+    kind TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// How often each device reports, and whether it is there.
+const VERSION_4: &str = "
+CREATE TABLE availability (
     application TEXT NOT NULL,
     device TEXT NOT NULL,
     body TEXT NOT NULL,

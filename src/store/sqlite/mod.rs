@@ -9,6 +9,8 @@
 //! | `usage` | device and day | the day is past |
 //! | `gaps` | span in which messages may be missing | settled |
 //! | `notes` | device of which its network server has something to remember | never |
+//! | `availability` | device that was heard | never |
+//! | `retained` | topic on which the home broker keeps something | it is emptied |
 
 mod migrations;
 mod opening;

@@ -6,7 +6,7 @@ use super::spool;
 use super::tables::downlink_row;
 use super::value::{application, key, timestamp};
 use crate::model::DeviceKey;
-use crate::store::rows::{GapRow, Restored, Run, StateRow, UsageRow};
+use crate::store::rows::{GapRow, Restored, RetainedRow, Run, StateRow, UsageRow};
 
 const RUNS: &str = "SELECT application, device, session, epoch, first, last, first_at, last_at, received_at FROM runs";
 const STATES: &str = "SELECT application, device, last_seen, body FROM states";
@@ -14,6 +14,8 @@ const DOWNLINKS: &str = "SELECT id, application, device, open, told, updated, bo
                          WHERE open OR NOT told ORDER BY n";
 const USAGE: &str = "SELECT application, device, day, airtime_ms, downlinks FROM usage";
 const NOTES: &str = "SELECT application, device, body FROM notes";
+const AVAILABILITY: &str = "SELECT application, device, body FROM availability";
+const RETAINED: &str = "SELECT topic, kind, application, device FROM retained";
 const GAPS: &str = "SELECT id, application, body FROM gaps";
 
 pub fn restore(connection: &Connection) -> rusqlite::Result<Restored> {
@@ -25,6 +27,8 @@ pub fn restore(connection: &Connection) -> rusqlite::Result<Restored> {
         usage: all(connection, USAGE, usage)?,
         gaps: all(connection, GAPS, gap)?,
         notes: all(connection, NOTES, |row| Ok((key(row, 0)?, row.get(2)?)))?,
+        availability: all(connection, AVAILABILITY, |row| Ok((key(row, 0)?, row.get(2)?)))?.into_iter().collect(),
+        retained: all(connection, RETAINED, retained)?,
         next_seq: highest + 1,
         spool,
     })
@@ -58,4 +62,10 @@ fn usage(row: &Row<'_>) -> rusqlite::Result<UsageRow> {
 fn gap(row: &Row<'_>) -> rusqlite::Result<GapRow> {
     let id = row.get::<_, i64>(0)?.unsigned_abs();
     Ok(GapRow { id, application: application(row, 1)?, body: row.get(2)? })
+}
+
+fn retained(row: &Row<'_>) -> rusqlite::Result<RetainedRow> {
+    let is_devices = row.get::<_, Option<String>>(2)?.is_some();
+    let owner = is_devices.then(|| key(row, 2)).transpose()?;
+    Ok(RetainedRow { topic: row.get(0)?, owner, kind: row.get(1)? })
 }

@@ -1,4 +1,5 @@
-//! The other tables: runs, states, fair use, gaps, downlinks, notes.
+//! The other tables: runs, states, fair use, gaps, downlinks, notes, availability, retained
+//! topics.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -14,7 +15,9 @@ pub fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     write_usage(connection, batch)?;
     write_gaps(connection, batch)?;
     write_downlinks(connection, batch)?;
-    write_notes(connection, batch)
+    write_notes(connection, batch)?;
+    write_availability(connection, batch)?;
+    write_retained(connection, batch)
 }
 
 fn write_runs(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
@@ -97,6 +100,30 @@ fn write_notes(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)")?;
     for (key, body) in &batch.notes {
         put.execute(params![key.application.as_str(), key.device.as_str(), body])?;
+    }
+    Ok(())
+}
+
+fn write_availability(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached("INSERT OR REPLACE INTO availability VALUES (?, ?, ?)")?;
+    for (key, body) in &batch.availability {
+        put.execute(params![key.application.as_str(), key.device.as_str(), body])?;
+    }
+    Ok(())
+}
+
+fn write_retained(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached("INSERT OR REPLACE INTO retained VALUES (?, ?, ?, ?)")?;
+    let mut forget = connection.prepare_cached("DELETE FROM retained WHERE topic = ?")?;
+    for (topic, row) in &batch.retained {
+        match row {
+            Some(row) => {
+                let (application, device) =
+                    row.owner.as_ref().map(|key| (key.application.as_str(), key.device.as_str())).unzip();
+                put.execute(params![topic, application, device, row.kind])?
+            }
+            None => forget.execute([topic])?,
+        };
     }
     Ok(())
 }

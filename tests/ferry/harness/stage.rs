@@ -144,6 +144,13 @@ impl Stage {
         &self.toml
     }
 
+    /// The user edits the configuration, for the next bridge on this stage.
+    pub fn edit(&mut self, from: &str, to: &str) {
+        assert!(self.toml.contains(from), "nothing to edit: {from}");
+        self.toml = self.toml.replacen(from, to, 1);
+        fs::write(self.configuration(), &self.toml).unwrap();
+    }
+
     /// The home broker's machine is switched off.
     pub async fn home_goes(&mut self) {
         self.broker.take().expect("the broker is there").stop().await;
