@@ -52,8 +52,7 @@ impl Rig {
     pub fn start(output: &str, tables: &str) -> io::Result<Self> {
         let folder = TempDir::with_prefix("ttn-ferry-bench-")?;
         let (ttn, home) = (free_port()?, free_port()?);
-        let brokers =
-            [broker(&folder.path().join("ttn.conf"), ttn)?, broker(&folder.path().join("home.conf"), home)?];
+        let brokers = [broker(&folder.path().join("ttn.conf"), ttn)?, broker(&folder.path().join("home.conf"), home)?];
         let configuration = folder.path().join("bridge.toml");
         fs::write(&configuration, bridge(ttn, home, output, tables))?;
         let announcements = Sink::start(home, "homeassistant/device/+/config", announced)?;
@@ -65,8 +64,7 @@ impl Rig {
         let bridge = Process::start(env!("CARGO_BIN_EXE_ttn-ferry").as_ref(), &arguments, &log)?;
         let uplinks = wire::connect(ttn, "load")?;
         let sent = 0;
-        let mut rig =
-            Self { bridge, announcements, states, uplinks, home, sent, tally, folder, _brokers: brokers };
+        let mut rig = Self { bridge, announcements, states, uplinks, home, sent, tally, folder, _brokers: brokers };
         rig.wait_for_the_bridge()?;
         Ok(rig)
     }
@@ -230,7 +228,8 @@ fn bridge(ttn: u16, home: u16, output: &str, tables: &str) -> String {
 }
 
 fn broker(configuration: &Path, port: u16) -> io::Result<Process> {
-    let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n");
+    let text =
+        format!("listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n");
     fs::write(configuration, text)?;
     let process = Process::mosquitto(configuration)?;
     let start = Instant::now();

@@ -5,6 +5,7 @@ mod applications;
 mod codecs;
 mod devices;
 mod home;
+mod home_assistant;
 mod limits;
 mod store;
 
@@ -21,6 +22,7 @@ pub fn check(config: &Config, environment: &dyn Environment, report: &mut Report
     home::check(config, environment, report);
     codecs::check(&config.codecs, environment, report);
     devices::check(config, report);
+    home_assistant::check(config, report);
     limits::check(config, report);
     store::check(&config.store, report);
 }

@@ -1,14 +1,43 @@
 //! What Home Assistant is told: a device's fields and commands as entities, the entities as discovery messages.
 //!
 //! Pure: whoever calls it owns what was announced before, and when to tell it again.
+//!
+//! - What becomes an entity: [`fields`], [`commands`], [`diagnostics`], and of the bridge itself [`bridge`](mod@bridge).
+//! - What a name, a unit or a class means: [`known`], [`classes`].
+//! - How a value is taken out of a message: [`sources`] (which), [`templates`] (how).
+//! - How it is written: [`form`], [`ids`]; which keys there are: [`schema`]; what the user changes: [`overrides`].
+
+mod bridge;
+mod classes;
+mod commands;
+mod diagnostics;
+mod entity;
+mod fields;
+mod form;
+mod ids;
+mod known;
+mod names;
+mod overrides;
+mod schema;
+mod sources;
+mod templates;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use payload_codecs::devices;
 use payload_codecs::metadata::{Command, Field};
+use serde_json::{Map, Value};
+
+use form::Sheet;
+use sources::Sources;
 
 use super::{Override, Settings};
 use crate::model::{ApplicationName, DeviceKey, EndDeviceIds, HomeName, Shape, VersionIds};
+
+pub use overrides::{InvalidOverride, check_overrides};
 
 /// All of a device that its announcement is made from.
 #[derive(Debug, Clone)]
@@ -58,16 +87,61 @@ pub struct Announcement {
 
 /// What is announced of one device: one message in the device form, one for each entity in the other, none if discovery
 /// is off. Equal portraits give equal bytes.
-pub fn device(_portrait: &Portrait, _place: &Place<'_>) -> Vec<Announcement> {
-    Vec::new()
+pub fn device(portrait: &Portrait, place: &Place<'_>) -> Vec<Announcement> {
+    let sources = Sources::new(portrait, place);
+    let mut all = diagnostics::entities(portrait, &sources);
+    all.extend(commands::entities(portrait, &sources));
+    all.extend(fields::entities(portrait, &sources));
+    // A command may be called like something that is told of every device.
+    let mut paths = BTreeSet::new();
+    all.retain(|entity| paths.insert(entity.path.clone()));
+    let sheet = Sheet {
+        id: ids::device(portrait),
+        name: portrait.name.as_str(),
+        device: describe(portrait, place),
+        availability: vec![place.settings.topics.of_bridge("state"), sources.availability()],
+        entities: all.into_iter().filter_map(|entity| overrides::apply(entity, &portrait.overrides)).collect(),
+    };
+    sheet.announce(place)
 }
 
 /// What is announced of the bridge itself.
-pub fn bridge(_applications: &[ApplicationName], _place: &Place<'_>) -> Vec<Announcement> {
-    Vec::new()
+pub fn bridge(applications: &[ApplicationName], place: &Place<'_>) -> Vec<Announcement> {
+    let sheet = Sheet {
+        id: ids::bridge(place.bridge),
+        name: place.bridge,
+        device: bridge::device(place),
+        availability: vec![place.settings.topics.of_bridge("state")],
+        entities: bridge::entities(applications, place),
+    };
+    sheet.announce(place)
 }
 
-/// The first topic of [`bridge`]; `None` if discovery is off.
+/// The first topic of [`bridge`], whatever the applications; `None` if discovery is off.
 pub fn bridge_topic(place: &Place<'_>) -> Option<String> {
     bridge(&[], place).into_iter().next().map(|announcement| announcement.topic)
+}
+
+/// What Home Assistant shows of a device.
+fn describe(portrait: &Portrait, place: &Place<'_>) -> Map<String, Value> {
+    let version = portrait.version_ids.clone().unwrap_or_default();
+    let shipped = portrait.codec.as_deref().and_then(devices::find);
+    let shipped = shipped.or_else(|| devices::find_by_version_ids(&version.brand_id, &version.model_id));
+    let some = |text: String| Some(text).filter(|text| !text.is_empty());
+    let told = [
+        ("name", some(portrait.name.to_string())),
+        ("manufacturer", shipped.map(|device| device.vendor.clone()).or(some(version.brand_id))),
+        ("model", shipped.map(|device| device.name.clone()).or(some(version.model_id))),
+        ("hw_version", some(version.hardware_version)),
+        ("sw_version", some(version.firmware_version)),
+        ("serial_number", portrait.ids.dev_eui.clone()),
+        ("suggested_area", portrait.area.clone()),
+        ("configuration_url", portrait.console.clone()),
+        ("via_device", some(ids::bridge(place.bridge))),
+    ];
+    let told = told.into_iter().filter_map(|(key, value)| Some((key.to_owned(), Value::from(value?))));
+    let mut device: Map<_, _> = told.collect();
+    device.insert("identifiers".into(), vec![ids::device(portrait)].into());
+    overrides::apply_to_device(&mut device, &portrait.overrides);
+    device
 }

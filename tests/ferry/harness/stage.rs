@@ -144,6 +144,13 @@ impl Stage {
         &self.toml
     }
 
+    /// The configuration is changed: for the next bridge on this stage.
+    pub fn reconfigure(&mut self, from: &str, to: &str) {
+        assert!(self.toml.contains(from), "`{from}` is not in it: {}", self.toml);
+        self.toml = self.toml.replace(from, to);
+        fs::write(self.configuration(), &self.toml).unwrap();
+    }
+
     /// The home broker's machine is switched off.
     pub async fn home_goes(&mut self) {
         self.broker.take().expect("the broker is there").stop().await;
