@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::error::BuildError;
 use super::{Disk, Shared, by_name, longest_name};
-use crate::codecs::{Codecs, Crossed, Finder, Shown};
+use crate::codecs::{Codecs, Crossed, Finder, Renewal, Shown};
 use crate::config::Config;
 use crate::home::discovery::{self, Keeper, Residence, Signals};
 use crate::home::{self, AssistantStarts, Home};
@@ -157,13 +157,13 @@ pub(super) fn codecs(
     crossed: mpsc::Sender<Crossed>,
     shared: &Shared,
     tasks: &mut Tasks,
-) -> Result<Codecs, BuildError> {
+) -> Result<(Codecs, Renewal), BuildError> {
     let shown = Shown::new(shared.directory.clone(), shared.devices_changed.clone());
     let finder = finder(config, shared.notices.clone())?;
     let codecs = Codecs::start(finder, &config.codecs, crossed, shown).map_err(BuildError::Threads)?;
-    let reload = codecs.reload(&config.codecs, shared.notices.clone());
+    let (reload, renewal) = codecs.reload(&config.codecs, shared.notices.clone());
     tasks.add("codec reload", reload.run(shared.stop.clone()));
-    Ok(codecs)
+    Ok((codecs, renewal))
 }
 
 /// The codecs the configuration speaks of; each must be there.

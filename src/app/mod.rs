@@ -45,7 +45,7 @@ use crate::model::{ApplicationName, Directory, HomeName};
 use crate::network::{NetworkServer, Outages};
 use crate::shutdown::{Ended, Tasks};
 use crate::store::{self, Restored, Store};
-use crate::telemetry::{Counters, Notices, Systemd};
+use crate::telemetry::{Counters, LogLevel, Notices, Systemd};
 use crate::uplink::{Decode, Formatters, MOST_IN_DECODING, Memory, Record, RepairHandle};
 use crate::web::{Socket, Web};
 
@@ -96,7 +96,7 @@ impl Shared {
 
 impl App {
     /// Builds a bridge: everything that can be wrong without a network is found here.
-    pub fn build(config: &Config, environment: &dyn Environment) -> Result<Self, BuildError> {
+    pub fn build(config: &Config, environment: &dyn Environment, log: LogLevel) -> Result<Self, BuildError> {
         let (notices, told) = mpsc::channel(NOTICE_CAPACITY);
         let shared = Shared::new(directory(config)?, Notices::new(notices));
         let systemd = Systemd::detect();
@@ -109,7 +109,7 @@ impl App {
         let retained = std::mem::take(&mut disk.restored.retained);
         let (home, asked) = home_side(config, environment, retained, &shared, &mut tasks)?;
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
-        let codecs = codecs(config, crossed, &shared, &mut tasks)?;
+        let (codecs, renewal) = codecs(config, crossed, &shared, &mut tasks)?;
 
         let (listed, known) = watch::channel(BTreeMap::new());
         let (downlinks, desk) = Downlinks::new(downlink::Parts {
@@ -151,7 +151,14 @@ impl App {
         let decode = Decode::new(codecs.clone(), wants, shared.counters.clone());
         let uplinks =
             uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, decode, &shared);
-        let answers = Arc::new(answers(config, servers, desk, backfill, &shared));
+        let handles = Handles {
+            backfill,
+            codecs: control::Codecs::new(codecs.clone(), renewal, desk.clone(), config.codecs.limits()),
+            configuring: control::Configuration::new().0,
+            log: control::Log(log),
+            desk,
+        };
+        let answers = Arc::new(answers(config, servers, handles, &shared));
         let control = Control {
             answers: answers.clone(),
             home,
@@ -219,15 +226,28 @@ fn by_name(servers: &[Arc<dyn NetworkServer>]) -> HashMap<ApplicationName, Arc<d
     servers.iter().map(|server| (server.name().clone(), server.clone())).collect()
 }
 
+/// What requests are passed on to.
+struct Handles {
+    desk: Desk,
+    backfill: RepairHandle,
+    codecs: control::Codecs,
+    configuring: control::Configuration,
+    log: control::Log,
+}
+
 fn answers(
     config: &Config,
     servers: Vec<Arc<dyn NetworkServer>>,
-    desk: Desk,
-    backfill: RepairHandle,
+    Handles { desk, backfill, codecs, configuring, log }: Handles,
     shared: &Shared,
 ) -> Answers {
+    let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
     Answers {
-        backfill: control::Backfill::new(backfill, servers.iter().map(|server| server.name().clone()).collect()),
+        codecs,
+        log,
+        device_changes: control::Devices::new(shared.directory.clone(), configuring.clone(), &applications),
+        configuring,
+        backfill: control::Backfill::new(backfill, applications),
         servers,
         directory: shared.directory.clone(),
         counters: shared.counters.clone(),

@@ -107,10 +107,8 @@ pub(super) fn home_side(
     tasks.add("home broker", broker.run(shared.stop.clone()));
     let row = |RetainedRow { topic, owner, kind }| Noted { topic, owner, kind };
     let ledger = Ledger::restore(retained.into_iter().map(row));
-    Ok((
-        Home::new(messages, settings).with_ledger(ledger),
-        Asked { commands, requests, uplink_receipts, step_receipts, connected, assistant },
-    ))
+    let asked = Asked { commands, requests, uplink_receipts, step_receipts, connected, assistant };
+    Ok((Home::new(messages, settings).with_ledger(ledger), asked))
 }
 
 /// What the configuration says of topics, devices and Home Assistant.

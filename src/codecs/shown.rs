@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use super::Chosen;
+use super::{Chosen, Codec};
 use crate::model::{CodecChoice, DeviceKey, Directory};
 
 const NETWORK: &str = "network";
@@ -30,10 +30,19 @@ impl Shown {
             let same = shown.is_some_and(|shown| {
                 shown.name == chosen.codec.name
                     && shown.chosen_by == chosen.by
-                    && Arc::ptr_eq(&shown.fields, &chosen.codec.fields)
+                    && Arc::ptr_eq(&shown.fields, chosen.codec.fields())
                     && Arc::ptr_eq(&shown.commands, &chosen.codec.commands)
             });
             (!same).then(|| Some(describe(chosen)))
+        });
+    }
+
+    /// A device's codec says what its fields are.
+    pub fn described(&self, device: &DeviceKey, codec: &Codec) {
+        self.change(device, |shown| {
+            let shown =
+                shown.filter(|shown| shown.name == codec.name && !Arc::ptr_eq(&shown.fields, codec.fields()))?;
+            Some(Some(CodecChoice { fields: codec.fields().clone(), ..shown.clone() }))
         });
     }
 
@@ -66,7 +75,7 @@ impl Shown {
 
 fn describe(chosen: &Chosen) -> CodecChoice {
     let codec = &chosen.codec;
-    let (fields, commands) = (codec.fields.clone(), codec.commands.clone());
+    let (fields, commands) = (codec.fields().clone(), codec.commands.clone());
     CodecChoice { name: codec.name.clone(), chosen_by: chosen.by, hint: None, fields, commands }
 }
 

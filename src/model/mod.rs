@@ -5,6 +5,7 @@ mod device;
 mod downlink;
 mod event;
 mod ids;
+mod nearest;
 mod notes;
 mod shape;
 mod subject;
@@ -20,6 +21,7 @@ pub use event::{
     DownlinkEvent, DownlinkHappening, Failure, Join, Location, NetworkMessage, RegisteredDevice, ServiceData,
 };
 pub use ids::{ApplicationName, DeviceId, DeviceKey, HomeName, InvalidName, ttn_id};
+pub use nearest::{did_you_mean, unknown_key};
 pub use notes::{DeviceNotes, Kept};
 pub use shape::{Shape, ValueKind, extend_shape, extend_shape_by};
 pub use subject::Subject;

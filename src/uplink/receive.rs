@@ -49,6 +49,11 @@ impl Receive {
         let name = self.introduce(&join.key, None).await;
         let body = json!({ "at": join.at, "dev_addr": join.ids.dev_addr, "session_key_id": join.session_key_id });
         self.home.event(Subject { key: &join.key, name: &name }, "join", &body, Some(receipt)).await;
+        self.notices.tell(Notice::DeviceJoined {
+            device: name,
+            application: join.key.application.clone(),
+            device_id: join.key.device.to_string(),
+        });
     }
 
     /// Tells of a position that a service found.

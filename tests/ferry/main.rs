@@ -18,6 +18,7 @@ mod mosquitto;
 mod outage;
 mod quality;
 mod refused;
+mod requests;
 mod secrets;
 mod shutdown;
 mod spool;

@@ -30,7 +30,10 @@ impl Broker {
             Some(Route::Command(_)) if stopping && ack.is_awaited() => return,
             Some(Route::Command(_)) if stopping => self.drop_command(topic, "the bridge is stopping"),
             Some(Route::Command(candidates)) => return self.command(topic, HomeCommand { candidates, payload, ack }),
-            Some(Route::Request(command)) if !retain && !stopping => {
+            Some(Route::Request(_)) if retain => {
+                tracing::warn!(%topic, "Retained request ignored: publish requests without the retain flag.");
+            }
+            Some(Route::Request(command)) if !stopping => {
                 let answering = answering.filter(|answering| is_elsewhere(answering, &settings));
                 self.request(topic, HomeRequest { command, payload, answering });
             }
