@@ -44,6 +44,7 @@ pub(super) fn uplink_flow(
     let mut publish = Publish {
         home: home.clone(),
         states: home::States::default(),
+        attributes: home::Attributes::default(),
         directory: shared.directory.clone(),
         devices_changed: shared.devices_changed.clone(),
     };

@@ -4,8 +4,8 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::refusal::Refusal;
 use super::request::{self, Object, clip};
-use crate::home::{Candidate, HomeCommand, Verb};
-use crate::model::{ApplicationName, Command, DeviceId, DeviceKey, Directory, DownlinkId, DownlinkRequest, HomeName};
+use crate::home::{Called, Candidate, HomeCommand, Verb};
+use crate::model::{ApplicationName, Command, DeviceId, DeviceKey, Directory, DownlinkId, DownlinkRequest};
 
 /// The longest command, in bytes; a full list of the longest downlinks fits.
 const LONGEST_COMMAND: usize = 256 * 1024;
@@ -18,25 +18,45 @@ const LONGEST_FIELD: usize = 100;
 /// application only, a name that could be a device's id is taken for one, for it may never have sent anything yet.
 ///
 /// # Errors
-/// What to answer, and under which name: the one that was written, if anything can be published under it.
+/// What to answer, and what the topic calls the device, if there is a topic.
 pub fn resolve<'a>(
     command: &'a HomeCommand,
     directory: &Directory,
     only: Option<&ApplicationName>,
-) -> Result<(DeviceKey, &'a Verb), (Option<HomeName>, Refusal)> {
-    let known = |candidate: &'a Candidate| Some((directory.by_name(&candidate.device)?.key.clone(), &candidate.verb));
-    let possible = |candidate: &'a Candidate| {
-        Some((DeviceKey::new(only?, DeviceId::parse(&candidate.device).ok()?), &candidate.verb))
-    };
+) -> Result<(DeviceKey, &'a Verb), (Option<Called>, Refusal)> {
+    let known = |candidate: &'a Candidate| Some((known(&candidate.device, directory, only)?, &candidate.verb));
+    let possible = |candidate: &'a Candidate| Some((possible(&candidate.device, only?)?, &candidate.verb));
     let all = || command.candidates.iter();
     all().find_map(known).or_else(|| all().find_map(possible)).ok_or_else(|| {
-        let written = command.candidates.first().map_or("", |candidate| &candidate.device);
-        let refusal = Refusal::new(format!("no device is called `{}`", clip(written)));
-        (
-            HomeName::parse(written).ok(),
-            refusal.hint("see bridge/devices for the names; a device is known once it has sent"),
-        )
+        let called = command.candidates.first().map(|candidate| candidate.device.clone());
+        let written = called.as_ref().and_then(|called| called.name.as_deref().or(called.device_id.as_deref()));
+        let refusal = Refusal::new(format!("no device is called `{}`", clip(written.unwrap_or_default())));
+        (called, refusal.hint("see bridge/devices for the names; a device is known once it has sent"))
     })
+}
+
+/// The device that a topic calls so, if it is known.
+fn known(called: &Called, directory: &Directory, only: Option<&ApplicationName>) -> Option<DeviceKey> {
+    let fits = |key: &DeviceKey| {
+        called.device_id.as_deref().is_none_or(|id| key.device.as_str() == id)
+            && called.application.as_deref().is_none_or(|name| key.application.as_str() == name)
+    };
+    let key = match &called.name {
+        Some(name) => directory.by_name(name)?.key.clone(),
+        None => {
+            let said = called.application.as_deref().map(ApplicationName::parse);
+            let application = said.transpose().ok()?.or_else(|| only.cloned())?;
+            DeviceKey { application, device: DeviceId::parse(called.device_id.as_deref()?).ok()? }
+        }
+    };
+    directory.find(&key).is_some_and(|device| fits(&device.key)).then_some(key)
+}
+
+/// The device whose id could be meant, in the only application.
+fn possible(called: &Called, only: &ApplicationName) -> Option<DeviceKey> {
+    let written = called.device_id.as_deref().or(called.name.as_deref())?;
+    let fits = called.application.as_deref().is_none_or(|name| name == only.as_str());
+    fits.then_some(DeviceKey::new(only, DeviceId::parse(written).ok()?))
 }
 
 /// The device that goes by this name at home, or has this id at the network.
@@ -153,6 +173,7 @@ mod tests {
 
     use super::*;
     use crate::home::{LiveSettings, Route};
+    use crate::model::HomeName;
     use crate::mqtt::Ack;
 
     fn fields(verb: &Verb, payload: &str) -> String {
@@ -241,8 +262,8 @@ mod tests {
         let (application, directory) = directory();
         let unseen = command("ttn/node-9/downlink/push");
         assert_eq!(resolve(&unseen, &directory, Some(&application)).unwrap().0.device.as_str(), "node-9");
-        let (name, refusal) = resolve(&unseen, &directory, None).unwrap_err();
-        assert_eq!(name.unwrap().as_str(), "node-9");
+        let (called, refusal) = resolve(&unseen, &directory, None).unwrap_err();
+        assert_eq!(called.unwrap().name.unwrap(), "node-9");
         assert_eq!(refusal.reason, "no device is called `node-9`");
     }
 
@@ -252,11 +273,15 @@ mod tests {
             let (application, directory) = directory();
             for verb in [Verb::Set, Verb::SetField(device.clone()), Verb::Push, Verb::Replace, Verb::Cancel, Verb::Clear] {
                 let _ = parse(&verb, &payload);
-                let command = HomeCommand { candidates: vec![Candidate { device: device.clone(), verb }], payload: Bytes::new(), ack: Ack::default() };
+                let called = Called { name: Some(device.clone()), ..Called::default() };
+                let candidates = vec![Candidate { device: called, verb }];
+                let command = HomeCommand { candidates, payload: Bytes::new(), ack: Ack::default() };
                 match resolve(&command, &directory, Some(&application)) {
                     Ok((key, _)) => prop_assert!(crate::model::ttn_id(key.device.as_str())),
-                    Err((Some(name), _)) => prop_assert!(!name.as_str().contains(['+', '#', '\0'])),
-                    Err((None, _)) => {}
+                    Err((called, _)) => {
+                        let topic = LiveSettings::usual(2).now().topics.refusal(&called.unwrap());
+                        prop_assert!(!topic.is_some_and(|topic| topic.contains(['+', '#', '\0'])));
+                    }
                 }
             }
         }

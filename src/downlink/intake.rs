@@ -15,10 +15,9 @@ use super::desk::{Asked, Reply};
 use super::encode::{Encoder, encode};
 use super::queue::Event;
 use super::refusal::Refusal;
-use crate::home::{HomeCommand, Verb};
+use crate::home::{Called, HomeCommand, Verb};
 use crate::model::{
-    ApplicationName, Command, DeviceKey, Directory, DownlinkId, DownlinkRequest, HomeName, Payload, Priority,
-    QueuedDownlink,
+    ApplicationName, Command, DeviceKey, Directory, DownlinkId, DownlinkRequest, Payload, Priority, QueuedDownlink,
 };
 use crate::mqtt::Ack;
 
@@ -76,8 +75,8 @@ pub struct Refused {
 /// Whose `downlink/state` tells of a refusal.
 pub enum Addressee {
     Device(DeviceKey),
-    /// A name that no device has; nothing if it cannot even be published under.
-    Unknown(Option<HomeName>),
+    /// What a topic calls a device that there is not; nothing if there was no topic.
+    Unknown(Option<Called>),
 }
 
 impl Intake {
@@ -175,8 +174,8 @@ impl Preparing {
 
     fn resolve<'a>(&self, command: &'a HomeCommand) -> Result<(DeviceKey, &'a Verb), Refused> {
         let directory = Directory::lock(&self.directory);
-        accept::resolve(command, &directory, self.only.as_ref()).map_err(|(name, refusal)| Refused {
-            addressee: Addressee::Unknown(name),
+        accept::resolve(command, &directory, self.only.as_ref()).map_err(|(called, refusal)| Refused {
+            addressee: Addressee::Unknown(called),
             id: None,
             refusal,
         })

@@ -146,14 +146,14 @@ impl Downlinks {
         let step = refusal.step(id, (self.now)());
         match addressee {
             Addressee::Device(key) => track::publish(&self.home, &self.directory, &key, &step, None).await,
-            Addressee::Unknown(name) => {
+            Addressee::Unknown(called) => {
                 tracing::warn!(
-                    name = name.as_ref().map(|name| name.as_str()),
+                    name = called.as_ref().and_then(|called| called.name.as_ref().or(called.device_id.as_ref())),
                     reason = step.reason,
                     "Command refused."
                 );
-                if let Some(name) = name {
-                    self.home.refusal(&name, &step).await;
+                if let Some(called) = called {
+                    self.home.refusal(&called, &step).await;
                 }
             }
         }

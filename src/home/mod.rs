@@ -11,6 +11,7 @@
 //! [`Home`] is the handle the flows publish through.
 
 pub mod assistant;
+mod attributes;
 mod availability;
 mod broker;
 mod config;
@@ -29,6 +30,7 @@ use bytes::Bytes;
 
 use crate::mqtt::{Ack, Answering};
 
+pub use attributes::{Attributes, News};
 pub use availability::{Availability, Heard};
 pub use broker::{Broker, OFFLINE, Wiring};
 pub use config::{AvailabilityConfig, DeviceConfig, Discovery, HomeAssistantConfig, HomeConfig, Output, Override};
@@ -36,8 +38,8 @@ pub use discovery::AssistantStarts;
 pub use ledger::{Changes, Ledger, Noted, Retained};
 pub use publish::Home;
 pub use settings::{LiveSettings, Options, Settings};
-pub use state::{HOLD, Kept, States, Told};
-pub use topics::{Candidate, InvalidTopics, Route, Topics, Verb};
+pub use state::{Kept, LONGEST_THROTTLE, States, Told};
+pub use topics::{Called, Candidate, InvalidTopics, Route, Topics, Verb};
 
 /// A command as it arrived at home: never a retained one, those are ignored at the door.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::{Ledger, LiveSettings, Options, Retained};
-use crate::model::{DeviceKey, HomeName, Receipt, Step, Subject};
+use super::{Called, Ledger, LiveSettings, Options, Retained};
+use crate::model::{DeviceKey, Receipt, Step, Subject};
 use crate::mqtt::{Answering, Message};
 
 /// Publishes at home. A message counts as delivered only once the broker acknowledged it; until then the home broker's
@@ -78,8 +78,11 @@ impl Home {
     }
 
     /// Why a command for a device nobody knows is refused. Not retained: a typo must not stay with the broker for ever.
-    pub async fn refusal(&self, name: &HomeName, step: &Step) {
-        self.send(Message::new(self.settings.now().topics.refusal(name), json(step))).await;
+    /// Nothing goes if nothing can be published under what the device was called.
+    pub async fn refusal(&self, device: &Called, step: &Step) {
+        if let Some(topic) = self.settings.now().topics.refusal(device) {
+            self.send(Message::new(topic, json(step))).await;
+        }
     }
 
     /// Announces something to Home Assistant: retained, and only the newest counts. Without an owner it is the bridge.
@@ -116,6 +119,11 @@ impl Home {
             own.is_some_and(|own| own != *topic || !settings.wants(device.key, what))
         })
         .await;
+    }
+
+    /// Takes away the fields that a device's state does not have any more.
+    pub async fn keep_fields(&self, device: Subject<'_>, has: impl Fn(&str) -> bool) {
+        self.empty_where(Some(device.key), |_, what| matches!(what, Retained::Field(path) if !has(path))).await;
     }
 
     /// The same for what the bridge tells of itself.

@@ -1,14 +1,15 @@
 //! The merged state of each device: every field last known.
 //!
-//! A state is published at once, and then at most every [`HOLD`]: what changes in between is merged and goes out when
-//! the time is over. No real node reports that often; a backlog after an outage does, and then only the newest counts.
+//! A state is published at once, and then at most as often as the device's `throttle` allows: what changes in between is
+//! merged and goes out when the time is over. No real node reports four times a second; a backlog after an outage does,
+//! and then only the newest counts.
 //!
 //! States outlive the process: each is saved when it changes, but at most every [`SAVE`]. After a crash a device that
 //! reported more than once within that time has a state that is older than what the broker got: that one is not published
 //! until the device reports again, and what is fetched of older times never changes it.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +24,8 @@ use super::link::Link;
 use super::measured::Measured;
 use crate::model::{DeviceKey, Shape, Uplink, extend_shape, extend_shape_by};
 
-/// The least time between two states of one device.
-pub const HOLD: Duration = Duration::from_millis(250);
+/// The longest time between two states of one device that can be asked for.
+pub const LONGEST_THROTTLE: Duration = Duration::from_secs(3600);
 /// The least time between two times that one device's state is saved.
 const SAVE: Duration = Duration::from_secs(10);
 
@@ -35,8 +36,8 @@ const BATTERY: &str = "battery_percentage";
 #[derive(Debug, Default)]
 pub struct States {
     devices: HashMap<DeviceKey, State>,
-    /// States that changed within [`HOLD`] of their last publication, by the time they may go.
-    waiting: VecDeque<(Instant, DeviceKey)>,
+    /// States that changed too soon after their last publication, by the time they may go.
+    waiting: BTreeSet<(Instant, DeviceKey)>,
     /// Devices whose states changed within [`SAVE`] of being saved, and when they were last saved together.
     unsaved: Vec<DeviceKey>,
     saved: Option<Instant>,
@@ -163,22 +164,22 @@ impl States {
         self.devices.entry(key.clone()).or_default().link.note_lost(frames);
     }
 
-    /// Merges what an uplink tells. Returns the state if it is to be published now. One older than what is known changes
-    /// nothing: the state only ever moves forward in time.
-    pub fn merge(&mut self, uplink: &Uplink, told: Told<'_>, now: Instant) -> Option<Bytes> {
+    /// Merges what an uplink tells. Returns the state if it is to be published now: `throttle` is the least time from the
+    /// one before. One older than what is known changes nothing: the state only ever moves forward in time.
+    pub fn merge(&mut self, uplink: &Uplink, told: Told<'_>, throttle: Duration, now: Instant) -> Option<Bytes> {
         let state = self.devices.entry(uplink.key.clone()).or_default();
         state.own.is_changed |= state.link.add_airtime(uplink);
         if state.last_seen.is_some_and(|seen| uplink.at < seen) || state.is_ahead_of(uplink) {
             return None;
         }
         state.take(uplink, told);
-        let free_at = state.published.map_or(now, |published| published + HOLD);
+        let free_at = state.published.map_or(now, |published| published + throttle);
         if free_at <= now && !state.is_waiting {
             return Some(state.publish(now));
         }
         if !state.is_waiting {
             state.is_waiting = true;
-            self.waiting.push_back((free_at, uplink.key.clone()));
+            self.waiting.insert((free_at, uplink.key.clone()));
         }
         None
     }
@@ -186,9 +187,10 @@ impl States {
     /// The broker may have lost its memory: every state goes again.
     pub fn renew(&mut self, now: Instant) {
         let Self { devices, waiting, .. } = self;
-        for (key, state) in devices.iter_mut().filter(|(_, state)| !state.is_waiting && !state.own.is_stale) {
+        waiting.clear();
+        for (key, state) in devices.iter_mut().filter(|(_, state)| !state.own.is_stale) {
             state.is_waiting = true;
-            waiting.push_front((now, key.clone()));
+            waiting.insert((now, key.clone()));
         }
     }
 
@@ -204,18 +206,18 @@ impl States {
         let Some(state) = self.devices.get_mut(key) else { return };
         if std::mem::take(&mut state.own.is_held_back) && !state.is_waiting {
             state.is_waiting = true;
-            self.waiting.push_front((now, key.clone()));
+            self.waiting.insert((now, key.clone()));
         }
     }
 
     /// When the next waiting state may go.
     pub fn next_due(&self) -> Option<Instant> {
-        self.waiting.front().map(|(due, _)| *due)
+        self.waiting.first().map(|(due, _)| *due)
     }
 
     /// The next waiting state, if it may go by `now`.
     pub fn take_due(&mut self, now: Instant) -> Option<(DeviceKey, Bytes)> {
-        let (_, key) = self.waiting.pop_front_if(|(due, _)| *due <= now)?;
+        let (_, key) = self.next_due().filter(|due| *due <= now).and_then(|_| self.waiting.pop_first())?;
         let state = self.devices.get_mut(&key)?;
         let body = state.publish(now);
         Some((key, body))
@@ -322,6 +324,8 @@ mod tests {
 
     use super::*;
 
+    const HOLD: Duration = Duration::from_millis(250);
+
     fn fields_only(fields: &RawValue) -> Told<'_> {
         Told { fields: Some(fields), measurements: None }
     }
@@ -329,7 +333,7 @@ mod tests {
     fn merge(states: &mut States, second: i64, fields: &str) -> Option<Value> {
         let fields = RawValue::from_string(fields.to_owned()).unwrap();
         let now = Instant::now();
-        let held = states.merge(&Uplink::sample("node", 7, second), fields_only(&fields), now);
+        let held = states.merge(&Uplink::sample("node", 7, second), fields_only(&fields), HOLD, now);
         let rendered = held.or_else(|| states.take_due(now + 2 * HOLD).map(|(_, state)| state))?;
         Some(serde_json::from_slice(&rendered).unwrap())
     }
@@ -357,7 +361,7 @@ mod tests {
         let mut states = States::default();
         let fields = r#"{"exact": 0.10000000000000000001, "last_seen": "mine", "link": "mine"}"#;
         let fields = RawValue::from_string(fields.into()).unwrap();
-        let state = states.merge(&Uplink::sample("node", 7, 1), fields_only(&fields), Instant::now()).unwrap();
+        let state = states.merge(&Uplink::sample("node", 7, 1), fields_only(&fields), HOLD, Instant::now()).unwrap();
         let text = std::str::from_utf8(&state).unwrap();
         assert!(text.contains("0.10000000000000000001") && !text.contains("mine"), "{text}");
     }
@@ -369,7 +373,7 @@ mod tests {
         for (second, measurements) in [(1, r#"[{"air": {"co2": 400}}]"#), (2, r#"[{"air": {"temperature": 20}}]"#)] {
             let measurements = RawValue::from_string(measurements.into()).unwrap();
             let told = Told { fields: None, measurements: Some(&measurements) };
-            states.merge(&Uplink::sample("node", 7, second), told, Instant::now());
+            states.merge(&Uplink::sample("node", 7, second), told, HOLD, Instant::now());
             states.take_unsaved_of(&Uplink::sample("node", 7, second).key, Instant::now());
         }
         let mut states = restarted(&mut states, 2);
@@ -384,7 +388,7 @@ mod tests {
         let (mut states, start) = (States::default(), Instant::now());
         let merge = |states: &mut States, second: i64| {
             let fields = RawValue::from_string(format!(r#"{{"n": {second}}}"#)).unwrap();
-            states.merge(&Uplink::sample("node", 7, second), fields_only(&fields), start)
+            states.merge(&Uplink::sample("node", 7, second), fields_only(&fields), HOLD, start)
         };
         assert!(merge(&mut states, 1).is_some());
         assert!((2..5).all(|second| merge(&mut states, second).is_none()));
@@ -446,7 +450,7 @@ mod tests {
         states.renew(Instant::now());
         assert_eq!(states.take_due(Instant::now()), None);
         let fetched = Uplink { backfilled: true, ..*Uplink::sample("node", 3, 8) };
-        assert_eq!(states.merge(&fetched, Told::default(), Instant::now()), None, "the home knows newer things");
+        assert_eq!(states.merge(&fetched, Told::default(), HOLD, Instant::now()), None, "the home knows newer things");
         assert_eq!(merge(&mut states, 10, r#"{"a": 2}"#).unwrap()["b"], 1);
     }
 

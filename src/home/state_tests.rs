@@ -1,5 +1,7 @@
 //! What a state keeps beside its fields: which were seen, the battery, the link.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -12,9 +14,7 @@ use crate::model::{Radio, Uplink};
 fn merge(states: &mut States, uplink: &Uplink, fields: &str) -> Value {
     let fields = RawValue::from_string(fields.to_owned()).unwrap();
     let told = Told { fields: Some(&fields), measurements: None };
-    let now = Instant::now();
-    let state =
-        states.merge(uplink, told, now).or_else(|| states.take_due(now + 2 * super::HOLD).map(|(_, state)| state));
+    let state = states.merge(uplink, told, Duration::ZERO, Instant::now());
     serde_json::from_slice(&state.unwrap()).unwrap()
 }
 

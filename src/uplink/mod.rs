@@ -124,7 +124,7 @@ impl Uplinks {
                 () = ready(()), if can_feed => self.feed().await,
             }
         }
-        self.states_due(Instant::now() + home::HOLD).await;
+        self.states_due(Instant::now() + home::LONGEST_THROTTLE).await;
         self.publish.save_states(self.spool.store()).await;
         self.hearing.save(self.spool.store()).await;
         self.tidy.save(self.spool.store()).await;
@@ -203,7 +203,7 @@ impl Uplinks {
     async fn states_due(&mut self, now: Instant) {
         while let Some((key, state)) = self.publish.take_due(now) {
             match self.receive.met(&key) {
-                Some(name) => self.publish.state(Subject { key: &key, name: &name }, state).await,
+                Some(name) => self.publish.state(Subject { key: &key, name: &name }, &state).await,
                 // It was restored, and what its device is called now is not known yet.
                 None => self.publish.hold_back(&key),
             }
@@ -230,7 +230,7 @@ impl Uplinks {
     /// What was told under topics that are not in use any more goes, and is told again under those that are.
     async fn look_after_topics(&mut self) {
         if self.tidy.settings_changed() {
-            self.publish.renew_states();
+            self.publish.topics_changed();
         }
         if self.home.is_there() {
             for key in self.tidy.look().await {

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::decode::Reading;
-use crate::home::{Home, Kept, States, Told};
+use crate::home::{Attributes, Home, Kept, Output, States, Told};
 use crate::model::{
     ApplicationName, DeviceId, DeviceKey, Directory, EndDeviceIds, HomeName, Radio, Receipt, Subject, Uplink,
 };
@@ -22,6 +22,7 @@ use crate::store::{StateRow, Store};
 pub struct Publish {
     pub home: Home,
     pub states: States,
+    pub attributes: Attributes,
     pub directory: Arc<Mutex<Directory>>,
     /// Marked when the list of devices reads differently.
     pub devices_changed: watch::Sender<()>,
@@ -88,8 +89,9 @@ impl Publish {
         let subject = Subject { key: &uplink.key, name };
         self.home.uplink(subject, body, uplink.spooled.map(Receipt::Uplink)).await;
         let (fields, measurements) = (reading.fields.as_deref(), reading.measurements.as_deref());
-        if let Some(state) = self.states.merge(uplink, Told { fields, measurements }, now) {
-            self.home.state(subject, state).await;
+        let throttle = self.home.settings().now().options(&uplink.key).throttle;
+        if let Some(state) = self.states.merge(uplink, Told { fields, measurements }, throttle, now) {
+            self.state(subject, &state).await;
         }
         if measurements.is_some() {
             self.note_measured(&uplink.key);
@@ -142,11 +144,19 @@ impl Publish {
 
     /// Every state goes again, for a broker that has just come.
     pub fn renew_states(&mut self) {
+        self.attributes.renew();
         self.states.renew(Instant::now());
+    }
+
+    /// Every state goes again, under other topics or in another form.
+    pub fn topics_changed(&mut self) {
+        self.attributes.forget(None);
+        self.renew_states();
     }
 
     /// A device goes by another name: its state goes again, under that one.
     pub fn renamed(&mut self, key: &DeviceKey) {
+        self.attributes.forget(Some(key));
         self.states.hold_back(key);
         self.states.renew_one(key, Instant::now());
     }
@@ -187,8 +197,28 @@ impl Publish {
         self.states.take_due(now)
     }
 
-    pub async fn state(&self, device: Subject<'_>, state: Bytes) {
-        self.home.state(device, state).await;
+    /// A state in the form that is wanted: as one object, a topic for each field, or both.
+    pub async fn state(&mut self, device: Subject<'_>, state: &Bytes) {
+        let output = self.home.settings().now().options(device.key).output;
+        if output != Output::Attribute {
+            self.home.state(device, state.clone()).await;
+        }
+        if output != Output::Json {
+            self.fields(device, state).await;
+        }
+    }
+
+    /// Fields that the state has no more are taken from the broker: a value that became an object, for one.
+    async fn fields(&mut self, device: Subject<'_>, state: &Bytes) {
+        let settings = self.home.settings().now();
+        let is_free = |path: &str| settings.topics.free_field(device, path).is_some();
+        let news = self.attributes.news(device.key, state, is_free);
+        for (path, value) in news.changed {
+            self.home.field(device, &path, value.into()).await;
+        }
+        if news.others {
+            self.home.keep_fields(device, |path| self.attributes.has(device.key, path)).await;
+        }
     }
 
     /// So many frames of this device never came.

@@ -8,6 +8,7 @@ mod home;
 mod home_assistant;
 mod limits;
 mod store;
+mod topics;
 
 use std::path::Path;
 
@@ -25,6 +26,7 @@ pub fn check(config: &Config, environment: &dyn Environment, report: &mut Report
     home_assistant::check(config, report);
     limits::check(config, report);
     store::check(&config.store, report);
+    topics::check(config, report);
 }
 
 /// A CA file must hold certificates, and is of use only on a connection with TLS.

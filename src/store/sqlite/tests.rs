@@ -316,7 +316,8 @@ fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     let (store, _) = place.open();
     store.connection.pragma_update(None, "user_version", 99).unwrap();
     drop(store);
-    assert!(matches!(place.refusal(), OpenError::Newer { found: 99, known: 2, .. }));
+    let newest = u32::try_from(migrations::ALL.len()).unwrap();
+    assert!(matches!(place.refusal(), OpenError::Newer { found: 99, known, .. } if known == newest));
 }
 
 #[test]
