@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::codec::{Codec, Decoded, DownlinkInput, Encoded, Engines, Functions, Normalized, Source, UplinkInput};
 use crate::error::CodecError;
+use crate::metadata::Field;
 
 /// The codec of one direction, if it has one, or why that does not load.
 type Half = Result<Option<Box<dyn Codec>>, CodecError>;
@@ -57,6 +58,11 @@ impl Codec for ByDirection {
         let of = |half: &Half| half.iter().flatten().map(|codec| codec.functions()).next().unwrap_or_default();
         let Functions { decode_uplink, normalize_uplink, .. } = of(&self.uplink);
         Functions { decode_uplink, normalize_uplink, ..of(&self.downlink) }
+    }
+
+    fn fields(&mut self) -> Vec<Field> {
+        let uplink = self.uplink.as_mut().ok().and_then(Option::as_mut);
+        uplink.map(|codec| codec.fields()).unwrap_or_default()
     }
 
     fn take_console(&mut self) -> Vec<String> {

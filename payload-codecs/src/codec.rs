@@ -11,6 +11,7 @@ use crate::by_direction::ByDirection;
 use crate::cayenne_lpp::CayenneLpp;
 use crate::error::CodecError;
 use crate::javascript::{Engine, JavaScript};
+use crate::metadata::Field;
 use crate::normalized;
 use crate::table::{Table, TableCodec};
 
@@ -221,6 +222,12 @@ pub trait Codec {
     fn functions(&self) -> Functions {
         let present = Some(Naming::Current);
         Functions { decode_uplink: present, normalize_uplink: None, encode_downlink: present, decode_downlink: present }
+    }
+
+    /// What the codec itself says of its fields, if its language has words for that. What lies beside it (a table, a
+    /// device's description) says more, and goes first.
+    fn fields(&mut self) -> Vec<Field> {
+        Vec::new()
     }
 
     /// Takes what a script wrote to its `console` since it was last asked, oldest first, bounded in number and length.

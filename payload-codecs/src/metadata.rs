@@ -25,6 +25,11 @@ pub struct Field {
 }
 
 impl Field {
+    /// Whether this is the field of that name, or a pattern such as `temperature_*` that stands for it.
+    pub fn describes(&self, name: &str) -> bool {
+        self.name == name || self.covers(name)
+    }
+
     /// Whether a pattern such as `temperature_*` stands for this name.
     pub(crate) fn covers(&self, name: &str) -> bool {
         let channel = self.name.strip_suffix('*').and_then(|prefix| name.strip_prefix(prefix));

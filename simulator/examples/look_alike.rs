@@ -4,7 +4,8 @@
 //! cargo run -p simulator --example look_alike
 //! ```
 //!
-//! It prints the flags for `init` and where it wrote the API key, and runs until Ctrl-C. Its Storage Integration is
+//! It prints the flags for `init` and where it wrote the API key, and runs until Ctrl-C. SIGUSR1 silences the node
+//! `living-room`, and lets it speak again. Its Storage Integration is
 //! activated, so that what a stopped service missed can be fetched.
 
 use std::error::Error;
@@ -15,7 +16,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 use simulator::nodes::{MbedExample, Node, RoomSensor};
-use simulator::stack::{ApiKey, Application, Device, Stack, StackConfig, StorageConfig};
+use simulator::stack::{ApiKey, Application, Device, Stack, StackConfig, StackHandle, StorageConfig};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -45,13 +47,34 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let lamp = device(&stack, "lamp", 1)?;
     nodes.spawn(Node::new(&lamp, MbedExample::default()).run(stack.handle(), INTERVAL, stop.clone()));
     let room = device(&stack, "living-room", 2)?;
-    nodes.spawn(Node::new(&room, RoomSensor::default()).run(stack.handle(), INTERVAL, stop.clone()));
+    nodes.spawn(come_and_go(room, stack.handle(), stop.clone()));
     tell(&stack);
-    tokio::signal::ctrl_c().await?;
+    let mut ended = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = ended.recv() => {}
+    }
     stop.cancel();
     while nodes.join_next().await.is_some() {}
     stack.stop().await;
     Ok(())
+}
+
+/// A node that falls silent with a SIGUSR1, and speaks again with the next.
+async fn come_and_go(device: Device, stack: StackHandle, stop: CancellationToken) {
+    let Ok(mut turned) = signal(SignalKind::user_defined1()) else { return };
+    while !stop.is_cancelled() {
+        let silence = stop.child_token();
+        let node = Node::new(&device, RoomSensor::default()).run(stack.clone(), INTERVAL, silence.clone());
+        tokio::select! {
+            () = node => {}
+            _ = turned.recv() => silence.cancel(),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = turned.recv() => {}
+        }
+    }
 }
 
 fn device(stack: &Stack, id: &str, number: u8) -> Result<Device, Box<dyn Error>> {

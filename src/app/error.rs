@@ -1,10 +1,9 @@
 //! Why no bridge can be built of a configuration.
 
 use crate::codecs::FindError;
-use crate::config::{NoStateFolder, TrustError};
+use crate::config::{InvalidHome, NoStateFolder};
 use crate::home::InvalidTopics;
 use crate::model::InvalidName;
-use crate::mqtt::InvalidAddress;
 use crate::network::ttn;
 use crate::store::OpenError;
 use crate::web::SocketError;
@@ -16,12 +15,10 @@ pub enum BuildError {
     Codec(#[from] FindError),
     #[error(transparent)]
     Name(#[from] InvalidName),
-    #[error("home.url: {0}")]
-    HomeAddress(#[from] InvalidAddress),
+    #[error(transparent)]
+    Home(#[from] InvalidHome),
     #[error("home.{error}\n  hint: {}", error.hint)]
     HomeTopics { error: InvalidTopics },
-    #[error("home.ca_file: {0}")]
-    HomeTrust(#[from] TrustError),
     #[error("application `{name}`: {source}")]
     Application { name: String, source: ttn::PartsError },
     #[error("{source}\n  hint: {}", source.hint())]

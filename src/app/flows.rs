@@ -1,16 +1,18 @@
 //! The flow up, what repairs its gaps, and the codecs it runs.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
 use super::error::BuildError;
 use super::{Disk, Shared, by_name, longest_name};
-use crate::codecs::{Codecs, Crossed, Finder, Shown};
+use crate::codecs::{Codecs, Crossed, Finder, Renewal, Shown};
 use crate::config::Config;
-use crate::home::{self, Home};
+use crate::home::discovery::{self, Keeper, Residence, Signals};
+use crate::home::{self, AssistantStarts, Home};
 use crate::model::ApplicationName;
+use crate::network::ttn::Endpoints;
 use crate::network::{Arrival, NetworkServer, Tracked};
 use crate::shutdown::Tasks;
 use crate::store::{Restored, Store};
@@ -26,12 +28,13 @@ pub(super) struct Entrances {
     pub crossed: mpsc::Receiver<Crossed>,
     pub receipts: mpsc::Receiver<u64>,
     pub home_connected: watch::Receiver<bool>,
-    pub listed: watch::Sender<BTreeSet<ApplicationName>>,
+    pub assistant: AssistantStarts,
+    pub listed: watch::Sender<BTreeMap<ApplicationName, bool>>,
 }
 
 pub(super) fn uplink_flow(
     config: &Config,
-    Entrances { arrivals, crossed, receipts, home_connected, listed }: Entrances,
+    Entrances { arrivals, crossed, receipts, home_connected, assistant, listed }: Entrances,
     (store, restored, record): (Store, Restored, Record),
     servers: &[Arc<dyn NetworkServer>],
     home: &Home,
@@ -87,7 +90,7 @@ pub(super) fn uplink_flow(
             shared.devices_changed.subscribe(),
             servers.iter().map(|server| server.name().clone()).collect(),
         ),
-        home: HomePresence::new(home_connected),
+        home: HomePresence::new(home_connected, assistant),
         listed,
         drain: config.service.grace / 2,
     }
@@ -122,18 +125,45 @@ pub(super) fn repair_task(
     handle
 }
 
+/// Keeps Home Assistant told of the devices.
+pub(super) fn discovery_task(
+    config: &Config,
+    home: &Home,
+    signals: Signals,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Result<(), BuildError> {
+    let mut applications = BTreeMap::new();
+    for application in &config.application {
+        let failed = |source| BuildError::Application { name: application.name().into(), source };
+        let endpoints = Endpoints::of(application).map_err(|error| failed(error.into()))?;
+        let residence = Residence { network: endpoints.network(), console: endpoints.console() };
+        applications.insert(ApplicationName::parse(application.name())?, residence);
+    }
+    let keeper = Keeper::new(discovery::Parts {
+        home: home.clone(),
+        directory: shared.directory.clone(),
+        applications,
+        bridge: config.home.client_id.clone(),
+        signals,
+        counters: shared.counters.clone(),
+    });
+    tasks.add("discovery", keeper.run(shared.stop.clone()));
+    Ok(())
+}
+
 pub(super) fn codecs(
     config: &Config,
     crossed: mpsc::Sender<Crossed>,
     shared: &Shared,
     tasks: &mut Tasks,
-) -> Result<Codecs, BuildError> {
+) -> Result<(Codecs, Renewal), BuildError> {
     let shown = Shown::new(shared.directory.clone(), shared.devices_changed.clone());
     let finder = finder(config, shared.notices.clone())?;
     let codecs = Codecs::start(finder, &config.codecs, crossed, shown).map_err(BuildError::Threads)?;
-    let reload = codecs.reload(&config.codecs, shared.notices.clone());
+    let (reload, renewal) = codecs.reload(&config.codecs, shared.notices.clone());
     tasks.add("codec reload", reload.run(shared.stop.clone()));
-    Ok(codecs)
+    Ok((codecs, renewal))
 }
 
 /// The codecs the configuration speaks of; each must be there.

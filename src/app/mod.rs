@@ -5,6 +5,7 @@
 //!                  └─tracked─▶ downlinks ────┼─messages─▶ home broker
 //!            requests, notices ─▶ control ───┘     └─commands─▶ downlinks, requests ─▶ control
 //!            command line ─HTTP─▶ web ─▶ control's handlers ─▶ downlinks, repair
+//! directory of devices ─▶ discovery ─messages─▶ home broker
 //! outages, jumps of counters ─▶ repair ─▶ arrivals, backfilled
 //! ```
 //!
@@ -24,7 +25,7 @@ mod error;
 mod flows;
 mod sides;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -34,16 +35,17 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::BuildError;
 
-use self::flows::{Entrances, codecs, repair_task, uplink_flow};
+use self::flows::{Entrances, codecs, discovery_task, repair_task, uplink_flow};
 use self::sides::{home_side, network_side};
 use crate::config::{Config, Environment, control_socket, store_folder};
 use crate::control::{self, Answers, Control};
 use crate::downlink::{self, Desk, Downlinks};
+use crate::home::discovery::Signals;
 use crate::model::{ApplicationName, Directory, HomeName};
 use crate::network::{NetworkServer, Outages};
 use crate::shutdown::{Ended, Tasks};
 use crate::store::{self, Restored, Store};
-use crate::telemetry::{Counters, Notices, Systemd};
+use crate::telemetry::{Counters, LogLevel, Notices, Systemd};
 use crate::uplink::{Decode, Formatters, MOST_IN_DECODING, Memory, Record, RepairHandle};
 use crate::web::{Socket, Web};
 
@@ -94,7 +96,7 @@ impl Shared {
 
 impl App {
     /// Builds a bridge: everything that can be wrong without a network is found here.
-    pub fn build(config: &Config, environment: &dyn Environment) -> Result<Self, BuildError> {
+    pub fn build(config: &Config, environment: &dyn Environment, log: LogLevel) -> Result<Self, BuildError> {
         let (notices, told) = mpsc::channel(NOTICE_CAPACITY);
         let shared = Shared::new(directory(config)?, Notices::new(notices));
         let systemd = Systemd::detect();
@@ -107,9 +109,9 @@ impl App {
         let retained = std::mem::take(&mut disk.restored.retained);
         let (home, asked) = home_side(config, environment, retained, &shared, &mut tasks)?;
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
-        let codecs = codecs(config, crossed, &shared, &mut tasks)?;
+        let (codecs, renewal) = codecs(config, crossed, &shared, &mut tasks)?;
 
-        let (listed, known) = watch::channel(BTreeSet::new());
+        let (listed, known) = watch::channel(BTreeMap::new());
         let (downlinks, desk) = Downlinks::new(downlink::Parts {
             config: config.downlink,
             commands: asked.commands,
@@ -119,7 +121,10 @@ impl App {
             directory: shared.directory.clone(),
             encoder: Arc::new(codecs.clone()),
             servers: by_name(&servers),
-            listed: known,
+            listed: known.clone(),
+            devices_changed: shared.devices_changed.subscribe(),
+            home_connected: asked.connected.clone(),
+            assistant: asked.assistant.clone(),
             notices: shared.notices.clone(),
             store: disk.store.clone(),
             restored: std::mem::take(&mut disk.restored.downlinks),
@@ -130,15 +135,30 @@ impl App {
             crossed: back,
             receipts: asked.uplink_receipts,
             home_connected: asked.connected.clone(),
+            assistant: asked.assistant.clone(),
             listed,
         };
+        let signals = Signals {
+            devices_changed: shared.devices_changed.subscribe(),
+            listed: known,
+            home_connected: asked.connected.clone(),
+            assistant: asked.assistant.clone(),
+        };
+        discovery_task(config, &home, signals, &shared, &mut tasks)?;
         let backfill = repair.clone();
         let record = Record::new(disk.memory, shared.counters.clone(), repair);
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, shared.counters.clone());
         let uplinks =
             uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, decode, &shared);
-        let answers = Arc::new(answers(config, servers, desk, backfill, &shared));
+        let handles = Handles {
+            backfill,
+            codecs: control::Codecs::new(codecs.clone(), renewal, desk.clone(), config.codecs.limits()),
+            configuring: control::Configuration::new().0,
+            log: control::Log(log),
+            desk,
+        };
+        let answers = Arc::new(answers(config, servers, handles, &shared));
         let control = Control {
             answers: answers.clone(),
             home,
@@ -146,6 +166,7 @@ impl App {
             notices: told,
             devices_changed: shared.devices_changed.subscribe(),
             home_connected: asked.connected,
+            assistant: asked.assistant,
             health_interval: config.service.health_interval,
             systemd,
         };
@@ -205,15 +226,28 @@ fn by_name(servers: &[Arc<dyn NetworkServer>]) -> HashMap<ApplicationName, Arc<d
     servers.iter().map(|server| (server.name().clone(), server.clone())).collect()
 }
 
+/// What requests are passed on to.
+struct Handles {
+    desk: Desk,
+    backfill: RepairHandle,
+    codecs: control::Codecs,
+    configuring: control::Configuration,
+    log: control::Log,
+}
+
 fn answers(
     config: &Config,
     servers: Vec<Arc<dyn NetworkServer>>,
-    desk: Desk,
-    backfill: RepairHandle,
+    Handles { desk, backfill, codecs, configuring, log }: Handles,
     shared: &Shared,
 ) -> Answers {
+    let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
     Answers {
-        backfill: control::Backfill::new(backfill, servers.iter().map(|server| server.name().clone()).collect()),
+        codecs,
+        log,
+        device_changes: control::Devices::new(shared.directory.clone(), configuring.clone(), &applications),
+        configuring,
+        backfill: control::Backfill::new(backfill, applications),
         servers,
         directory: shared.directory.clone(),
         counters: shared.counters.clone(),

@@ -6,10 +6,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::error::BuildError;
 use super::{COMMAND_CAPACITY, Disk, HOME_CAPACITY, HOME_KEEP_ALIVE, Shared, longest_name};
-use crate::config::{Config, Environment, trust};
-use crate::home::{self, Home, Ledger, LiveSettings, Noted, OFFLINE, Settings, Topics, Wiring};
+use crate::config::{self, Config, Environment};
+use crate::home::{self, AssistantStarts, Home, Ledger, LiveSettings, Noted, OFFLINE, Settings, Topics, Wiring};
 use crate::model::{DeviceKey, DownlinkId, InvalidName};
-use crate::mqtt::{Address, Endpoint, Will};
+use crate::mqtt::{Endpoint, MqttVersion, Qos, Will};
 use crate::network::ttn::{self, EncryptedDevices, Parts};
 use crate::network::{Arrival, Late, NetworkServer, Sorting, Tracked};
 use crate::shutdown::Tasks;
@@ -23,6 +23,7 @@ pub(super) struct Asked {
     pub uplink_receipts: mpsc::Receiver<u64>,
     pub step_receipts: mpsc::Receiver<(DownlinkId, u32)>,
     pub connected: watch::Receiver<bool>,
+    pub assistant: AssistantStarts,
 }
 
 pub(super) fn network_side(
@@ -87,6 +88,8 @@ pub(super) fn home_side(
     let (command, commands) = mpsc::channel(COMMAND_CAPACITY);
     let (request, requests) = mpsc::channel(COMMAND_CAPACITY);
     let (connecting, connected) = watch::channel(false);
+    let (assistant_starting, assistant_started) = watch::channel(());
+    let assistant = AssistantStarts::new(assistant_started);
     let (uplink_receipt, uplink_receipts) = mpsc::channel(MOST_IN_FLIGHT);
     let (step_receipt, step_receipts) = mpsc::channel(COMMAND_CAPACITY);
     let wiring = Wiring {
@@ -96,6 +99,7 @@ pub(super) fn home_side(
         counters: shared.counters.clone(),
         notices: shared.notices.downgrade(),
         connected: connecting,
+        assistant_started: assistant_starting,
         uplink_receipts: uplink_receipt,
         step_receipts: step_receipt,
     };
@@ -103,10 +107,8 @@ pub(super) fn home_side(
     tasks.add("home broker", broker.run(shared.stop.clone()));
     let row = |RetainedRow { topic, owner, kind }| Noted { topic, owner, kind };
     let ledger = Ledger::restore(retained.into_iter().map(row));
-    Ok((
-        Home::new(messages, settings).with_ledger(ledger),
-        Asked { commands, requests, uplink_receipts, step_receipts, connected },
-    ))
+    let asked = Asked { commands, requests, uplink_receipts, step_receipts, connected, assistant };
+    Ok((Home::new(messages, settings).with_ledger(ledger), asked))
 }
 
 /// What the configuration says of topics, devices and Home Assistant.
@@ -115,23 +117,18 @@ pub(super) fn settings(config: &Config) -> Result<Settings, BuildError> {
     Ok(Settings::new(home, assistant, config.availability, config.devices()?, longest_name(config))?)
 }
 
-pub(super) fn home_endpoint(
-    config: &Config,
-    environment: &dyn Environment,
-    topics: &Topics,
-) -> Result<Endpoint, BuildError> {
+/// What the bridge is to the home broker: one that is heard to go, and whose commands wait for it.
+fn home_endpoint(config: &Config, environment: &dyn Environment, topics: &Topics) -> Result<Endpoint, BuildError> {
     let home = &config.home;
-    let address = Address::parse(&home.url)?;
-    let tls = address.tls.then(|| trust(home.ca_file.as_deref(), environment)).transpose()?;
+    let exactly_once = std::iter::once(Some(home.qos)).chain(config.device.iter().map(|device| device.qos));
+    // What was under way when the last process ended is known to nobody. With MQTT 5 the broker says so itself.
+    let unknown = exactly_once.flatten().any(|qos| qos == Qos::ExactlyOnce) && home.mqtt_version == MqttVersion::V3_1_1;
     Ok(Endpoint {
-        address,
-        tls,
-        client_id: home.client_id.clone(),
-        username: home.username.clone(),
-        password: home.password.clone(),
         keep_alive: HOME_KEEP_ALIVE,
         window: home.in_flight,
         keep_session: home.keep_session,
+        unreleased: if unknown { (1..=home.in_flight).collect() } else { Vec::new() },
         will: Some(Will { topic: topics.of_bridge("state"), payload: OFFLINE }),
+        ..config::home_endpoint(home, environment)?
     })
 }

@@ -8,7 +8,7 @@ use super::Exit;
 use crate::app::App;
 use crate::config::{Config, Environment};
 use crate::shutdown::{Ended, Signals};
-use crate::telemetry;
+use crate::telemetry::LogLevel;
 
 /// Carry messages until stopped
 #[derive(Debug, Args)]
@@ -17,12 +17,12 @@ pub struct Run {}
 impl Run {
     pub async fn run(self, config: &Path, environment: &dyn Environment) -> anyhow::Result<Exit> {
         let config = Config::load(config, environment)?;
-        telemetry::start_log(&config.log.level)?;
+        let log = LogLevel::start(&config.log.level)?;
         for warning in &config.warnings {
             tracing::warn!(key = warning.key, "{warning}");
         }
         let mut signals = Signals::listen()?;
-        let app = App::build(&config, environment)?;
+        let app = App::build(&config, environment, log)?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "Started.");
         let ended = app.run_until_stopped(async || signals.next().await).await;
         tracing::info!("Stopped.");

@@ -48,7 +48,9 @@ impl Bench {
             Some(engines) => engines,
             none => none.insert(Engines::new(&self.limits)?),
         };
-        engines.load(&codec.source)
+        let mut loaded = engines.load(&codec.source)?;
+        codec.describe(loaded.fields());
+        Ok(loaded)
     }
 }
 

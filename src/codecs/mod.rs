@@ -23,7 +23,7 @@ mod shown;
 mod trial;
 mod turns;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use payload_codecs::metadata::{Command, Field};
 use payload_codecs::{CodecError, Reading};
@@ -41,9 +41,9 @@ pub use lane::LANE_CAPACITY;
 pub use library::{FindError, Library, Lookup, codec_at};
 pub use payload_codecs::Encoded;
 pub use pool::Pool;
-pub use reload::Reload;
+pub use reload::{Reload, Renewal, Renewed};
 pub use shown::Shown;
-pub use trial::{Trial, TrialError};
+pub use trial::{Answer, Question, Trial, TrialError, Tried};
 
 /// A codec ready to be used by any worker.
 #[derive(Debug)]
@@ -53,7 +53,9 @@ pub struct Codec {
     pub name: String,
     source: payload_codecs::Source,
     /// What its decoded fields are, and what its device can be told; empty if nobody said.
-    pub fields: Arc<[Field]>,
+    fields: Arc<[Field]>,
+    /// What it says of its fields itself, once it is loaded.
+    described: OnceLock<Arc<[Field]>>,
     pub commands: Arc<[Command]>,
 }
 
@@ -148,6 +150,13 @@ impl Codecs {
         }
     }
 
+    /// A device's codec was loaded: it may say more of its fields than was known before.
+    pub fn note_described(&self, device: &DeviceKey, codec: &Codec) {
+        if codec.described.get().is_some() {
+            self.shown.described(device, codec);
+        }
+    }
+
     /// Whether a device has no codec but what the network's own formatter may be.
     pub fn lacks_codec(&self, device: &DeviceKey) -> bool {
         lane::lock(&self.finder).lacks_codec(device)
@@ -182,6 +191,20 @@ impl Codecs {
         }
     }
 
+    /// What a codec called by this name is made of: of the codec folder, or shipped. It is read anew.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read. A path is no name: names come from whoever may ask.
+    pub async fn look_up(&self, name: &str) -> Result<payload_codecs::Source, FindError> {
+        let nowhere = || FindError::Nowhere(name.chars().take(80).collect());
+        if !library::is_plain(name) {
+            return Err(nowhere());
+        }
+        let (library, lookup) = (lane::lock(&self.finder).library(), Lookup::Named(name.into()));
+        let found = tokio::task::spawn_blocking(move || library.look_up(&lookup)).await;
+        found.map_err(|_| nowhere())??.map(|draft| draft.source).ok_or_else(nowhere)
+    }
+
     /// The watch over the workers. Ends only when too many threads are lost to codecs and somebody starts the process
     /// again. It outlives the flows, and so it holds nothing that they wait for.
     pub fn watch(&self, notices: WeakNotices, is_started_again: bool) -> impl Future<Output = ()> + use<> {
@@ -201,6 +224,18 @@ impl Fault {
 }
 
 impl Codec {
+    /// What its decoded fields are; empty if nobody said, or it was not loaded yet and says so itself.
+    pub fn fields(&self) -> &Arc<[Field]> {
+        self.described.get().unwrap_or(&self.fields)
+    }
+
+    /// Takes what it says of its fields itself. What was written for us says more.
+    fn describe(&self, fields: Vec<Field>) {
+        if self.fields.is_empty() && !fields.is_empty() {
+            self.described.get_or_init(|| fields.into());
+        }
+    }
+
     /// What it is before it is loaded.
     pub fn source(&self) -> &payload_codecs::Source {
         &self.source
@@ -227,6 +262,6 @@ impl Codec {
     pub fn sample(id: usize, name: &str, script: &str) -> Arc<Self> {
         let source = payload_codecs::Source::JavaScript { name: name.into(), script: script.into() };
         let (fields, commands) = Default::default();
-        Arc::new(Self { id, name: name.into(), source, fields, commands })
+        Arc::new(Self { id, name: name.into(), source, fields, commands, described: OnceLock::new() })
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use super::Chosen;
+use super::{Chosen, Codec};
 use crate::model::{CodecChoice, DeviceKey, Directory};
 
 const NETWORK: &str = "network";
@@ -30,10 +30,19 @@ impl Shown {
             let same = shown.is_some_and(|shown| {
                 shown.name == chosen.codec.name
                     && shown.chosen_by == chosen.by
-                    && Arc::ptr_eq(&shown.fields, &chosen.codec.fields)
+                    && Arc::ptr_eq(&shown.fields, chosen.codec.fields())
                     && Arc::ptr_eq(&shown.commands, &chosen.codec.commands)
             });
             (!same).then(|| Some(describe(chosen)))
+        });
+    }
+
+    /// A device's codec says what its fields are.
+    pub fn described(&self, device: &DeviceKey, codec: &Codec) {
+        self.change(device, |shown| {
+            let shown =
+                shown.filter(|shown| shown.name == codec.name && !Arc::ptr_eq(&shown.fields, codec.fields()))?;
+            Some(Some(CodecChoice { fields: codec.fields().clone(), ..shown.clone() }))
         });
     }
 
@@ -55,9 +64,10 @@ impl Shown {
     /// Devices that are not in the directory yet are shown with their next uplink.
     fn change(&self, device: &DeviceKey, other: impl FnOnce(Option<&CodecChoice>) -> Option<Option<CodecChoice>>) {
         let mut directory = Directory::lock(&self.directory);
-        let Some(device) = directory.find_mut(device) else { return };
-        if let Some(choice) = other(device.codec.as_ref()) {
-            device.codec = choice;
+        let Some(known) = directory.find_mut(device) else { return };
+        if let Some(choice) = other(known.codec.as_ref()) {
+            known.codec = choice;
+            directory.touch(device);
             self.changed.send_replace(());
         }
     }
@@ -65,7 +75,7 @@ impl Shown {
 
 fn describe(chosen: &Chosen) -> CodecChoice {
     let codec = &chosen.codec;
-    let (fields, commands) = (codec.fields.clone(), codec.commands.clone());
+    let (fields, commands) = (codec.fields().clone(), codec.commands.clone());
     CodecChoice { name: codec.name.clone(), chosen_by: chosen.by, hint: None, fields, commands }
 }
 

@@ -1,16 +1,17 @@
-//! Loads a codec on a thread of its own, to see whether it does before anybody depends on it.
+//! Runs a codec on a thread of its own, where nothing depends on it: to see whether it loads, and what it makes of a payload.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use payload_codecs::{CodecError, Limits, Source};
+use payload_codecs::{CodecError, DownlinkInput, Encoded, Limits, Reading, Source, UplinkInput};
+use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use super::desk::send_to_the_back;
 
-/// How long loading may take beyond the limit that the engine keeps itself: only a native loop inside it does.
+/// How long a codec may take beyond the limits that the engine keeps itself: only a native loop inside it does.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Threads that may be lost to scripts that never end.
 const MOST_LOST: usize = 4;
@@ -19,7 +20,32 @@ const MOST_LOST: usize = 4;
 #[derive(Debug)]
 pub struct Trial {
     limits: Limits,
-    lost: Vec<JoinHandle<()>>,
+    /// Those at work, and those that never end.
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What a codec is asked.
+#[derive(Debug, Clone)]
+pub enum Question {
+    /// What the payload of an uplink says that came just now.
+    Decode { payload: Vec<u8>, f_port: u8 },
+    /// Which bytes tell a device these fields.
+    Encode { fields: Box<RawValue>, f_port: Option<u8> },
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Tried {
+    pub outcome: Result<Answer, CodecError>,
+    /// What the script wrote to its `console` meanwhile.
+    pub console: Vec<String>,
+}
+
+/// What a codec answers.
+#[derive(Debug)]
+pub enum Answer {
+    Decoded(Reading),
+    Encoded(Encoded),
 }
 
 /// Why a codec is not used.
@@ -27,9 +53,9 @@ pub struct Trial {
 pub enum TrialError {
     #[error(transparent)]
     Codec(#[from] CodecError),
-    #[error("it never finished loading")]
+    #[error("it never came back")]
     Stuck,
-    #[error("too many codecs never finished loading; no other is tried until one does or the bridge is started again")]
+    #[error("too many codecs never came back; no other is tried until one does or the bridge is started again")]
     TooManyStuck,
     #[error("no thread could be started for it")]
     Thread(#[from] io::Error),
@@ -37,34 +63,75 @@ pub enum TrialError {
 
 impl Trial {
     pub fn new(limits: Limits) -> Self {
-        Self { limits, lost: Vec::new() }
+        Self { limits, threads: Vec::new() }
     }
 
     /// Loads it and drops it again.
     pub async fn load(&mut self, source: Source) -> Result<(), TrialError> {
-        self.lost.retain(|thread| !thread.is_finished());
-        if self.lost.len() >= MOST_LOST {
+        let (limits, patience) = (self.limits, source.loading(&self.limits));
+        Ok(self.apart(patience, move || load(&source, &limits)).await??)
+    }
+
+    /// Loads it, asks it, and drops it again. An uplink's fields are normalised too.
+    ///
+    /// # Errors
+    /// It did not come back, or no thread could be had for it. What the codec itself says is in the answer.
+    pub async fn ask(&mut self, source: Source, question: Question) -> Result<Tried, TrialError> {
+        let limits = self.limits;
+        // Decoding and normalising have the limit each.
+        let patience = source.loading(&limits) + 2 * limits.time;
+        self.apart(patience, move || question.put_to(&source, &limits)).await
+    }
+
+    /// Does something on a thread of its own, and waits for it no longer than it may take.
+    async fn apart<T: Send + 'static>(
+        &mut self,
+        limit: Duration,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, TrialError> {
+        self.threads.retain(|thread| !thread.is_finished());
+        if self.threads.len() >= MOST_LOST {
             return Err(TrialError::TooManyStuck);
         }
-        let (reply, loaded) = oneshot::channel();
-        let (limits, patience) = (self.limits, source.loading(&self.limits) + PATIENCE);
+        let (reply, done) = oneshot::channel();
         let id = Arc::new(OnceLock::new());
         let its_id = id.clone();
         let task = move || {
             its_id.get_or_init(rustix::thread::gettid);
-            reply.send(load(&source, &limits)).ok();
+            reply.send(job()).ok();
         };
-        let thread = thread::Builder::new().name("codec-trial".into()).spawn(task)?;
-        match tokio::time::timeout(patience, loaded).await {
-            Ok(Ok(loaded)) => Ok(loaded?),
+        // Counted from now on, for whoever asked may not stay to the end.
+        self.threads.push(thread::Builder::new().name("codec-trial".into()).spawn(task)?);
+        match tokio::time::timeout(limit + PATIENCE, done).await {
+            Ok(Ok(done)) => Ok(done),
             // It panicked: as good as never.
             Ok(Err(_)) => Err(TrialError::Stuck),
             Err(_) => {
                 id.get().copied().into_iter().for_each(send_to_the_back);
-                self.lost.push(thread);
                 Err(TrialError::Stuck)
             }
         }
+    }
+}
+
+impl Question {
+    fn put_to(&self, source: &Source, limits: &Limits) -> Tried {
+        let mut codec = match payload_codecs::load(source, limits) {
+            Ok(codec) => codec,
+            Err(error) => return Tried { outcome: Err(error), console: Vec::new() },
+        };
+        let outcome = match self {
+            Self::Decode { payload, f_port } => {
+                let recv_time_ms = Some(jiff::Timestamp::now().as_millisecond());
+                let input = UplinkInput { bytes: payload, f_port: *f_port, recv_time_ms };
+                let decoded = codec.decode_uplink(&input);
+                decoded.map(|decoded| Answer::Decoded(decoded.normalized_by(codec.as_mut())))
+            }
+            Self::Encode { fields, f_port } => {
+                codec.encode_downlink(&DownlinkInput { data: fields, f_port: *f_port }).map(Answer::Encoded)
+            }
+        };
+        Tried { outcome, console: codec.take_console() }
     }
 }
 
@@ -115,9 +182,9 @@ mod tests {
         let mut trial = Trial::new(Limits::default());
         // The engine cannot interrupt its own sorting: some seconds.
         let stuck = trial.load(script("new Array(15e6).sort(); function decodeUplink() {}")).await;
-        assert!(matches!(stuck, Err(TrialError::Stuck)) && trial.lost.len() == 1, "{stuck:?}");
+        assert!(matches!(stuck, Err(TrialError::Stuck)) && trial.threads.len() == 1, "{stuck:?}");
         let end = std::sync::Arc::new(std::sync::Barrier::new(MOST_LOST));
-        trial.lost.extend((1..MOST_LOST).map(|_| {
+        trial.threads.extend((1..MOST_LOST).map(|_| {
             let end = end.clone();
             thread::spawn(move || {
                 end.wait();

@@ -8,6 +8,7 @@
 //!            └──── Environment ────┘        every problem: file, line, key, hint
 //! ```
 
+mod endpoint;
 mod environment;
 mod error;
 mod parse;
@@ -29,6 +30,7 @@ pub use crate::home::{AvailabilityConfig, DeviceConfig, HomeAssistantConfig, Hom
 pub use crate::network::ttn::{ApplicationConfig, KekConfig};
 pub use crate::store::StoreConfig;
 pub use crate::uplink::RepairConfig;
+pub use endpoint::{BadFile, InvalidHome, home_endpoint, home_tls};
 pub use environment::{Environment, Process};
 pub use error::{ConfigError, Problem};
 pub use rules::InvalidKey;

@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::error::Report;
 use super::{ApplicationConfig, Config, DeviceConfig, Environment, HomeConfig, KekConfig};
+use crate::mqtt::MqttVersion;
 use crate::network::ttn::{check_app_s_key, check_kek};
 
 /// Puts every secret into the configuration, or reports where it was looked for.
@@ -213,11 +214,11 @@ fn home_password(home: &mut HomeConfig, environment: &dyn Environment, report: &
             report.error("home.password_file", message, "put the password alone into this file, or leave the key out");
         }
     }
-    if found.secret.is_some() && home.username.is_none() {
+    if found.secret.is_some() && home.username.is_none() && home.mqtt_version == MqttVersion::V3_1_1 {
         report.error(
             "home.username",
             "a password is given and no user name",
-            "MQTT 3.1.1 has no login by password alone: set username",
+            "MQTT 3.1.1 has no login by password alone: set username, or mqtt_version = \"5\" for a token alone",
         );
     }
     home.password = found.secret;

@@ -4,15 +4,19 @@ use std::io;
 use std::path::Path;
 
 use super::Environment;
-use crate::mqtt::tls::{self, Tls, TlsError};
+use crate::mqtt::tls::{self, IdentityError, Tls, TlsError};
 
-/// A CA file that cannot be used.
+/// A file of certificates, or of a key, that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     #[error("cannot be read: {0}")]
     Unreadable(#[from] io::Error),
     #[error(transparent)]
     Certificates(#[from] TlsError),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("a client certificate needs its other half: client_cert_file and client_key_file go together")]
+    HalfIdentity,
 }
 
 /// The public authorities without a file, else only those in the file.
@@ -28,7 +32,14 @@ impl TrustError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Unreadable(_) => "name a PEM file that this user may read",
-            Self::Certificates(_) => "it takes the authority's certificate: -----BEGIN CERTIFICATE----- …",
+            Self::Certificates(_) => "it takes the authority's certificate: -----BEGIN CERTIFICATE-----",
+            Self::Identity(IdentityError::Encrypted) => {
+                "nobody is there to type it: `openssl pkey -in key.pem -out plain.pem`, then chmod 600 plain.pem"
+            }
+            Self::Identity(IdentityError::Mismatch) => "name the key that this certificate was made with",
+            Self::Identity(error) if error.is_about_key() => "it takes the key: -----BEGIN PRIVATE KEY-----",
+            Self::Identity(_) => "it takes the client's certificate, its chain after it: -----BEGIN CERTIFICATE-----",
+            Self::HalfIdentity => "name both files, or neither",
         }
     }
 }

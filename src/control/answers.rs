@@ -13,9 +13,6 @@ use crate::model::{Device, Directory};
 use crate::network::{NetworkHealth, NetworkServer};
 use crate::telemetry::{Counters, memory_bytes};
 
-/// The requests there are, for the answer to an unknown one.
-const REQUESTS: [&str; 3] = ["devices", "health", "info"];
-
 /// Everything an answer is made from.
 pub struct Answers {
     pub servers: Vec<Arc<dyn NetworkServer>>,
@@ -24,6 +21,10 @@ pub struct Answers {
     pub open_downlinks: crate::downlink::OpenDownlinks,
     pub downlinks: super::Downlinks,
     pub backfill: super::Backfill,
+    pub codecs: super::Codecs,
+    pub log: super::Log,
+    pub device_changes: super::Devices,
+    pub configuring: super::Configuration,
     /// The configuration without secrets.
     pub configuration: Value,
     pub started: Instant,
@@ -52,19 +53,6 @@ struct DeviceAnswer<'a> {
 }
 
 impl Answers {
-    /// Answers a request by its name.
-    pub fn answer(&self, command: &str) -> Result<Value, String> {
-        match command {
-            "devices" => Ok(self.devices()),
-            "health" => Ok(self.health()),
-            "info" => Ok(self.info()),
-            other => {
-                let shown: String = other.chars().take(40).collect();
-                Err(format!("unknown request `{shown}`; there are: {}", REQUESTS.join(", ")))
-            }
-        }
-    }
-
     /// `bridge/info`.
     pub fn info(&self) -> Value {
         json!({

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
+use super::Body;
 use super::problem::{Kind, Problem};
 use crate::model::ApplicationName;
 use crate::uplink::{BackfillError, BackfillOutcome, RepairHandle};
@@ -42,14 +44,17 @@ impl Backfill {
     }
 
     /// Fetches what the network still has: an object with `since`, `until` (now without it) and, if there are several,
-    /// the `application`. Answers after the fetch, which may take minutes.
+    /// the `application`. Answers after the fetch, which may take minutes, or when the bridge stops.
     ///
     /// # Errors
-    /// The object is none, names no application, or the network cannot be asked.
-    pub async fn fetch(&self, request: &[u8]) -> Result<Backfilled, Problem> {
-        let Wanted { application, since, until } = serde_json::from_slice(request).map_err(Problem::malformed)?;
+    /// The request names no application, the network cannot be asked, or the bridge stops.
+    pub async fn fetch(&self, request: Body, stop: &CancellationToken) -> Result<Backfilled, Problem> {
+        let Wanted { application, since, until } = request.read()?;
         let application = self.application(application.as_deref())?;
-        let outcome = self.repair.backfill(application.clone(), since, until).await.map_err(problem)?;
+        let outcome = tokio::select! {
+            outcome = self.repair.backfill(application.clone(), since, until) => outcome.map_err(problem)?,
+            () = stop.cancelled() => return Err(problem(BackfillError::Stopped)),
+        };
         Ok(Backfilled { application, since, until, outcome })
     }
 

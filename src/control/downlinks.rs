@@ -1,13 +1,12 @@
 //! Requests about downlinks: send one, list them, look at one or wait for its news, cancel one.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
+use super::Body;
 use super::problem::{Kind, Problem};
 use crate::downlink::{Desk, DownlinkView, Filter};
 use crate::home::Verb;
@@ -49,6 +48,15 @@ pub struct Patience {
     pub after_steps: Option<u32>,
 }
 
+/// Whose downlinks to drop.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Whose {
+    /// By its name at home or its id at the network.
+    pub device: String,
+    pub application: Option<String>,
+}
+
 /// A list of downlinks, newest first.
 #[derive(Debug, Serialize)]
 pub struct Listed {
@@ -65,14 +73,11 @@ impl Downlinks {
     ///
     /// # Errors
     /// The object is none, names no device, or asks for what cannot be sent.
-    pub async fn send(&self, request: &[u8]) -> Result<DownlinkView, Problem> {
-        let mut object: BTreeMap<String, Box<RawValue>> =
-            serde_json::from_slice(request).map_err(Problem::malformed)?;
-        let device = take(&mut object, "device")?.ok_or_else(no_device)?;
-        let application = take(&mut object, "application")?;
-        // What is left is passed on as it was written: numbers keep their digits.
-        let payload = serde_json::to_vec(&object).map_err(Problem::malformed)?;
-        let asked = self.desk.ask(&device, application.as_deref(), Verb::Push, Bytes::from(payload)).await;
+    pub async fn send(&self, mut request: Body) -> Result<DownlinkView, Problem> {
+        let device = request.take_text("device")?.ok_or_else(no_device)?;
+        let application = request.take_text("application")?;
+        let payload = Bytes::from(request.into_json());
+        let asked = self.desk.ask(&device, application.as_deref(), Verb::Push, payload).await;
         let accepted = asked.map_err(|refusal| Problem::of(Kind::Refused, refusal))?;
         accepted.into_iter().next().ok_or_else(|| Problem::new(Kind::Unavailable, "the downlink was not taken"))
     }
@@ -126,6 +131,17 @@ impl Downlinks {
         self.desk.cancel(&id).await.map_err(|refusal| Problem::of(Kind::Conflict, refusal))
     }
 
+    /// Drops all downlinks of a device that have not been sent, here and at the network; what came of each is in the
+    /// answer.
+    ///
+    /// # Errors
+    /// The device is not known, or the bridge cannot do it now.
+    pub async fn clear(&self, whose: Whose) -> Result<Listed, Problem> {
+        let Whose { device, application } = whose;
+        let touched = self.desk.ask(&device, application.as_deref(), Verb::Clear, Bytes::new()).await;
+        touched.map(|downlinks| Listed { downlinks }).map_err(|refusal| Problem::of(Kind::Unknown, refusal))
+    }
+
     async fn look(&self, id: &DownlinkId) -> Result<DownlinkView, Problem> {
         let found = self.desk.show(id).await.map_err(|refusal| Problem::of(Kind::Unavailable, refusal))?;
         found.ok_or_else(|| {
@@ -133,13 +149,6 @@ impl Downlinks {
             Problem::new(Kind::Unknown, format!("no downlink has the id `{id}`")).hint(hint)
         })
     }
-}
-
-/// A text of the object, which must not hold it any more.
-fn take(object: &mut BTreeMap<String, Box<RawValue>>, key: &str) -> Result<Option<String>, Problem> {
-    let Some(raw) = object.remove(key) else { return Ok(None) };
-    let text = serde_json::from_str(raw.get());
-    text.map_err(|_| Problem::new(Kind::Malformed, format!("`{key}` must be a string")))
 }
 
 fn no_device() -> Problem {

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::queue::Item;
 use super::{OpenDownlinks, Refusal, accept, ledger, track};
 use crate::home::Verb;
-use crate::model::{ApplicationName, DeviceId, Directory, DownlinkId, Priority, State, Step};
+use crate::model::{ApplicationName, DeviceId, DeviceKey, Directory, DownlinkId, Priority, State, Step};
 use crate::store::{Store, StoreError};
 
 /// Commands of the control API that wait to be looked at.
@@ -115,16 +115,21 @@ impl Desk {
         Ok(items.iter().map(|item| self.view(item)).collect())
     }
 
+    /// The device that goes by this name at home, or has this id at the network.
+    ///
+    /// # Errors
+    /// There is none, or there are several; what to do about it.
+    pub fn find(&self, device: &str, application: Option<&str>) -> Result<DeviceKey, Refusal> {
+        accept::find(device, application, &Directory::lock(&self.directory), self.only.as_ref())
+    }
+
     /// Downlinks, the newest first.
     ///
     /// # Errors
     /// The device is not known, or the store cannot be read.
     pub async fn list(&self, filter: &Filter) -> Result<Vec<DownlinkView>, Refusal> {
         let Filter { device, application, open_only, most } = filter;
-        let key = device.as_deref().map(|device| {
-            let directory = Directory::lock(&self.directory);
-            accept::find(device, application.as_deref(), &directory, self.only.as_ref())
-        });
+        let key = device.as_deref().map(|device| self.find(device, application.as_deref()));
         let (key, most) = (key.transpose()?, (*most).min(MOST_LISTED));
         let mut items = match open_only {
             true => self.open.items(),

@@ -40,6 +40,10 @@ pub async fn encode(
     request: DownlinkRequest,
     now: Timestamp,
 ) -> Result<QueuedDownlink, Refusal> {
+    let fields = match &request.payload {
+        Payload::Fields(fields) => serde_json::from_str(fields.get()).ok(),
+        Payload::Bytes(_) => None,
+    };
     let (payload, f_port) = match request.payload {
         Payload::Bytes(bytes) => (bytes, request.f_port),
         Payload::Fields(fields) => bytes_of(encoder, key, fields, request.f_port).await?,
@@ -50,6 +54,7 @@ pub async fn encode(
         key: key.clone(),
         f_port: f_port.unwrap_or_default(),
         payload: checked(payload)?,
+        fields,
         confirmed: request.confirmed,
         priority: request.priority,
         attempts: request.attempts,

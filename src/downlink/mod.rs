@@ -21,12 +21,13 @@ mod flow_tests;
 mod intake;
 mod ledger;
 mod orders;
+mod pending;
 pub mod queue;
 mod refusal;
 mod request;
 mod track;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use accept::find as find_device;
 pub use config::DownlinkConfig;
 pub use desk::{Desk, DownlinkView, Filter};
 pub use dispatch::Servers;
@@ -45,7 +47,7 @@ pub use queue::OpenDownlink;
 pub use refusal::Refusal;
 pub use request::{from_base64, from_hex};
 
-use crate::home::{Home, HomeCommand};
+use crate::home::{AssistantStarts, Home, HomeCommand};
 use crate::model::{ApplicationName, DeviceKey, Directory, DownlinkId};
 use crate::network::Tracked;
 use crate::store::{DownlinkRow, Store, UsageRow};
@@ -54,6 +56,7 @@ use desk::DESK_CAPACITY;
 use dispatch::Dispatcher;
 use intake::{Intake, Preparing};
 use ledger::Ledger;
+use pending::{Pending, Signals};
 use queue::{Action, Answer, Event, Exceeded, Item, Machine, Request, Usage};
 
 /// A clock that was set forward is noticed within this time.
@@ -80,6 +83,7 @@ pub struct Downlinks {
     dispatcher: Dispatcher,
     notices: Notices,
     steps: watch::Sender<u64>,
+    pending: Pending,
     now: Clock,
 }
 
@@ -94,8 +98,12 @@ pub struct Parts {
     pub directory: Arc<Mutex<Directory>>,
     pub encoder: Arc<dyn Encoder>,
     pub servers: Servers,
-    /// The applications whose registered devices are all known.
-    pub listed: watch::Receiver<BTreeSet<ApplicationName>>,
+    /// The applications whose registries were read.
+    pub listed: watch::Receiver<BTreeMap<ApplicationName, bool>>,
+    /// Marked when the list of devices reads differently.
+    pub devices_changed: watch::Receiver<()>,
+    pub home_connected: watch::Receiver<bool>,
+    pub assistant: AssistantStarts,
     pub notices: Notices,
     pub store: Store,
     /// What the store kept: downlinks that are open, or whose end the home may not know.
@@ -114,6 +122,8 @@ impl Downlinks {
 
     fn with_clock(parts: Parts, now: Clock) -> (Self, Desk) {
         let Parts { config, commands, tracked, step_receipts, home, directory, .. } = parts;
+        let Parts { devices_changed, home_connected, assistant, .. } = parts;
+        let signals = Signals { devices_changed, home_connected, assistant };
         let restored: Vec<_> = parts.restored.into_iter().filter_map(ledger::item).collect();
         let mut machine = Machine::new(config.limits(), config.allowance());
         machine.restore(restored.iter().cloned(), parts.usage.into_iter().map(ledger::usage), now());
@@ -136,14 +146,15 @@ impl Downlinks {
             intake: Intake::new(commands, asked, preparing).opening_after(known(parts.listed, parts.servers.len())),
             tracked,
             step_receipts,
-            home,
-            directory,
+            home: home.clone(),
+            directory: directory.clone(),
             queue,
             restored,
             ledger: Ledger::new(parts.store),
             dispatcher: Dispatcher::new(parts.servers),
             notices: parts.notices,
             steps,
+            pending: Pending::new(home, directory, signals),
             now,
         };
         (flow, desk)
@@ -163,6 +174,7 @@ impl Downlinks {
                 Some((id, number)) = self.step_receipts.recv() => self.told(id, number).await,
                 Some(answer) = self.dispatcher.next() => self.happened([Event::Answered(answer)]).await,
                 Some(order) = self.intake.next() => self.take(order).await,
+                () = self.pending.wanted() => self.pending.tell_all(&self.queue).await,
                 () = sleep(due) => self.happened([Event::Tick]).await,
             }
         }
@@ -230,12 +242,14 @@ impl Downlinks {
     /// Returns what came of actions that are not carried out: a push goes out only if it is stored that it does.
     async fn carry_out(&mut self, actions: Vec<Action>, kept: &Result<(), String>) -> Vec<Event> {
         let mut events = Vec::new();
+        let mut moved = BTreeSet::new();
         let mut steps = 0;
         for action in actions {
             match (action, kept) {
                 (Action::Publish(key, step, number), _) => {
                     track::publish(&self.home, &self.directory, &key, &step, number).await;
                     steps += 1;
+                    moved.insert(key);
                 }
                 (Action::Warn(key, exceeded, usage), _) => self.warn(&key, exceeded, usage),
                 (Action::Ask(Request::Push(downlink)), Err(why)) => {
@@ -243,6 +257,9 @@ impl Downlinks {
                 }
                 (Action::Ask(request), _) => self.dispatcher.start(request),
             }
+        }
+        for key in moved {
+            self.pending.tell(&key, &self.queue).await;
         }
         if steps > 0 {
             self.steps.send_modify(|all| *all += steps);
@@ -283,6 +300,16 @@ impl OpenDownlinks {
         self.lock().open(device)
     }
 
+    /// How many of one device are open, and the fields they shall set.
+    fn pending(&self, device: &DeviceKey) -> (usize, serde_json::Map<String, serde_json::Value>) {
+        self.lock().pending(device)
+    }
+
+    /// The devices that have some.
+    fn busy(&self) -> Vec<DeviceKey> {
+        self.lock().busy().cloned().collect()
+    }
+
     fn holds(&self, id: &DownlinkId) -> bool {
         self.lock().holds(id)
     }
@@ -312,7 +339,7 @@ impl OpenDownlinks {
 }
 
 /// Resolves once the devices of so many applications are known, or it takes too long.
-fn known(mut listed: watch::Receiver<BTreeSet<ApplicationName>>, applications: usize) -> BoxFuture<'static, ()> {
+fn known(mut listed: watch::Receiver<BTreeMap<ApplicationName, bool>>, applications: usize) -> BoxFuture<'static, ()> {
     async move {
         let known = listed.wait_for(|listed| listed.len() >= applications);
         // Whoever tells may have gone: then there is nothing to wait for.

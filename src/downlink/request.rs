@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::refusal::Refusal;
-use crate::model::{DownlinkId, DownlinkRequest, FPort, InvalidDownlink, MAX_PAYLOAD, Payload};
+use crate::model::{DownlinkId, DownlinkRequest, FPort, InvalidDownlink, MAX_PAYLOAD, Payload, did_you_mean};
 
 /// Every key a downlink may have.
 const KEYS: [&str; 12] = [
@@ -64,13 +64,7 @@ pub fn downlink(object: &Object) -> Result<DownlinkRequest, Refusal> {
 
 fn known_keys(object: &Object) -> Result<(), Refusal> {
     let Some(unknown) = object.keys().find(|key| !KEYS.contains(&key.as_str())) else { return Ok(()) };
-    let likeness = |key: &&str| strsim::normalized_damerau_levenshtein(unknown, key);
-    let nearest = KEYS.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|key| likeness(key) > 0.4);
-    let refusal = Refusal::new(format!("`{}` is no key of a downlink", clip(unknown)));
-    Err(match nearest {
-        Some(nearest) => refusal.hint(format!("did you mean `{nearest}`?")),
-        None => refusal.hint(format!("known are {}", KEYS.join(", "))),
-    })
+    Err(Refusal::new(format!("`{}` is no key of a downlink", clip(unknown))).hint(did_you_mean(unknown, &KEYS)))
 }
 
 fn payload(object: &Object) -> Result<Payload, Refusal> {
@@ -208,7 +202,7 @@ mod tests {
         let long = format!(r#"{{"f_port":1,"payload_hex":"{}"}}"#, "00".repeat(243));
         let cases = [
             (r#"{"fport":1,"payload_hex":"00"}"#, "`fport` is no key", "did you mean `f_port`?"),
-            (r#"{"zzz":1,"payload_hex":"00"}"#, "`zzz` is no key", "known are f_port"),
+            (r#"{"zzz":1,"payload_hex":"00"}"#, "`zzz` is no key", "known here: f_port"),
             (r#"{"payload_hex":"00"}"#, "`f_port` is missing", "1 to 223"),
             (r#"{"f_port":224,"payload_hex":"00"}"#, "f_port 224 is out of range", ""),
             (r#"{"f_port":"1","payload_hex":"00"}"#, "`f_port` must be a number", ""),

@@ -2,20 +2,27 @@
 //!
 //! - [`topics`]: the names of everything; [`state`]: the merged state of each device.
 //! - [`settings`]: what the configuration says of them, which a reload may change.
+//! - [`assistant`]: what Home Assistant is told of the devices.
+//! - [`discovery`]: the task that tells it, and when.
 //! - [`availability`]: which devices are heard from as often as they usually are.
 //! - [`ledger`]: on which topics the broker keeps something, so that none outlives its reason.
 //! - [`broker`]: the task that owns the connection and the outbox, and says `online` and `offline`.
 //!
 //! [`Home`] is the handle the flows publish through.
 
+pub mod assistant;
 mod availability;
 mod broker;
 mod config;
+pub mod discovery;
 mod ledger;
+mod link;
 mod measured;
 mod publish;
 mod settings;
 mod state;
+#[cfg(test)]
+mod state_tests;
 mod topics;
 
 use bytes::Bytes;
@@ -25,6 +32,7 @@ use crate::mqtt::{Ack, Answering};
 pub use availability::{Availability, Heard};
 pub use broker::{Broker, OFFLINE, Wiring};
 pub use config::{AvailabilityConfig, DeviceConfig, Discovery, HomeAssistantConfig, HomeConfig, Output, Override};
+pub use discovery::AssistantStarts;
 pub use ledger::{Changes, Ledger, Noted, Retained};
 pub use publish::Home;
 pub use settings::{LiveSettings, Options, Settings};

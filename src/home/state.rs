@@ -9,22 +9,27 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
+use super::link::Link;
 use super::measured::Measured;
-use crate::model::{DeviceKey, Uplink};
+use crate::model::{DeviceKey, Shape, Uplink, extend_shape, extend_shape_by};
 
 /// The least time between two states of one device.
 pub const HOLD: Duration = Duration::from_millis(250);
 /// The least time between two times that one device's state is saved.
 const SAVE: Duration = Duration::from_secs(10);
+
+/// The field that holds what the network says of a device's battery, in %.
+const BATTERY: &str = "battery_percentage";
 
 /// The states of all devices. Time comes in as an argument.
 #[derive(Debug, Default)]
@@ -61,6 +66,9 @@ struct State {
     normalized: Measured,
     last_seen: Option<Timestamp>,
     link: Link,
+    /// Which fields were seen, and what they hold.
+    #[serde(skip)]
+    seen: Arc<Shape>,
     #[serde(skip)]
     published: Option<Instant>,
     #[serde(skip)]
@@ -83,6 +91,7 @@ struct Own {
     saved: Option<Instant>,
     is_changed: bool,
     is_listed: bool,
+    is_news_seen: bool,
 }
 
 /// What of a state is saved.
@@ -92,6 +101,9 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Measured::is_empty")]
     normalized: &'a Measured,
     link: &'a Link,
+    /// The day that the airtime in `link` is of.
+    airtime_day: i64,
+    seen: &'a Shape,
     received_at: Timestamp,
 }
 
@@ -102,36 +114,26 @@ struct Restored {
     #[serde(default)]
     normalized: Measured,
     link: Link,
+    #[serde(default)]
+    airtime_day: i64,
+    seen: Option<Shape>,
     received_at: Timestamp,
-}
-
-/// How well the last uplink was heard.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Link {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rssi: Option<f32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    snr: Option<f32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    spreading_factor: Option<u8>,
-    gateways: usize,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    best_gateway: String,
-    f_cnt: u32,
 }
 
 impl States {
     /// Takes back a state saved before the last start. `heard_until` is when the network had the newest uplink received
     /// of this device. What cannot be read any more is forgotten: the device tells it anew.
     pub fn restore(&mut self, key: DeviceKey, kept: &Kept, heard_until: Option<Timestamp>) {
-        let Ok(Restored { fields, normalized, link, received_at }) = serde_json::from_str(&kept.body) else {
+        let Ok(mut restored) = serde_json::from_str::<Restored>(&kept.body) else {
             return tracing::warn!(device = %key, "The saved state of a device cannot be read.");
         };
+        let seen = restored.shape();
+        let Restored { fields, normalized, mut link, airtime_day, received_at, .. } = restored;
+        link.airtime_day = airtime_day;
         let is_stale = heard_until.is_some_and(|until| until > received_at);
         let own = Own { received_at, heard_until, is_stale, ..Own::default() };
         let last_seen = Some(kept.last_seen);
-        self.devices.insert(key, State { fields, normalized, last_seen, link, own, ..State::default() });
+        self.devices.insert(key, State { fields, normalized, last_seen, link, seen, own, ..State::default() });
     }
 
     /// The newest of every quantity that this device measured, as one normalised measurement.
@@ -139,10 +141,33 @@ impl States {
         self.devices.get(key).map(|state| state.normalized.as_value())
     }
 
+    /// Which fields this device's decoded data had so far, and what they hold.
+    pub fn seen(&self, key: &DeviceKey) -> Option<&Arc<Shape>> {
+        self.devices.get(key).map(|state| &state.seen)
+    }
+
+    /// Whether the network has told of this device's battery, and its codec has not.
+    pub fn tells_battery(&self, key: &DeviceKey) -> bool {
+        let state = self.devices.get(key);
+        state.is_some_and(|state| state.fields.contains_key(BATTERY) && !state.seen.contains_key(BATTERY))
+    }
+
+    /// The same as [`Self::seen`], if it is news since this was last asked.
+    pub fn take_seen(&mut self, key: &DeviceKey) -> Option<Arc<Shape>> {
+        let state = self.devices.get_mut(key)?;
+        std::mem::take(&mut state.own.is_news_seen).then(|| state.seen.clone())
+    }
+
+    /// So many frames of this device never came, as far as is remembered since the start.
+    pub fn note_lost(&mut self, key: &DeviceKey, frames: u64) {
+        self.devices.entry(key.clone()).or_default().link.note_lost(frames);
+    }
+
     /// Merges what an uplink tells. Returns the state if it is to be published now. One older than what is known changes
     /// nothing: the state only ever moves forward in time.
     pub fn merge(&mut self, uplink: &Uplink, told: Told<'_>, now: Instant) -> Option<Bytes> {
         let state = self.devices.entry(uplink.key.clone()).or_default();
+        state.own.is_changed |= state.link.add_airtime(uplink);
         if state.last_seen.is_some_and(|seen| uplink.at < seen) || state.is_ahead_of(uplink) {
             return None;
         }
@@ -226,6 +251,19 @@ impl States {
     }
 }
 
+impl Restored {
+    /// Earlier versions saved none.
+    fn shape(&mut self) -> Arc<Shape> {
+        let mut shape = Arc::new(self.seen.take().unwrap_or_default());
+        if shape.is_empty() {
+            for (name, value) in &self.fields {
+                extend_shape_by(&mut shape, name, value.get());
+            }
+        }
+        shape
+    }
+}
+
 impl State {
     /// Takes over what an uplink tells. Fields called `last_seen`, `link` and `normalized` give way to the bridge's own;
     /// what is no JSON object has no fields.
@@ -236,6 +274,13 @@ impl State {
         self.link.take(uplink);
         if let Some(measurements) = measurements {
             self.normalized.take(measurements);
+        }
+        if let Some(fields) = fields {
+            self.own.is_news_seen |= extend_shape(&mut self.seen, fields.get());
+        }
+        // A codec's own field of this name has the last word.
+        if let Some(percent) = uplink.battery_percentage.and_then(|percent| to_raw_value(&percent).ok()) {
+            self.fields.insert(BATTERY.to_owned(), percent);
         }
         let parsed = fields.map(|fields| serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(fields.get()));
         for (name, value) in parsed.and_then(Result::ok).into_iter().flatten() {
@@ -258,8 +303,9 @@ impl State {
 
     fn save(&mut self, now: Instant) -> Kept {
         (self.own.saved, self.own.is_changed) = (Some(now), false);
-        let Self { fields, normalized, link, own, .. } = &*self;
-        let body = Body { fields, normalized, link, received_at: own.received_at };
+        let Self { fields, normalized, link, seen, own, .. } = &*self;
+        let (airtime_day, received_at) = (link.airtime_day, own.received_at);
+        let body = Body { fields, normalized, link, airtime_day, seen, received_at };
         let body = serde_json::to_string(&body).expect("a map with text keys serialises");
         Kept { last_seen: self.last_seen.unwrap_or_default(), body }
     }
@@ -267,19 +313,6 @@ impl State {
     fn publish(&mut self, now: Instant) -> Bytes {
         (self.published, self.is_waiting) = (Some(now), false);
         serde_json::to_vec(self).expect("a map with text keys serialises").into()
-    }
-}
-
-impl Link {
-    fn take(&mut self, uplink: &Uplink) {
-        let best = uplink.radio.best();
-        self.rssi = best.map(|gateway| gateway.rssi);
-        self.snr = best.map(|gateway| gateway.snr);
-        self.spreading_factor = uplink.radio.data_rate.spreading_factor;
-        self.gateways = uplink.radio.gateways.len();
-        self.best_gateway.clear();
-        self.best_gateway.push_str(best.map_or("", |gateway| &gateway.id));
-        self.f_cnt = uplink.f_cnt;
     }
 }
 

@@ -121,9 +121,9 @@ impl Topics {
         format!("{}/bridge/{what}", self.base)
     }
 
-    /// Everything the bridge listens to. Enumerated rather than `#`, so that it never hears its own messages.
+    /// Everything the bridge listens to. Devices' are enumerated rather than `#`, so that it never hears its own messages.
     pub fn filters(&self) -> Vec<String> {
-        let mut filters = vec![self.of_bridge("request/+")];
+        let mut filters = vec![self.of_bridge("request/#")];
         for levels in 1..=self.name_levels {
             let device = format!("{}/{}", self.base, vec!["+"; levels].join("/"));
             filters.push(format!("{device}/set"));
@@ -195,7 +195,10 @@ mod tests {
     #[test]
     fn requests_are_the_bridges_and_everything_else_is_nobodys() {
         let topics = topics(1);
-        assert_eq!(topics.route("ttn/bridge/request/health"), Some(Route::Request("health".into())));
+        for request in ["health", "downlink/send"] {
+            let topic = format!("ttn/bridge/request/{request}");
+            assert_eq!(topics.route(&topic), Some(Route::Request(request.into())));
+        }
         for topic in [
             "ttn/lamp",
             "ttn/lamp/uplink",
@@ -217,7 +220,8 @@ mod tests {
         let key = DeviceKey::new(&ApplicationName::parse("app").unwrap(), DeviceId::parse("lamp").unwrap());
         let lamp = Subject { key: &key, name: &name };
         let own = [topics.state(lamp), topics.uplink(lamp), topics.downlink(lamp, "state"), topics.of_bridge("info")];
-        for filter in topics.filters() {
+        let requests = topics.of_bridge("request/#");
+        for filter in topics.filters().into_iter().filter(|filter| *filter != requests) {
             assert!(!filter.contains('#'));
             for topic in &own {
                 let same = filter.split('/').count() == topic.split('/').count()

@@ -1,6 +1,6 @@
 //! Which devices there are, and what each is called at home.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use payload_codecs::metadata::{Command, Field};
 use serde::Serialize;
 
-use super::{DeviceKey, EndDeviceIds, HomeName, VersionIds};
+use super::{DeviceKey, EndDeviceIds, HomeName, Shape, VersionIds};
 
 /// What is known of one device.
 #[derive(Debug, Clone)]
@@ -22,6 +22,10 @@ pub struct Device {
     /// The codec in use and how it was chosen, for people.
     pub codec: Option<CodecChoice>,
     pub last_seen: Option<Timestamp>,
+    /// The room it is in, as the network knows it.
+    pub area: Option<String>,
+    /// Rises each time something of it changes that others show: see [`Directory::touch`].
+    revision: u64,
     /// Whether it is heard from; `None` while nobody has looked.
     pub online: Option<bool>,
     /// How often it usually reports, as far as that is known.
@@ -61,6 +65,12 @@ pub struct Directory {
     names: HashMap<HomeName, DeviceKey>,
     /// Paths of normalised measurements, also of devices that were not met again since the last start.
     measured: HashMap<DeviceKey, BTreeSet<&'static str>>,
+    /// The decoded fields seen, of the same devices.
+    seen: HashMap<DeviceKey, Arc<Shape>>,
+    /// Those whose battery the network has told.
+    batteries: HashSet<DeviceKey>,
+    /// The highest revision of any device.
+    revision: u64,
 }
 
 impl Directory {
@@ -88,7 +98,54 @@ impl Directory {
         let known = self.measured.entry(key.clone()).or_default();
         let before = known.len();
         known.extend(paths);
-        known.len() > before
+        let is_news = known.len() > before;
+        if is_news {
+            self.touch(key);
+        }
+        is_news
+    }
+
+    /// Remembers which fields a device's decoded data has.
+    pub fn note_seen(&mut self, key: &DeviceKey, shape: Arc<Shape>) {
+        self.seen.insert(key.clone(), shape);
+        self.touch(key);
+    }
+
+    /// The fields seen in a device's decoded data so far.
+    pub fn seen(&self, key: &DeviceKey) -> Option<&Shape> {
+        self.seen.get(key).map(Arc::as_ref)
+    }
+
+    /// Remembers that the network tells of a device's battery. Returns whether that is news.
+    pub fn note_battery(&mut self, key: &DeviceKey) -> bool {
+        let is_news = !self.batteries.contains(key) && self.batteries.insert(key.clone());
+        if is_news {
+            self.touch(key);
+        }
+        is_news
+    }
+
+    /// Whether the network has told of a device's battery.
+    pub fn tells_battery(&self, key: &DeviceKey) -> bool {
+        self.batteries.contains(key)
+    }
+
+    /// Something of this device reads differently from now on.
+    pub fn touch(&mut self, key: &DeviceKey) {
+        if let Some(device) = self.devices.get_mut(key) {
+            self.revision += 1;
+            device.revision = self.revision;
+        }
+    }
+
+    /// What [`Self::changed_since`] is asked with the next time.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The devices of which something changed since that revision; all of them since 0.
+    pub fn changed_since(&self, revision: u64) -> impl Iterator<Item = &Device> {
+        self.devices.values().filter(move |device| device.revision > revision)
     }
 
     /// What a device has measured so far.
@@ -113,6 +170,7 @@ impl Directory {
         if let Some(device) = self.devices.get_mut(key) {
             device.name.clone_from(&name);
         }
+        self.touch(key);
         (Some(old).filter(|old| *old != name), taken)
     }
 
@@ -140,6 +198,8 @@ impl Directory {
     /// before its own id, so that both stay reachable, and the collision is told.
     pub fn add(&mut self, key: DeviceKey, wanted: HomeName) -> (&mut Device, Option<Taken>) {
         let (name, taken) = self.claim(&key, wanted);
+        self.revision += 1;
+        let revision = self.revision;
         let device = self.devices.entry(key.clone()).or_insert_with(|| Device {
             key,
             name,
@@ -148,6 +208,8 @@ impl Directory {
             version_ids: None,
             codec: None,
             last_seen: None,
+            area: None,
+            revision,
             online: None,
             interval: None,
         });
@@ -185,6 +247,30 @@ mod tests {
         assert_eq!(directory.rename(&key("a", "node"), name("kitchen")), (None, None));
         assert!(directory.by_name("node").is_none());
         assert_eq!(directory.by_name("kitchen").unwrap().key, key("a", "node"));
+    }
+
+    #[test]
+    fn what_changed_is_told_from_what_did_not() {
+        let mut directory = Directory::default();
+        let (one, two) = (key("a", "one"), key("a", "two"));
+        directory.add(one.clone(), HomeName::parse("one").unwrap());
+        directory.add(two.clone(), HomeName::parse("two").unwrap());
+        let changed = |directory: &Directory, since| {
+            let mut names: Vec<_> = directory.changed_since(since).map(|device| device.name.to_string()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(changed(&directory, 0), ["one", "two"]);
+        let before = directory.revision();
+        assert_eq!(changed(&directory, before), [""; 0]);
+        directory.note_seen(&two, Arc::default());
+        assert_eq!(changed(&directory, before), ["two"]);
+        directory.rename(&one, HomeName::parse("three").unwrap());
+        assert_eq!(changed(&directory, before), ["three", "two"]);
+        assert!(directory.note_measured(&two, BTreeSet::from(["air.co2"])));
+        let before = directory.revision();
+        assert!(!directory.note_measured(&two, BTreeSet::from(["air.co2"])));
+        assert_eq!(changed(&directory, before), [""; 0], "it was known");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::DeviceKey;
 
@@ -64,6 +65,9 @@ pub struct QueuedDownlink {
     pub f_port: FPort,
     /// 1 to [`MAX_PAYLOAD`] bytes: TTN cannot carry an empty one.
     pub payload: Vec<u8>,
+    /// What was encoded into it, if the home gave fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Map<String, Value>>,
     pub confirmed: bool,
     pub priority: Priority,
     pub attempts: Option<u8>,

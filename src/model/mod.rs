@@ -5,7 +5,9 @@ mod device;
 mod downlink;
 mod event;
 mod ids;
+mod nearest;
 mod notes;
+mod shape;
 mod subject;
 mod uplink;
 
@@ -19,6 +21,8 @@ pub use event::{
     DownlinkEvent, DownlinkHappening, Failure, Join, Location, NetworkMessage, RegisteredDevice, ServiceData,
 };
 pub use ids::{ApplicationName, DeviceId, DeviceKey, HomeName, InvalidName, ttn_id};
+pub use nearest::{did_you_mean, unknown_key};
 pub use notes::{DeviceNotes, Kept};
+pub use shape::{Shape, ValueKind, extend_shape, extend_shape_by};
 pub use subject::Subject;
 pub use uplink::{DataRate, EndDeviceIds, Gateway, Radio, Uplink, VersionIds};

@@ -1,4 +1,4 @@
-//! MQTT 3.1.1, and the only door to the client library.
+//! MQTT 3.1.1 and 5, and the only door to the client libraries.
 //!
 //! The library's in-flight state is never the truth here: a [`Connection`] lives from one CONNECT to its end and takes
 //! its whole state with it, and what must not be lost waits in an [`Outbox`] until the broker acknowledged it.
@@ -14,9 +14,10 @@ pub mod connection;
 pub mod outbox;
 pub mod tls;
 
-pub use address::{Address, InvalidAddress};
+pub use address::{Address, InvalidAddress, Server};
 pub use backoff::Backoff;
 pub use connection::{
-    Ack, Answering, ConnectError, Connection, Endpoint, Event, Inbound, Lost, MqttVersion, Sender, Will, unfit,
+    Ack, Allowed, Answering, ConnectError, Connection, Endpoint, Event, Inbound, Lost, MqttVersion, Reason, Refusal,
+    Sender, Will, unfit,
 };
 pub use outbox::{InvalidQos, Kind, Limits, Message, Outbox, Qos};

@@ -20,8 +20,8 @@ pub enum Arrival {
     Message(RawMessage, Content),
     /// A device that the network's registry lists; it may never have sent.
     Registered(Box<RegisteredDevice>),
-    /// Every device of this application's registry has been told, or none can be.
-    Listed(ApplicationName),
+    /// What can be told of this application's registry has been told: whether that is every device of it.
+    Listed { application: ApplicationName, wholly: bool },
     /// Everything fetched of this application's history has arrived: how much of it was new?
     Fetched { application: ApplicationName, span: Span, reply: oneshot::Sender<Tally> },
 }

@@ -10,8 +10,8 @@ mod systemd;
 
 pub use causes::with_causes;
 pub use counters::{Count, Counters, Snapshot};
-pub use log::start as start_log;
+pub use log::{LogError, LogLevel};
 pub use lost::{DeviceLoss, LostFrames};
-pub use notice::{Notice, Notices, WeakNotices};
+pub use notice::{ConfigurationProblem, Notice, Notices, WeakNotices};
 pub use process::memory_bytes;
 pub use systemd::Systemd;

@@ -16,6 +16,12 @@ pub enum Notice {
         application: ApplicationName,
         device_id: String,
     },
+    /// A device joined the network: it has a new session.
+    DeviceJoined {
+        device: HomeName,
+        application: ApplicationName,
+        device_id: String,
+    },
     /// A device got the name that its attribute asks for.
     DeviceRenamed {
         from: HomeName,
@@ -90,6 +96,12 @@ pub enum Notice {
         bytes: usize,
         reason: &'static str,
     },
+    /// The home broker takes nothing on this topic. Told once, until it does.
+    PublishRefused {
+        topic: String,
+        reason: String,
+        hint: String,
+    },
     /// A command that nobody looked at.
     CommandDropped {
         topic: String,
@@ -162,12 +174,36 @@ pub enum Notice {
     CodecReloaded {
         codec: String,
     },
+    /// The configuration was read again, and what could be applied is.
+    ConfigurationReloaded {
+        /// Keys, applied or not.
+        changed: Vec<String>,
+        /// Those among them that count after a restart only.
+        needs_restart: Vec<String>,
+    },
+    /// What is in the configuration file now cannot be used: everything stays as it was.
+    ConfigurationBroken {
+        file: String,
+        problems: Vec<ConfigurationProblem>,
+    },
     /// Nothing can be written to the disk: what comes in is kept in memory only.
     StoreFailing {
         reason: String,
         hint: String,
     },
     StoreWorks,
+}
+
+/// One thing wrong in a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConfigurationProblem {
+    /// From 1; none if the file as a whole is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// `home.url`; empty if no key is meant.
+    pub key: String,
+    pub message: String,
+    pub hint: String,
 }
 
 /// Where notices go. Cheap to clone, never waits: more notices than anybody reads are dropped, their log lines are not.
@@ -205,8 +241,16 @@ impl WeakNotices {
 impl Notice {
     /// Whether `bridge/info` reads differently after it.
     pub fn changes_info(&self) -> bool {
-        use Notice::{Degraded, NetworkConnected, NetworkLost, Restored};
-        matches!(self, NetworkConnected { .. } | NetworkLost { .. } | Degraded { .. } | Restored { .. })
+        use Notice::{ConfigurationBroken, ConfigurationReloaded, Degraded, NetworkConnected, NetworkLost, Restored};
+        matches!(
+            self,
+            NetworkConnected { .. }
+                | NetworkLost { .. }
+                | Degraded { .. }
+                | Restored { .. }
+                | ConfigurationReloaded { .. }
+                | ConfigurationBroken { .. }
+        )
     }
 
     fn log(&self) {
@@ -214,6 +258,7 @@ impl Notice {
             Self::DeviceSeenFirst { device, application, .. } => {
                 tracing::info!(%device, %application, "Device seen first.")
             }
+            Self::DeviceJoined { device, application, .. } => tracing::info!(%device, %application, "Device joined."),
             Self::NameTaken { wanted, device, key, holder } => {
                 tracing::warn!(%wanted, %device, key, holder, "Home name is taken; the device got another.");
             }
@@ -232,6 +277,9 @@ impl Notice {
             }
             Self::Undeliverable { topic, bytes, reason } => {
                 tracing::error!(topic, bytes, reason, "Message given up.");
+            }
+            Self::PublishRefused { topic, reason, hint } => {
+                tracing::error!(topic, reason, hint, "The home broker refuses what is published.");
             }
             Self::CommandDropped { topic, reason } => tracing::error!(topic, reason, "Command dropped."),
             Self::DeviceRenamed { from, to, .. } => tracing::info!(%from, %to, "Device renamed."),
@@ -266,6 +314,14 @@ impl Notice {
             }
             Self::CodecBroken { codec, error, line } => tracing::warn!(codec, line, error, "Codec cannot be used."),
             Self::CodecReloaded { codec } => tracing::info!(codec, "Codec reloaded."),
+            Self::ConfigurationReloaded { changed, needs_restart } => {
+                let (changed, needs_restart) = (changed.join(", "), needs_restart.join(", "));
+                tracing::info!(changed, needs_restart, "Configuration read again.");
+            }
+            Self::ConfigurationBroken { file, problems } => problems.iter().for_each(|problem| {
+                let ConfigurationProblem { line, key, message, hint } = problem;
+                tracing::error!(file, line, key, message, hint, "Configuration cannot be used; going on as before.");
+            }),
             Self::StoreFailing { reason, hint } => {
                 tracing::error!(reason, hint, "Nothing can be stored; going on in memory.");
             }

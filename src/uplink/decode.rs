@@ -85,6 +85,7 @@ impl Decode {
     pub fn finish(&mut self, crossed: Crossed) -> (Box<Uplink>, Reading) {
         let mut uplink = crossed.uplink;
         self.came_back(&uplink.key);
+        self.codecs.note_described(&uplink.key, &crossed.codec);
         let reading = match crossed.outcome {
             Ok(decoded) => {
                 self.counters.count(Count::Decoded);

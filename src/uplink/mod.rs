@@ -25,7 +25,7 @@ mod repair;
 mod spool;
 mod tidy;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::future::{pending, ready};
 use std::time::Duration;
 
@@ -33,12 +33,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::codecs::Crossed;
-use crate::home;
-use crate::model::{ApplicationName, Receipt, Subject, Uplink};
+use crate::home::{self, AssistantStarts};
+use crate::model::{ApplicationName, HomeName, Receipt, Subject, Uplink};
 use crate::network::{Arrival, Content};
 
 pub use config::RepairConfig;
 pub use decode::Decode;
+use decode::Reading;
 pub use feed::MOST_IN_FLIGHT;
 pub use formatters::{Formatters, Wants};
 pub use hearing::{Hearing, HearingParts};
@@ -71,8 +72,8 @@ pub struct Uplinks {
     pub hearing: Hearing,
     pub tidy: Tidy,
     pub home: HomePresence,
-    /// The applications whose registered devices are all known.
-    pub listed: watch::Sender<BTreeSet<ApplicationName>>,
+    /// The applications whose registries were read, and whether they told every device.
+    pub listed: watch::Sender<BTreeMap<ApplicationName, bool>>,
     /// How long the end may take to deliver what was read, and half that time again for what is on its way by then; the
     /// rest is delivered after the next start.
     pub drain: Duration,
@@ -93,6 +94,7 @@ enum Phase {
 pub struct HomePresence {
     connected: watch::Receiver<bool>,
     away_since: Option<Instant>,
+    assistant: AssistantStarts,
 }
 
 impl Uplinks {
@@ -153,8 +155,8 @@ impl Uplinks {
                     self.hearing.attributes(&device.key, &device.attributes);
                     self.publish.renew_state(&device.key);
                 }
-                Arrival::Listed(application) => {
-                    self.listed.send_if_modified(|listed| listed.insert(application));
+                Arrival::Listed { application, wholly } => {
+                    self.listed.send_if_modified(|listed| listed.insert(application, wholly) != Some(wholly));
                 }
                 // Whoever asked may have gone.
                 Arrival::Fetched { application, span, reply } => {
@@ -183,14 +185,19 @@ impl Uplinks {
             self.publish.lost_frames(&uplink, &name, missing).await;
         }
         if let Some((uplink, reading)) = self.decode.start(uplink) {
-            self.publish.uplink(&uplink, &name, reading, self.spool.store()).await;
+            self.publish(&uplink, &name, reading).await;
         }
     }
 
     async fn leave(&mut self, crossed: Crossed) {
         let name = self.receive.name_of(&crossed.uplink.key);
         let (uplink, reading) = self.decode.finish(crossed);
-        self.publish.uplink(&uplink, &name, reading, self.spool.store()).await;
+        self.publish(&uplink, &name, reading).await;
+    }
+
+    async fn publish(&mut self, uplink: &Uplink, name: &HomeName, reading: Reading) {
+        self.publish.note_lost(&uplink.key, self.record.memory().lost(&uplink.key));
+        self.publish.uplink(uplink, name, reading, self.spool.store()).await;
     }
 
     async fn states_due(&mut self, now: Instant) {
@@ -235,15 +242,17 @@ impl Uplinks {
 }
 
 impl HomePresence {
-    pub fn new(connected: watch::Receiver<bool>) -> Self {
+    pub fn new(connected: watch::Receiver<bool>, assistant: AssistantStarts) -> Self {
         let away_since = (!*connected.borrow()).then(Instant::now);
-        Self { connected, away_since }
+        Self { connected, away_since, assistant }
     }
 
-    /// Whether it came or went, when it did. May be dropped at any time.
+    /// Whether it came or went, when it did; that Home Assistant came is the same. May be dropped at any time.
     async fn changed(&mut self) -> bool {
-        if self.connected.changed().await.is_err() {
-            pending::<()>().await;
+        tokio::select! {
+            Ok(()) = self.connected.changed() => {}
+            () = self.assistant.settled() => return true,
+            else => pending().await,
         }
         let connected = *self.connected.borrow_and_update();
         self.away_since = (!connected).then(Instant::now);

@@ -94,6 +94,7 @@ impl Publish {
         if measurements.is_some() {
             self.note_measured(&uplink.key);
         }
+        self.note_seen(uplink);
         if let Some(kept) = self.states.take_unsaved_of(&uplink.key, now) {
             store.save_states(vec![(uplink.key.clone(), row(kept))]).await;
         }
@@ -103,6 +104,13 @@ impl Publish {
     pub fn restore(&mut self, key: DeviceKey, StateRow { last_seen, body }: StateRow, heard_until: Option<Timestamp>) {
         self.states.restore(key.clone(), &Kept { last_seen, body }, heard_until);
         self.note_measured(&key);
+        let mut directory = Directory::lock(&self.directory);
+        if let Some(seen) = self.states.seen(&key) {
+            directory.note_seen(&key, seen.clone());
+        }
+        if self.states.tells_battery(&key) {
+            directory.note_battery(&key);
+        }
     }
 
     /// The list of devices names what each has measured so far.
@@ -110,6 +118,24 @@ impl Publish {
         let Some(measured) = self.states.measured(key) else { return };
         let paths = normalized::found_in(&measured).into_iter().map(|quantity| quantity.path).collect();
         if Directory::lock(&self.directory).note_measured(key, paths) {
+            self.devices_changed.send_replace(());
+        }
+    }
+
+    /// What is announced of a device follows the fields it has told.
+    fn note_seen(&mut self, uplink: &Uplink) {
+        let seen = self.states.take_seen(&uplink.key);
+        let battery = uplink.battery_percentage.is_some() && self.states.tells_battery(&uplink.key);
+        if seen.is_none() && !battery {
+            return;
+        }
+        let mut directory = Directory::lock(&self.directory);
+        let mut is_news = battery && directory.note_battery(&uplink.key);
+        if let Some(seen) = seen {
+            directory.note_seen(&uplink.key, seen);
+            is_news = true;
+        }
+        if is_news {
             self.devices_changed.send_replace(());
         }
     }
@@ -163,6 +189,11 @@ impl Publish {
 
     pub async fn state(&self, device: Subject<'_>, state: Bytes) {
         self.home.state(device, state).await;
+    }
+
+    /// So many frames of this device never came.
+    pub fn note_lost(&mut self, key: &DeviceKey, frames: u64) {
+        self.states.note_lost(key, frames);
     }
 
     /// Frames of this session that never came: their counters end just before this uplink's.

@@ -14,6 +14,8 @@ use crate::telemetry::{Notice, Notices};
 
 /// The attribute of a device, set in the network's console, that names it at home.
 const NAME_ATTRIBUTE: &str = "ferry-name";
+/// The one that names the room it is in.
+const AREA_ATTRIBUTE: &str = "ferry-area";
 
 /// Knows the devices; introduces those seen first.
 pub struct Receive {
@@ -47,6 +49,11 @@ impl Receive {
         let name = self.introduce(&join.key, None).await;
         let body = json!({ "at": join.at, "dev_addr": join.ids.dev_addr, "session_key_id": join.session_key_id });
         self.home.event(Subject { key: &join.key, name: &name }, "join", &body, Some(receipt)).await;
+        self.notices.tell(Notice::DeviceJoined {
+            device: name,
+            application: join.key.application.clone(),
+            device_id: join.key.device.to_string(),
+        });
     }
 
     /// Tells of a position that a service found.
@@ -87,7 +94,13 @@ impl Receive {
         if version_changed {
             device.version_ids.clone_from(&uplink.version_ids);
         }
-        if first || ids_changed || version_changed {
+        let area = said(&uplink.attributes).map(|attributes| attributes.get(AREA_ATTRIBUTE));
+        let area_changed = area.is_some_and(|area| device.area.as_ref() != area);
+        if area_changed {
+            device.area = area.flatten().cloned();
+        }
+        if first || ids_changed || version_changed || area_changed {
+            directory.touch(&uplink.key);
             self.devices_changed.send_replace(());
         }
         if first {
@@ -100,10 +113,20 @@ impl Receive {
     }
 
     fn complete(&self, registered: &RegisteredDevice) {
-        if let Some(device) = self.directory().find_mut(&registered.key).filter(|device| device.last_seen.is_none()) {
+        let mut directory = self.directory();
+        let Some(device) = directory.find_mut(&registered.key) else { return };
+        let area = registered.attributes.get(AREA_ATTRIBUTE);
+        let is_complete = device.last_seen.is_some();
+        if is_complete && device.area.as_ref() == area {
+            return;
+        }
+        device.area = area.cloned();
+        if !is_complete {
             device.ids.clone_from(&registered.ids);
             device.version_ids.clone_from(&registered.version_ids);
         }
+        directory.touch(&registered.key);
+        self.devices_changed.send_replace(());
     }
 
     /// The device's name. `attributes` is what the network says of the device, if it says anything: a name that was only

@@ -7,33 +7,40 @@
 //! | `GET /api/v1/downlinks?device=&application=&open=true&limit=` | the newest downlinks |
 //! | `GET /api/v1/downlinks/{id}?wait=30s&after_steps=2` | one downlink, at once or with its news |
 //! | `DELETE /api/v1/downlinks/{id}` | the downlink after it was cancelled |
+//! | `DELETE /api/v1/downlinks?device=&application=` | the downlinks of a device that were dropped |
+//! | `POST /api/v1/codecs/reload` | the codecs that changed on the disk, and those that cannot be used |
+//! | `POST /api/v1/codecs/test` | what a codec makes of a payload or a command |
+//! | `PATCH /api/v1/devices/{device}` | a device's options, changed |
+//! | `DELETE /api/v1/devices/{device}?application=` | what became of a device that was forgotten |
+//! | `POST /api/v1/devices/{device}/rename` | a device under its new name |
+//! | `POST /api/v1/config/check`, `config/reload` | whether a configuration is good, and what changed |
+//! | `GET`, `PUT /api/v1/log/level` | what is logged |
 //! | `POST /api/v1/backfill` | what was repaired and what is missing |
+//!
+//! Each asks what the request of the same name asks below `bridge/request/`, and takes the same body.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodFilter, MethodRouter, get, on, patch, post};
 use axum::{Json, body::Bytes};
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use super::problem::details;
-use crate::control::{Answers, Kind, LONGEST_WAIT, Patience, Problem, Wanted};
+use crate::control::{Answers, Body, FETCH, Kind, LONGEST_WAIT, Patience, Problem, QUICK, Wanted, Whose};
 use crate::downlink::DownlinkView;
 
 /// The longest body read, in bytes.
 const LONGEST_BODY: usize = 1 << 20;
-/// How long a request may take that waits for nothing but the bridge itself.
-const QUICK: Duration = Duration::from_secs(15);
-/// How long messages may be fetched from the network.
-const FETCH: Duration = Duration::from_secs(10 * 60);
 
 /// What handlers are given.
 #[derive(Clone)]
@@ -44,18 +51,32 @@ pub struct Api {
 
 type Answer<T> = Result<Json<T>, Problem>;
 
+/// Which application's.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Of {
+    application: Option<String>,
+}
+
 pub fn router(api: Api) -> Router {
     let quick = Router::new()
-        .route("/api/v1/info", get(info))
-        .route("/api/v1/health", get(health))
-        .route("/api/v1/devices", get(devices))
-        .route("/api/v1/downlinks", get(list).post(send))
+        .route("/api/v1/info", plain("info"))
+        .route("/api/v1/health", plain("health"))
+        .route("/api/v1/devices", plain("devices"))
+        .route("/api/v1/devices/{device}", patch(change_device).delete(remove_device))
+        .route("/api/v1/devices/{device}/rename", post(rename_device))
+        .route("/api/v1/config/check", told(MethodFilter::POST, "config/check"))
+        .route("/api/v1/config/reload", told(MethodFilter::POST, "config/reload"))
+        .route("/api/v1/downlinks", get(list).post(send).delete(clear))
+        .route("/api/v1/log/level", plain("log/level").merge(told(MethodFilter::PUT, "log/level")))
         .route_layer(from_fn(|request, next| within(QUICK, request, next)));
     let patient = Router::new()
         .route("/api/v1/downlinks/{id}", get(show).delete(cancel))
+        .route("/api/v1/codecs/reload", told(MethodFilter::POST, "codec/reload"))
+        .route("/api/v1/codecs/test", told(MethodFilter::POST, "codec/test"))
         .route_layer(from_fn(|request, next| within(LONGEST_WAIT + QUICK, request, next)));
     let slow = Router::new()
-        .route("/api/v1/backfill", post(backfill))
+        .route("/api/v1/backfill", told(MethodFilter::POST, "backfill"))
         .route_layer(from_fn(|request, next| within(FETCH, request, next)));
     quick
         .merge(patient)
@@ -66,20 +87,44 @@ pub fn router(api: Api) -> Router {
         .with_state(api)
 }
 
-async fn info(State(api): State<Api>) -> Json<Value> {
-    Json(api.answers.info())
+impl Api {
+    /// Asks the request of this name.
+    async fn ask(&self, name: &str, body: Body) -> Answer<Box<RawValue>> {
+        self.answers.answer(name, body, &self.stop).await.map(Json)
+    }
 }
 
-async fn health(State(api): State<Api>) -> Json<Value> {
-    Json(api.answers.health())
+/// `GET` is a request that takes nothing.
+fn plain(name: &'static str) -> MethodRouter<Api> {
+    get(move |State(api): State<Api>| async move { api.ask(name, Body::default()).await })
 }
 
-async fn devices(State(api): State<Api>) -> Json<Value> {
-    Json(api.answers.devices())
+/// This method is a request that is told in the body.
+fn told(method: MethodFilter, name: &'static str) -> MethodRouter<Api> {
+    on(method, move |State(api): State<Api>, body: Read| async move { api.ask(name, body.0?).await })
 }
 
-async fn send(State(api): State<Api>, body: Result<Bytes, BytesRejection>) -> Result<Response, Problem> {
-    let downlink = api.answers.downlinks.send(&read(body)?).await?;
+async fn change_device(State(api): State<Api>, Path(device): Path<String>, body: Read) -> Answer<impl Serialize> {
+    api.ask("device/options", body.0?.with("device", &device)).await
+}
+
+async fn rename_device(State(api): State<Api>, Path(device): Path<String>, body: Read) -> Answer<impl Serialize> {
+    api.ask("device/rename", body.0?.with("device", &device)).await
+}
+
+async fn remove_device(
+    State(api): State<Api>,
+    Path(device): Path<String>,
+    of: Result<Query<Of>, QueryRejection>,
+) -> Answer<impl Serialize> {
+    let Query(Of { application }) = of.map_err(Problem::malformed)?;
+    let body = Body::default().with("device", &device);
+    let body = application.iter().fold(body, |body, application| body.with("application", application));
+    api.ask("device/remove", body).await
+}
+
+async fn send(State(api): State<Api>, body: Read) -> Result<Response, Problem> {
+    let downlink = api.answers.downlinks.send(body.0?).await?;
     Ok(created(&downlink))
 }
 
@@ -101,12 +146,9 @@ async fn cancel(State(api): State<Api>, Path(id): Path<String>) -> Answer<impl S
     api.answers.downlinks.cancel(&id).await.map(Json)
 }
 
-async fn backfill(State(api): State<Api>, body: Result<Bytes, BytesRejection>) -> Answer<impl Serialize> {
-    let body = read(body)?;
-    tokio::select! {
-        done = api.answers.backfill.fetch(&body) => done.map(Json),
-        () = api.stop.cancelled() => Err(Problem::new(Kind::Unavailable, "the bridge is stopping")),
-    }
+async fn clear(State(api): State<Api>, whose: Result<Query<Whose>, QueryRejection>) -> Answer<impl Serialize> {
+    let Query(whose) = whose.map_err(Problem::malformed)?;
+    api.answers.downlinks.clear(whose).await.map(Json)
 }
 
 /// 201, and where the downlink can be followed.
@@ -118,13 +160,21 @@ fn created(downlink: &DownlinkView) -> Response {
     response
 }
 
-fn read(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
-    body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(Kind::TooLong, format!("the request is longer than {LONGEST_BODY} bytes"))
-        }
-        _ => Problem::malformed(rejection),
-    })
+/// The body of a request, or why it cannot be read.
+struct Read(Result<Body, Problem>);
+
+impl FromRequest<Api> for Read {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Infallible> {
+        let bytes = Bytes::from_request(request, api).await.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Problem::new(Kind::TooLong, format!("the request is longer than {LONGEST_BODY} bytes"))
+            }
+            _ => Problem::malformed(rejection),
+        });
+        Ok(Self(bytes.and_then(|bytes| Body::parse(&bytes))))
+    }
 }
 
 /// Bounds the whole of a request, from the first byte of its body to the answer.
@@ -137,7 +187,8 @@ async fn within(limit: Duration, request: Request, next: Next) -> Response {
 
 async fn nothing_here(request: Request) -> Response {
     let path: String = request.uri().path().chars().take(80).collect();
-    let hint = "there are /api/v1/ info, health, devices, downlinks, downlinks/{id} and backfill";
+    let hint = "there are /api/v1/ info, health, devices, devices/{device}, downlinks, downlinks/{id}, backfill, \
+                codecs/reload, codecs/test, config/check, config/reload and log/level";
     details(StatusCode::NOT_FOUND, &format!("nothing is at {path}"), Some(hint))
 }
 

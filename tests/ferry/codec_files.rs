@@ -178,3 +178,16 @@ async fn an_entry_that_cannot_be_read_is_told_and_passed_over() {
     assert_eq!((&broken["codec"], &broken["line"]), (&json!("node"), &json!(2)), "{broken}");
     assert_eq!(ferry.published("node", 1).await["codec"], "cayenne-lpp");
 }
+
+#[tokio::test]
+async fn what_a_script_says_of_its_own_fields_is_listed_once_it_is_loaded() {
+    let described = "function getHaDeviceInfo() { return {entities: {answer: {entity_conf: {\
+                     value_template: '{{ value_json.object.answer | int }}', unit_of_measurement: 'cm'}}}}; }";
+    let text = format!("{}\n{described}", script("7"));
+    let mut ferry = Ferry::with(|setup| setup.add_codec("node", &text)).await;
+    ferry.read("node", 1).await;
+    let wanted = |heard: &crate::harness::Heard| {
+        heard.topic == "ttn/bridge/devices" && heard.json()[0]["fields"][0]["unit"] == "cm"
+    };
+    ferry.home.wait_for("the field's unit in the list", wanted).await;
+}

@@ -56,6 +56,7 @@ async fn joins_locations_and_service_data_become_events() {
     }
     let join = ferry.home.on("ttn/dev1/event/join").await;
     assert_eq!((&join["dev_addr"], &join["session_key_id"]), (&json!("2706F176"), &json!("AaH7gAt4KgztAJ3E5XyHWA==")));
+    assert_eq!(ferry.home.event("device_joined").await["device"], "dev1");
     let solved = ferry.home.on("ttn/dev1/event/location").await;
     assert_eq!((&solved["service"], &solved["location"]["latitude"]), (&json!("frm-payload"), &json!(52.5)));
     let service = ferry.home.on("ttn/dev1/event/service").await;

@@ -32,7 +32,8 @@ const COLLECT: &str = "[\
     typeof decodeDownlink==='function'?decodeDownlink:void 0,\
     typeof normalizeUplink==='function'?normalizeUplink:void 0,\
     typeof Decoder==='function'?Decoder:void 0,\
-    typeof Encoder==='function'?Encoder:void 0]";
+    typeof Encoder==='function'?Encoder:void 0,\
+    typeof getHaDeviceInfo==='function'?getHaDeviceInfo:void 0]";
 
 /// A function that a codec may define, by its place in what is collected.
 #[derive(Clone, Copy)]
@@ -43,10 +44,11 @@ pub(super) enum Entry {
     NormalizeUplink = 3,
     LegacyDecoder = 4,
     LegacyEncoder = 5,
+    HaDeviceInfo = 6,
 }
 
 /// How many entries there are.
-const ENTRIES: usize = 6;
+const ENTRIES: usize = 7;
 
 /// One call under way.
 pub(super) struct Call<'js> {

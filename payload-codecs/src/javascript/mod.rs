@@ -7,6 +7,7 @@
 //! way out.
 
 mod arena;
+mod described;
 mod engine;
 mod fault;
 mod host;
@@ -27,6 +28,7 @@ use self::fault::Fault;
 pub(crate) use self::lint::lint;
 use crate::codec::{Codec, Decoded, DownlinkInput, Encoded, Functions, Naming, Normalized, UplinkInput};
 use crate::error::CodecError;
+use crate::metadata::Field;
 
 /// How many lines of a codec's console wait to be taken; of more, the last are kept.
 const MOST_LINES: usize = 64;
@@ -107,6 +109,20 @@ impl Codec for JavaScript {
             encode_downlink: self.naming(Entry::EncodeDownlink, Some(Entry::LegacyEncoder)),
             decode_downlink: self.naming(Entry::DecodeDownlink, None),
         }
+    }
+
+    /// What `getHaDeviceInfo` says. One that fails says nothing: it costs no message.
+    fn fields(&mut self) -> Vec<Field> {
+        if !self.loaded.has(Entry::HaDeviceInfo) {
+            return Vec::new();
+        }
+        let told = self.call(|call| {
+            let function = required(call, Entry::HaDeviceInfo, "getHaDeviceInfo")?;
+            Ok(to_json::object_json(&call.host, "getHaDeviceInfo", function.call(())?)?.text)
+        });
+        told.ok()
+            .and_then(|info| serde_json::from_str(info.get()).ok())
+            .map_or_else(Vec::new, |info| described::fields(&info))
     }
 
     fn take_console(&mut self) -> Vec<String> {

@@ -7,25 +7,18 @@ use super::Limits;
 use super::finding::Legs;
 use super::reach;
 use crate::mqtt::tls::Tls;
-use crate::mqtt::{Address, ConnectError, Connection, Endpoint, Event, Message};
+use crate::mqtt::{Address, ConnectError, Connection, Endpoint, Event, Message, Qos, Reason, Server};
 use crate::telemetry::with_causes;
 
 /// Publishes under way at once: a check has one.
-const WINDOW: u16 = 1;
-const KEEP_ALIVE: u16 = 30;
+pub const WINDOW: u16 = 1;
 
 /// Who logs in where.
 pub fn endpoint(address: &Address, tls: &Tls, client_id: String) -> Endpoint {
     Endpoint {
-        address: address.clone(),
-        tls: address.tls.then(|| tls.clone()),
-        client_id,
-        username: None,
-        password: None,
-        keep_alive: KEEP_ALIVE,
+        tls: address.has_tls().then(|| tls.clone()),
         window: WINDOW,
-        keep_session: false,
-        will: None,
+        ..Endpoint::new(address.clone(), client_id)
     }
 }
 
@@ -40,16 +33,16 @@ pub async fn login(
     match open(endpoint, limits).await {
         Ok(connection) => {
             let user = endpoint.username.as_deref().map_or("without a user".into(), |user| format!("as {user}"));
-            legs.ok("login", user);
+            legs.ok("login", format!("{user}, MQTT {}", endpoint.version));
             Some(connection)
         }
         Err(error) => {
             let hint = match &error {
                 error if error.is_credentials() => refused.to_owned(),
                 ConnectError::Closed { .. } | ConnectError::Protocol { .. } | ConnectError::Silent { .. }
-                    if !endpoint.address.tls && reach::speaks_tls(&endpoint.address, tls, limits).await =>
+                    if !endpoint.address.has_tls() && reach::speaks_tls(&endpoint.address, tls, limits).await =>
                 {
-                    let secure = Address { tls: true, ..endpoint.address.clone() };
+                    let secure = endpoint.address.with_tls(true);
                     format!("this port speaks TLS: write {secure}")
                 }
                 error => error.hint().into(),
@@ -61,15 +54,15 @@ pub async fn login(
 }
 
 /// Whether a server without TLS answers a login; it gets no credentials, since anyone could read them.
-pub async fn speaks_plain_mqtt(address: &Address, limits: Limits) -> bool {
-    let plain = Address { tls: false, ..address.clone() };
+pub async fn speaks_plain_mqtt(server: &Server, limits: Limits) -> bool {
+    let plain = Address::Net(Server { tls: false, ..server.clone() });
     let endpoint = endpoint(&plain, &crate::mqtt::tls::public(), "ttn-ferry-check".into());
     matches!(open(&endpoint, limits).await, Ok(_) | Err(ConnectError::Refused { .. }))
 }
 
 /// Subscribes to one filter. `Ok(false)` if the server says no.
 pub async fn subscribe(connection: &mut Connection, filter: &str, limits: Limits) -> Result<bool, String> {
-    connection.sender().subscribe(&[filter.to_owned()]).map_err(|lost| lost.to_string())?;
+    connection.sender().subscribe(&[filter.to_owned()], Qos::AtLeastOnce).map_err(|lost| lost.to_string())?;
     let answer = async {
         loop {
             if let Event::Subscribed(granted) = connection.next().await.map_err(|lost| lost.to_string())? {
@@ -85,6 +78,8 @@ pub async fn subscribe(connection: &mut Connection, filter: &str, limits: Limits
 pub enum Trip {
     /// Acknowledged, and back on our own subscription.
     Returned,
+    /// The server said why it does not take it.
+    Refused(Reason),
     /// Acknowledged and never seen again.
     Swallowed,
     Unanswered,
@@ -98,11 +93,12 @@ pub async fn round_trip(
     limits: Limits,
 ) -> Result<Trip, String> {
     connection.sender().publish(Message::new(topic, payload.clone())).map_err(|lost| lost.to_string())?;
-    let (mut acked, mut seen) = (false, false);
+    let (mut acked, mut seen, mut refused) = (false, false, None);
     let watch = async {
-        while !(acked && seen) {
+        while !(acked && seen) && refused.is_none() {
             match connection.next().await.map_err(|lost| lost.to_string())? {
                 Event::Acked(_) => acked = true,
+                Event::Refused(_, reason) => refused = Some(reason),
                 Event::Message(message) if message.payload == payload => seen = true,
                 _ => {}
             }
@@ -111,10 +107,11 @@ pub async fn round_trip(
     };
     // Running out of time is an outcome here: what came until then tells.
     timeout(limits.answer, watch).await.unwrap_or(Ok(()))?;
-    Ok(match (acked, seen) {
-        (true, true) => Trip::Returned,
-        (true, false) => Trip::Swallowed,
-        (false, _) => Trip::Unanswered,
+    Ok(match (refused, acked, seen) {
+        (Some(reason), ..) => Trip::Refused(reason),
+        (None, true, true) => Trip::Returned,
+        (None, true, false) => Trip::Swallowed,
+        (None, false, _) => Trip::Unanswered,
     })
 }
 

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::config::{Config, Environment};
 use crate::mqtt::Address;
 use crate::shutdown::{Ended, Signals};
-use crate::telemetry;
+use crate::telemetry::LogLevel;
 use story::Story;
 use world::World;
 
@@ -44,6 +44,9 @@ pub struct Demo {
     /// The real home broker, such as mqtt://localhost:1883
     #[arg(long, value_name = "URL", requires = "no_broker", value_parser = address)]
     home: Option<Address>,
+    /// How the nodes are announced to Home Assistant on that broker: device, entity (2024.10 and older) or off
+    #[arg(long, default_value = "device", value_name = "FORM", value_parser = ["device", "entity", "off"])]
+    discovery: String,
     /// What the bridge logs to standard error meanwhile
     #[arg(long, default_value = "error", value_name = "LEVEL")]
     log: String,
@@ -51,11 +54,11 @@ pub struct Demo {
 
 impl Demo {
     pub async fn run(self, environment: &dyn Environment, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        telemetry::start_log(&self.log)?;
+        let log = LogLevel::start(&self.log)?;
         let (mut signals, mut more_signals) = (Signals::listen()?, Signals::listen()?);
         let world = World::start(self.home.clone(), self.listen, INTERVAL.div_f64(self.speed)).await?;
-        let config = Config::from_text(&world.configuration(), "demo.toml".as_ref(), environment)?;
-        let app = App::build(&config, environment)?;
+        let config = Config::from_text(&world.configuration(&self.discovery), "demo.toml".as_ref(), environment)?;
+        let app = App::build(&config, environment, log)?;
         terminal.line(&telling::welcome(world.home(), self.home.is_some()))?;
 
         let mut story = Story::new(world.home().clone());
@@ -118,5 +121,5 @@ fn speed(text: &str) -> Result<f64, String> {
 }
 
 fn address(text: &str) -> Result<Address, String> {
-    Address::parse(text).map_err(|error| error.to_string())
+    Address::parse_tcp(text, "the demo").map_err(|error| error.to_string())
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::super::Terminal;
 use super::telling::{self, Reading, Step};
 use super::world::{CAST, COMMANDED};
-use crate::mqtt::{Address, Connection, Endpoint, Event, Inbound, Lost, Message};
+use crate::mqtt::{Address, Connection, Endpoint, Event, Inbound, Lost, Message, Qos};
 
 /// The base topic of the demo's configuration: the default one.
 const BASE: &str = "ttn";
@@ -41,7 +41,7 @@ impl Story {
         let mut connection = Connection::open(&self.endpoint()).await.map_err(io::Error::other)?;
         let sender = connection.sender();
         sender
-            .subscribe(&[format!("{BASE}/+/uplink"), format!("{BASE}/+/downlink/state")])
+            .subscribe(&[format!("{BASE}/+/uplink"), format!("{BASE}/+/downlink/state")], Qos::AtLeastOnce)
             .map_err(io::Error::other)?;
         loop {
             let event = pin!(connection.next()).await.map_err(io::Error::other)?;
@@ -88,17 +88,7 @@ impl Story {
     }
 
     fn endpoint(&self) -> Endpoint {
-        Endpoint {
-            address: self.home.clone(),
-            tls: None,
-            client_id: format!("ttn-ferry-demo-{:08x}", fastrand::u32(..)),
-            username: None,
-            password: None,
-            keep_alive: 30,
-            window: 10,
-            keep_session: false,
-            will: None,
-        }
+        Endpoint::new(self.home.clone(), format!("ttn-ferry-demo-{:08x}", fastrand::u32(..)))
     }
 }
 
@@ -108,7 +98,7 @@ mod tests {
 
     #[test]
     fn it_is_complete_once_every_node_is_decoded_and_the_command_acknowledged() {
-        let mut story = Story::new(Address { host: "localhost".into(), port: 1883, tls: false });
+        let mut story = Story::new(Address::tcp("localhost", 1883));
         story.decoded = CAST.iter().map(|cast| cast.name.to_owned()).collect();
         assert!(!story.is_complete());
         story.acked = true;

@@ -46,7 +46,7 @@ pub struct Step {
 }
 
 pub fn welcome(home: &Address, real: bool) -> String {
-    let (host, port) = (&home.host, home.port);
+    let (host, port) = home.server().map_or(("localhost", 1883), |server| (&*server.host, server.port));
     let broker = if real { "your home broker" } else { "a simulated home broker" };
     format!(
         "ttn-ferry demo: a look-alike of The Things Network, four simulated LoRaWAN nodes, {broker} at {home},\n\

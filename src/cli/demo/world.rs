@@ -73,11 +73,11 @@ impl World {
     }
 
     /// The configuration a user would write for this world.
-    pub fn configuration(&self) -> String {
+    pub fn configuration(&self, discovery: &str) -> String {
         let devices = CAST.iter().map(|cast| format!("[[device]]\nid = {:?}\ncodec = {:?}\n", cast.name, cast.codec));
         format!(
             "[[application]]\nid = {APPLICATION:?}\ntenant = {TENANT:?}\nmqtt_url = \"mqtt://{}\"\n\
-             api_url = \"http://{}\"\napi_key = {:?}\n\n[home]\nurl = \"{}\"\n\n[store]\npath = {:?}\n\n\
+             api_url = \"http://{}\"\napi_key = {:?}\n\n[home]\nurl = \"{}\"\n\n[home_assistant]\ndiscovery = {discovery:?}\n\n[store]\npath = {:?}\n\n\
              [service]\nsocket = \"\"\n\n{}",
             self.stack.mqtt_addr(),
             self.stack.http_addr(),
@@ -103,7 +103,7 @@ async fn start_broker(listen: SocketAddr) -> anyhow::Result<(Broker, Address)> {
     let broker = Broker::start(BrokerConfig { listen, ..BrokerConfig::default() })
         .await
         .map_err(|error| taken(listen, &error))?;
-    let address = Address { host: broker.addr().ip().to_string(), port: broker.addr().port(), tls: false };
+    let address = Address::tcp(broker.addr().ip().to_string(), broker.addr().port());
     Ok((broker, address))
 }
 

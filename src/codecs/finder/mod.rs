@@ -3,7 +3,7 @@
 mod renewal;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use payload_codecs::{Source, devices};
 use tokio::sync::Notify;
@@ -221,7 +221,7 @@ impl Finder {
 
     fn make(&mut self, Draft { name, source, fields, commands }: Draft) -> Arc<Codec> {
         self.next_id += 1;
-        Arc::new(Codec { id: self.next_id, name, source, fields, commands })
+        Arc::new(Codec { id: self.next_id, name, source, fields, commands, described: OnceLock::new() })
     }
 
     fn broken(&self, lookup: &Lookup, error: &str, line: Option<u32>) {

@@ -1,6 +1,6 @@
 //! A look at everything again: what changed on the disk, and what becomes of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -24,6 +24,17 @@ impl Finder {
         let mut asked: Vec<_> = self.found.keys().cloned().collect();
         asked.sort();
         (self.library.clone(), asked)
+    }
+
+    /// The places outside of this program.
+    pub fn library(&self) -> Library {
+        self.library.clone()
+    }
+
+    /// What is there and cannot be used, and why.
+    pub fn refused(&self) -> BTreeMap<String, String> {
+        let refused = |found: &Found| found.refused.as_ref().map(|refused| refused.error.clone());
+        self.found.iter().filter_map(|(lookup, found)| Some((lookup.to_string(), refused(found)?))).collect()
     }
 
     /// Where the answers may change; the user's folder in any case.

@@ -156,13 +156,13 @@ fn an_entry_is_a_file_or_a_folder_and_a_folder_says_what_its_fields_are() {
     disk.write("codecs/node-5/codec.toml", table);
     let choose =
         |finder: &mut Finder, id: &str| finder.choose(&device(id), &Wishes::default()).map(|chosen| chosen.codec);
-    assert!(choose(&mut finder, "node-1").unwrap().fields.is_empty());
-    assert_eq!(choose(&mut finder, "node-2").unwrap().fields[0].unit.as_deref(), Some("cm"));
+    assert!(choose(&mut finder, "node-1").unwrap().fields().is_empty());
+    assert_eq!(choose(&mut finder, "node-2").unwrap().fields()[0].unit.as_deref(), Some("cm"));
     let lpp = choose(&mut finder, "node-3").unwrap();
     assert_eq!((lpp.source(), lpp.commands.len()), (&Source::CayenneLpp, 1));
     for id in ["node-4", "node-5"] {
         let table = choose(&mut finder, id).unwrap();
-        assert!(matches!(table.source(), Source::Table { .. }) && table.fields[0].name == "door", "{id}");
+        assert!(matches!(table.source(), Source::Table { .. }) && table.fields()[0].name == "door", "{id}");
     }
     assert!(choose(&mut finder, "node-6").is_none());
     assert_eq!(finder.named("node-1.js").unwrap().name, "node-1.js");
@@ -171,10 +171,10 @@ fn an_entry_is_a_file_or_a_folder_and_a_folder_says_what_its_fields_are() {
 #[test]
 fn the_users_own_goes_before_a_shipped_one_of_the_same_name() {
     let (disk, mut finder) = Disk::with(&[]);
-    assert!(!finder.named("dragino/lht65n").unwrap().fields.is_empty());
+    assert!(!finder.named("dragino/lht65n").unwrap().fields().is_empty());
     disk.script("dragino/lht65n.js", "better");
     renew(&mut finder);
-    assert!(finder.named("dragino/lht65n").unwrap().fields.is_empty());
+    assert!(finder.named("dragino/lht65n").unwrap().fields().is_empty());
 }
 
 #[test]

@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use serde::Serialize;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,8 @@ use watcher::Watcher;
 const QUIET: Duration = Duration::from_millis(200);
 /// And is not waited for any longer than this.
 const MOST_PATIENCE: Duration = Duration::from_secs(5);
+/// Who may wait for a look at once.
+const MOST_ASKING: usize = 16;
 /// How often is looked where changes are not told.
 const LOOK: Duration = Duration::from_secs(10);
 /// And anyway: of what a link leads to, or of what changes on another machine, no system tells.
@@ -38,13 +41,37 @@ pub struct Reload {
     shown: Shown,
     trial: Trial,
     notices: Notices,
+    asked: mpsc::Receiver<oneshot::Sender<Renewed>>,
+}
+
+/// Asks for a look at everything at once. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Renewal(mpsc::Sender<oneshot::Sender<Renewed>>);
+
+/// What a look at everything brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Renewed {
+    /// Codecs that are used as they are now on the disk, and were not before.
+    pub reloaded: Vec<String>,
+    /// Codecs that are there and cannot be used, and why. Where there was one before, that goes on.
+    pub broken: BTreeMap<String, String>,
+}
+
+impl Renewal {
+    /// Looks at everything that is in use; `None` once the bridge stops.
+    pub async fn now(&self) -> Option<Renewed> {
+        let (reply, renewed) = oneshot::channel();
+        self.0.send(reply).await.ok()?;
+        renewed.await.ok()
+    }
 }
 
 impl Codecs {
-    /// The task that looks after codecs on the disk, to be run once.
-    pub fn reload(&self, config: &CodecsConfig, notices: Notices) -> Reload {
+    /// The task that looks after codecs on the disk, to be run once, and who may ask it to look.
+    pub fn reload(&self, config: &CodecsConfig, notices: Notices) -> (Reload, Renewal) {
         let (finder, shown) = (self.finder.clone(), self.shown.clone());
-        Reload { finder, shown, trial: Trial::new(config.limits()), notices }
+        let (asking, asked) = mpsc::channel(MOST_ASKING);
+        (Reload { finder, shown, trial: Trial::new(config.limits()), notices, asked }, Renewal(asking))
     }
 }
 
@@ -62,6 +89,7 @@ impl Reload {
         let mut watcher = Watcher::new(changed.clone());
         loop {
             let places = lock(&self.finder).places();
+            let mut reply = None;
             // What changed before it was watched is seen now.
             if !watcher.follow(places) {
                 tokio::select! {
@@ -70,15 +98,18 @@ impl Reload {
                         watcher.follow_anew();
                     }
                     () = asked.notified() => continue,
+                    Some(asker) = self.asked.recv() => reply = Some(asker),
                     () = sleep(if watcher.sees_all() { LOOK_ANYWAY } else { LOOK }) => {}
                 }
             }
-            self.renew().await;
+            let renewed = self.renew().await;
+            // Whoever asked may have gone meanwhile.
+            reply.map(|reply| reply.send(renewed));
         }
     }
 
     /// Looks at everything again, and lets what changed take its effect.
-    async fn renew(&mut self) {
+    async fn renew(&mut self) -> Renewed {
         let mut told = BTreeMap::new();
         for News { lookup, draft } in self.news().await {
             match draft {
@@ -101,7 +132,13 @@ impl Reload {
                 None => self.shown.forgotten(&device),
             }
         }
+        let reloaded = told.iter().filter(|(_, notice)| matches!(notice, Notice::CodecReloaded { .. }));
+        let renewed = Renewed {
+            reloaded: reloaded.map(|(codec, _)| codec.clone()).collect(),
+            broken: lock(&self.finder).refused(),
+        };
         told.into_values().for_each(|notice| self.notices.tell(notice));
+        renewed
     }
 
     /// The disk is read on a thread where it holds nobody up.
@@ -165,7 +202,7 @@ mod tests {
         let codecs = Codecs::start(Finder::new(&config), &config, crossed, shown).unwrap();
         codecs.choose(&Uplink::sample("node", 1, 0).key, &Wishes::default()).unwrap();
         let (notices, mut told) = mpsc::channel(10);
-        let mut reload = codecs.reload(&config, Notices::new(notices));
+        let (mut reload, _renewal) = codecs.reload(&config, Notices::new(notices));
         let greedy = "for (var all = [];;) all.push(new Array(1000).fill(1));";
         for (script, is_tried_again) in [(greedy, true), ("nonsense(", false)] {
             write(script);
@@ -192,7 +229,7 @@ mod tests {
         let codecs = Codecs::start(Finder::new(&config), &config, crossed, shown).unwrap();
         assert!(codecs.choose(&Uplink::sample("node", 1, 0).key, &Wishes::default()).is_some());
         let (notices, mut told) = mpsc::channel(1);
-        let mut reload = codecs.reload(&config, Notices::new(notices));
+        let (mut reload, _renewal) = codecs.reload(&config, Notices::new(notices));
         reload.renew().await;
         std::fs::write(&target, "function decodeUplink() { return {}; }").unwrap();
         let told = tokio::select! {

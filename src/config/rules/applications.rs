@@ -121,14 +121,15 @@ fn reached(
     report: &mut Report,
 ) {
     let secure_api = [&endpoints.api, &endpoints.identity].into_iter().flatten().any(|url| url.scheme() == "https");
-    let tls = endpoints.mqtt.tls || secure_api;
+    let tls = endpoints.mqtt.has_tls() || secure_api;
     super::ca_file(&format!("{at}.ca_file"), application.ca_file.as_deref(), tls, environment, report);
     if let Some(key) = &application.api_key
         && let Err(error) = api_key_shape(key.expose_secret())
     {
         let source = if application.api_key_file.is_some() { "api_key_file" } else { "api_key" };
         let key = format!("{at}.{source}");
-        let on_ttn = TTN_HOSTS.iter().any(|host| endpoints.mqtt.host.ends_with(host));
+        let host = endpoints.mqtt.server().map_or("", |server| &server.host);
+        let on_ttn = TTN_HOSTS.iter().any(|known| host.ends_with(known));
         match (on_ttn, &endpoints.api) {
             (true, _) => report.error(key, error, error.hint()),
             (false, Some(_)) => report.warn(key, error, error.hint()),

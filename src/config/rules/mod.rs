@@ -18,7 +18,7 @@ pub use api_key::{InvalidKey, api_key_shape};
 
 pub fn check(config: &Config, environment: &dyn Environment, report: &mut Report) {
     applications::check(&config.application, environment, report);
-    home::check(&config.home, environment, report);
+    home::check(config, environment, report);
     codecs::check(&config.codecs, environment, report);
     devices::check(config, report);
     limits::check(config, report);

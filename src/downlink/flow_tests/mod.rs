@@ -5,6 +5,7 @@ mod rig;
 
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::DownlinkConfig;
@@ -385,4 +386,24 @@ async fn a_stop_waits_for_the_push_under_way_and_the_rest_stays_in_the_store() {
     let mut flow = flow.kill_and_restart().await;
     flow.expect("one", &["sent"]).await;
     flow.expect("two", &["accepted", "queued"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_pending_is_told_until_the_device_has_it_also_over_a_restart() {
+    let mut flow = start([]);
+    flow.expect_pending(&json!({"queue": 0, "fields": {}})).await;
+    flow.send("ttn/lamp/set", r#"{"led":true}"#).await;
+    flow.expect_pending(&json!({"queue": 1, "fields": {"led": true}})).await;
+    flow.push("raw", "").await;
+    flow.expect_pending(&json!({"queue": 2, "fields": {"led": true}})).await;
+    flow.send("ttn/lamp/set/led", "false").await;
+    flow.expect_pending(&json!({"queue": 3, "fields": {"led": false}})).await;
+    let mut flow = flow.kill_and_restart().await;
+    flow.expect_pending(&json!({"queue": 3, "fields": {"led": false}})).await;
+    flow.send("ttn/lamp/downlink/clear", "").await;
+    for downlink in flow.queue.of(&lamp()) {
+        flow.report(Some(downlink.id.clone()), sent()).await;
+        flow.report(Some(downlink.id), DownlinkHappening::Acked).await;
+    }
+    flow.expect_pending(&json!({"queue": 0, "fields": {}})).await;
 }

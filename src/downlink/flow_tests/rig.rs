@@ -1,6 +1,6 @@
 //! What the flow's tests run against: a scripted network, an encoder of one field, and a clock that follows tokio's.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::codecs::{EncodeError, Encoded};
 use crate::downlink::{Clock, Desk, DownlinkConfig, Downlinks, Encoder, OpenDownlinks, Parts};
-use crate::home::{Home, HomeCommand, LiveSettings, Route};
+use crate::home::{AssistantStarts, Home, HomeCommand, LiveSettings, Route};
 use crate::model::{
     ApplicationName, DeviceId, DeviceKey, Directory, DownlinkEvent, DownlinkHappening, DownlinkId, FPort, HomeName,
     NetworkMessage, QueuedDownlink, Receipt,
@@ -134,6 +134,8 @@ pub struct Flow {
     pub messages: mpsc::Receiver<Message>,
     /// Of the last step that was taken.
     pub receipt: Option<Receipt>,
+    /// What is pending for the lamp, as last told.
+    pub pending: Value,
     pub notices: mpsc::Receiver<Notice>,
     pub server: Arc<Scripted>,
     pub queue: OpenDownlinks,
@@ -204,7 +206,10 @@ fn start_on(folder: Arc<TempDir>, server: Arc<Scripted>, config: DownlinkConfig,
         encoder: Arc::new(LedEncoder),
         servers: HashMap::from([(lamp().application, server.clone() as Arc<dyn NetworkServer>)]),
         // Nobody tells: nothing is waited for.
-        listed: watch::channel(BTreeSet::new()).1,
+        listed: watch::channel(BTreeMap::new()).1,
+        devices_changed: watch::channel(()).1,
+        home_connected: watch::channel(true).1,
+        assistant: AssistantStarts::new(watch::channel(()).1),
         notices: told,
         store,
         restored: restored.downlinks,
@@ -219,6 +224,7 @@ fn start_on(folder: Arc<TempDir>, server: Arc<Scripted>, config: DownlinkConfig,
         receipts,
         messages,
         receipt: None,
+        pending: Value::Null,
         notices,
         server,
         queue: desk.open(),
@@ -291,9 +297,25 @@ impl Flow {
     }
 
     pub async fn message(&mut self) -> (String, Value) {
-        let message = self.messages.recv().await.expect("the flow still runs");
-        self.receipt = message.receipt;
-        (message.topic, serde_json::from_slice(&message.payload).unwrap())
+        loop {
+            let message = self.messages.recv().await.expect("the flow still runs");
+            let body = serde_json::from_slice(&message.payload).unwrap();
+            if !message.topic.ends_with("/downlink/pending") {
+                self.receipt = message.receipt;
+                return (message.topic, body);
+            }
+            self.pending = body;
+        }
+    }
+
+    /// What is pending for the lamp, once it reads like this.
+    pub async fn expect_pending(&mut self, wanted: &Value) {
+        while self.pending != *wanted {
+            let message = self.messages.recv().await.expect("the flow still runs");
+            if message.topic == "ttn/lamp/downlink/pending" {
+                self.pending = serde_json::from_slice(&message.payload).unwrap();
+            }
+        }
     }
 
     pub async fn expect(&mut self, id: &str, states: &[&str]) {

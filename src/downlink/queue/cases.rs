@@ -34,6 +34,7 @@ pub(super) fn downlink(name: &str, confirmed: bool) -> QueuedDownlink {
         key: lamp(),
         f_port: FPort::new(1).unwrap(),
         payload: vec![1],
+        fields: None,
         confirmed,
         priority: Priority::Normal,
         attempts: None,

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
 
 use super::fair_use::urgent;
 use super::item::{Item, Place, Why};
@@ -103,6 +104,13 @@ impl Lane {
     /// What has not reached its end, in the order of arrival.
     pub fn open(&self) -> impl Iterator<Item = &Item> {
         self.items.iter().filter(|item| !item.ended())
+    }
+
+    /// How many are open, and the fields they shall set: of each the newest that is still wanted.
+    pub fn pending(&self) -> (usize, Map<String, Value>) {
+        let wanted = self.open().filter(|item| !item.unwanted).filter_map(|item| item.downlink.fields.as_ref());
+        let fields = wanted.flatten().map(|(name, value)| (name.clone(), value.clone()));
+        (self.open().count(), fields.collect())
     }
 
     /// Lets time, newer downlinks and the home's wishes take effect, and shows why the rest waits.

@@ -48,6 +48,7 @@ use std::ops::Bound::{Included, Unbounded};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use super::fair_use::{Allowance, FairUse, Usage};
 use super::item::{Item, Why};
@@ -191,6 +192,17 @@ impl Machine {
     pub fn open(&self, key: &DeviceKey) -> Vec<OpenDownlink> {
         let lane = self.applications.get(&key.application).and_then(|application| application.lanes.get(&key.device));
         lane.map(|lane| lane.open().map(Item::open).collect()).unwrap_or_default()
+    }
+
+    /// How many downlinks of one device are open, and the fields they shall set.
+    pub fn pending(&self, key: &DeviceKey) -> (usize, Map<String, Value>) {
+        let lane = self.applications.get(&key.application).and_then(|application| application.lanes.get(&key.device));
+        lane.map(Lane::pending).unwrap_or_default()
+    }
+
+    /// The devices that have open downlinks.
+    pub fn busy(&self) -> impl Iterator<Item = &DeviceKey> {
+        self.applications.values().flat_map(|application| application.lanes.values()).map(|lane| &lane.key)
     }
 
     /// Whether an open downlink has this id.

@@ -39,7 +39,7 @@ pub struct Message {
 }
 
 /// How surely a message arrives. What is sent at most once counts as delivered when it is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "u8")]
 pub enum Qos {
     AtMostOnce,
@@ -94,6 +94,9 @@ pub struct Outbox {
     accused: Option<Suspect>,
     given_up: Option<Message>,
     limits: Limits,
+    /// What the broker takes on this connection: messages under way at once, and the surest delivery.
+    window: usize,
+    most_qos: Qos,
     /// Turns of `take_next` since a `Latest` went first.
     turn: u32,
 }
@@ -180,8 +183,15 @@ impl Outbox {
             accused: None,
             given_up: None,
             limits,
+            window: limits.window,
+            most_qos: Qos::ExactlyOnce,
             turn: 0,
         }
+    }
+
+    /// There is a new connection, on which the broker takes this much.
+    pub fn connected(&mut self, window: usize, most_qos: Qos) {
+        (self.window, self.most_qos) = (window.clamp(1, self.limits.window), most_qos);
     }
 
     /// Takes a message in. Returns how many had to go for it, oldest first, because a limit was reached.
@@ -200,47 +210,56 @@ impl Outbox {
     }
 
     /// The next message to hand to the connection, or `None` while the window is full or nothing waits. The caller
-    /// publishes it at once and in this order.
+    /// publishes it at once and in this order, or says [`Self::withdraw`].
     pub fn take_next(&mut self) -> Option<Message> {
-        let message = match &mut self.suspect {
+        let mut message = match &mut self.suspect {
             Some(suspect) if suspect.under_way => return None,
             Some(suspect) => {
                 suspect.under_way = true;
                 suspect.message.clone()
             }
-            None if self.unacknowledged >= self.limits.window => return None,
+            None if self.unacknowledged >= self.window => return None,
             None => self.choose()?,
         };
+        message.qos = message.qos.min(self.most_qos);
         self.sent.push_back(Sent { packet: None, message: Some(message.clone()) });
         self.unacknowledged += 1;
         Some(message)
     }
 
-    /// The connection wrote the oldest message handed over and not yet written.
-    pub fn written(&mut self, packet: u16) {
-        if let Some(sent) = self.sent.get_mut(self.written) {
-            sent.packet = Some(packet);
-            self.written += 1;
+    /// The message last taken is not published after all, and never will be.
+    pub fn withdraw(&mut self) {
+        if self.sent.pop_back().is_some() {
+            self.unacknowledged -= 1;
+            self.clear_suspect();
         }
     }
 
-    /// The broker acknowledged a packet. Returns its message; `None` for a packet that is not ours.
+    /// The connection wrote the oldest message handed over and not yet written. Returns it if that is all that will be
+    /// heard of it: sent at most once, it counts as delivered.
+    pub fn written(&mut self, packet: u16) -> Option<Message> {
+        let sent = self.sent.get_mut(self.written)?;
+        sent.packet = Some(packet);
+        self.written += 1;
+        let last_word = sent.message.as_ref().is_some_and(|message| message.qos == Qos::AtMostOnce);
+        if last_word { self.settle(self.written - 1) } else { None }
+    }
+
+    /// The broker acknowledged a packet, or refused it. Returns its message; `None` for a packet that is not ours.
     pub fn acked(&mut self, packet: u16) -> Option<Message> {
-        let sent = self.sent.iter_mut().take(self.written).find(|sent| sent.packet == Some(packet))?;
-        sent.packet = None;
-        let message = sent.message.take();
-        self.unacknowledged -= 1;
-        while self.sent.front().is_some_and(|sent| sent.message.is_none()) {
-            self.sent.pop_front();
-            self.written -= 1;
-        }
-        if self.suspect.as_ref().is_some_and(|suspect| suspect.under_way) {
-            self.suspect = None;
-        }
+        let at = self.sent.iter().take(self.written).position(|sent| sent.packet == Some(packet))?;
+        let message = self.settle(at);
         if let Some(accused) = self.accused.take() {
             self.given_up = Some(accused.message);
         }
         message
+    }
+
+    /// Packet ids of QoS 2 messages under way: what the broker may hold half of if the connection ends now.
+    pub fn unreleased(&self) -> Vec<u16> {
+        let exactly_once = |message: &Message| message.qos == Qos::ExactlyOnce;
+        let open = self.sent.iter().filter(|sent| sent.message.as_ref().is_some_and(exactly_once));
+        open.filter_map(|sent| sent.packet).collect()
     }
 
     /// The message that was found to be why connections end, after [`Self::acked`] or [`Self::lost`]. It is given up.
@@ -289,6 +308,24 @@ impl Outbox {
         let each = || self.kept.iter().chain(suspect).filter(|message| message.kind == Kind::Each);
         let safe = each().filter(|message| message.receipt.is_some()).count();
         (safe, each().count() - safe)
+    }
+
+    fn settle(&mut self, at: usize) -> Option<Message> {
+        let sent = self.sent.get_mut(at)?;
+        sent.packet = None;
+        let message = sent.message.take();
+        self.unacknowledged -= 1;
+        while self.sent.front().is_some_and(|sent| sent.message.is_none()) {
+            self.sent.pop_front();
+            self.written -= 1;
+        }
+        self.clear_suspect();
+        message
+    }
+
+    /// A suspect is under way alone: what was heard last was of it.
+    fn clear_suspect(&mut self) {
+        self.suspect.take_if(|suspect| suspect.under_way);
     }
 
     fn waiting_suspect(&self) -> Option<&Suspect> {

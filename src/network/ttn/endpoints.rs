@@ -36,8 +36,8 @@ impl Endpoints {
     pub fn of(config: &ApplicationConfig) -> Result<Self, InvalidEndpoint> {
         let host = config.cluster.as_deref().map(|cluster| cloud_host(cluster, &config.tenant)).transpose()?;
         let mqtt = match (&config.mqtt_url, &host) {
-            (Some(url), _) => Address::parse(url)?,
-            (None, Some(host)) => Address { host: host.clone(), port: 8883, tls: true },
+            (Some(url), _) => Address::parse_tcp(url, "the network")?,
+            (None, Some(host)) => Address::tcp(host, 8883).with_tls(true),
             (None, None) => return Err(InvalidEndpoint::Missing),
         };
         let api = match (&config.api_url, &host) {
@@ -54,6 +54,24 @@ impl Endpoints {
             (None, _) => api.clone(),
         };
         Ok(Self { mqtt, api, identity, uid: uid(&config.id, &config.tenant) })
+    }
+}
+
+impl Endpoints {
+    /// What tells this network from every other one in which the same ids may be given: host and tenant.
+    pub fn network(&self) -> String {
+        let host = match &self.mqtt {
+            Address::Net(server) => server.host.clone(),
+            Address::Local(path) => path.display().to_string(),
+        };
+        let tenant = self.uid.split_once('@').map(|(_, tenant)| tenant);
+        tenant.map_or_else(|| host.clone(), |tenant| format!("{host}/{tenant}"))
+    }
+
+    /// The application's page in the network's console, if it has one: it is where its API is.
+    pub fn console(&self) -> Option<String> {
+        let (api, id) = (self.api.as_ref()?, self.uid.split('@').next()?);
+        Some(format!("{}/console/applications/{id}", api.origin().ascii_serialization()))
     }
 }
 
@@ -100,6 +118,9 @@ mod tests {
     fn the_things_network_needs_only_a_cluster() {
         let all = Endpoints::of(&config("id = 'my-app'\ncluster = 'nam1'")).unwrap();
         assert_eq!(all.mqtt.to_string(), "mqtts://nam1.cloud.thethings.network:8883");
+        assert_eq!(all.network(), "nam1.cloud.thethings.network/ttn");
+        let console = "https://nam1.cloud.thethings.network/console/applications/my-app";
+        assert_eq!(all.console().as_deref(), Some(console));
         assert_eq!(all.api.unwrap().as_str(), "https://nam1.cloud.thethings.network/api/v3");
         assert_eq!(all.identity.unwrap().as_str(), "https://eu1.cloud.thethings.network/api/v3");
         assert_eq!(all.uid, "my-app@ttn");
@@ -118,7 +139,7 @@ mod tests {
         let all = Endpoints::of(&config(all)).unwrap();
         assert_eq!(all.api.as_ref().unwrap().as_str(), "http://localhost:1885/api/v3");
         assert_eq!(all.identity, all.api);
-        assert_eq!(all.uid, "my-app");
+        assert_eq!((all.uid.as_str(), all.network().as_str()), ("my-app", "localhost"));
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Rig {
             network.register("my-app", Device::new(device, [number as u8; 8], [2; 8], [3; 16])).unwrap();
         }
         let base = url::Url::parse(&format!("http://{}/api/v3", stack.http_addr())).unwrap();
-        let mqtt = Address { host: "localhost".into(), port: 1883, tls: false };
+        let mqtt = Address::tcp("localhost", 1883);
         let endpoints = Endpoints { mqtt, api: Some(base.clone()), identity: Some(base), uid: "my-app".into() };
         let api = Api::new(&endpoints, "my-app", key.key.into(), &tls::public()).unwrap();
         let (formatters, health, notices, told) = of(api);

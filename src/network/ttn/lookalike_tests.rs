@@ -40,7 +40,7 @@ async fn rig_of(rights: ApiKey, config: StackConfig) -> Rig {
     let device = Device::new("node-1", [1; 8], [2; 8], [3; 16]);
     stack.handle().register("my-app", device.clone()).unwrap();
     let base = url::Url::parse(&format!("http://{}/api/v3", stack.http_addr())).unwrap();
-    let mqtt = Address { host: "localhost".into(), port: 1883, tls: false };
+    let mqtt = Address::tcp("localhost", 1883);
     let endpoints = Endpoints { mqtt, api: Some(base.clone()), identity: Some(base), uid: "my-app@ttn".into() };
     let limit = Duration::from_secs(1);
     let key = rights.key.clone();
@@ -58,6 +58,7 @@ fn downlink(id: &str) -> QueuedDownlink {
         key: DeviceKey::new(&ApplicationName::parse("my-app").unwrap(), node()),
         f_port: FPort::new(1).unwrap(),
         payload: vec![1],
+        fields: None,
         confirmed: true,
         priority: Priority::Normal,
         attempts: Some(2),

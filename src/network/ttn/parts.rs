@@ -75,21 +75,18 @@ pub fn parts(
     let topics = TtnTopics::new(&endpoints.uid);
     let health = Arc::new(Health::default());
     let trusted = trust(config.ca_file.as_deref(), environment)?;
-    let tls = endpoints.mqtt.tls.then(|| trusted.clone());
+    let tls = endpoints.mqtt.has_tls().then(|| trusted.clone());
     let api = match (&endpoints.api, &config.api_key) {
         (Some(_), Some(key)) => Some(Api::new(&endpoints, &config.id, key.clone(), &trusted)?),
         _ => None,
     };
     let endpoint = Endpoint {
-        address: endpoints.mqtt.clone(),
         tls,
-        client_id: format!("ttn-ferry-{:08x}", fastrand::u32(..)),
         username: Some(endpoints.uid.clone()),
         password: config.api_key.clone(),
         keep_alive: KEEP_ALIVE,
         window: WINDOW,
-        keep_session: false,
-        will: None,
+        ..Endpoint::new(endpoints.mqtt.clone(), format!("ttn-ferry-{:08x}", fastrand::u32(..)))
     };
     let end_to_end = end_to_end(config, name.clone(), encrypted, &notices)?;
     let registry = Registry {

@@ -65,7 +65,7 @@ impl Registry {
                 Some(api) => self.look_again_and_again(api).await,
                 None => {
                     self.health.degrade(API, "no `api_url`: commands cannot be sent");
-                    self.listed().await;
+                    self.listed(false).await;
                     std::future::pending().await
                 }
             }
@@ -80,9 +80,9 @@ impl Registry {
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         loop {
             let wait = match self.look(api).await {
-                Ok(()) => {
+                Ok(wholly) => {
                     self.restore(API);
-                    self.listed().await;
+                    self.listed(wholly).await;
                     backoff.reset();
                     REGULAR
                 }
@@ -99,12 +99,13 @@ impl Registry {
         }
     }
 
-    async fn listed(&self) {
+    async fn listed(&self, wholly: bool) {
         // Fails only when the uplink flow is gone: the process is past its drain.
-        self.arrivals.send(Arrival::Listed(self.application.clone())).await.ok();
+        self.arrivals.send(Arrival::Listed { application: self.application.clone(), wholly }).await.ok();
     }
 
-    async fn look(&self, api: &Api) -> Result<(), ApiError> {
+    /// Whether every device was told.
+    async fn look(&self, api: &Api) -> Result<bool, ApiError> {
         let held = api.rights().await?;
         for (right, lack, mend) in NEEDED {
             match rights::includes(&held, right) {
@@ -113,13 +114,14 @@ impl Registry {
             }
         }
         self.look_for_storage(api).await;
-        if rights::includes(&held, DEVICES) {
+        let may_list = rights::includes(&held, DEVICES);
+        if may_list {
             for device in api.devices().await? {
                 // Fails only when the uplink flow is gone: the process is past its drain.
                 self.arrivals.send(Arrival::Registered(Box::new(self.registered(device)))).await.ok();
             }
         }
-        Ok(())
+        Ok(may_list)
     }
 
     /// Whether the network stores what the bridge may miss. Not being told so is no trouble: most keys have no right to

@@ -69,7 +69,7 @@ pub async fn server(answers: Vec<Response<Body>>) -> Server {
 
 pub fn client(host: &str) -> Api {
     let base = url::Url::parse(&format!("{host}/api/v3")).unwrap();
-    let mqtt = Address { host: "localhost".into(), port: 1883, tls: false };
+    let mqtt = Address::tcp("localhost", 1883);
     let endpoints = Endpoints { mqtt, api: Some(base.clone()), identity: Some(base), uid: "my-app@ttn".into() };
     Api::with_limit(&endpoints, "my-app", "NNSXS.SECRET".to_owned().into(), &tls::public(), Duration::from_millis(500))
         .unwrap()

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::health::Health;
 use super::pulse::{Moment, Pulse};
 use crate::model::ApplicationName;
-use crate::mqtt::{Backoff, ConnectError, Connection, Endpoint, Event, Inbound, Lost};
+use crate::mqtt::{Backoff, ConnectError, Connection, Endpoint, Event, Inbound, Lost, Qos};
 use crate::network::{Outage, Outages, RawMessage};
 use crate::telemetry::{Notice, Notices, with_causes};
 
@@ -77,7 +77,7 @@ impl Stream {
             Ok(connection) => connection,
             Err(error) => return error.into(),
         };
-        if let Err(lost) = connection.sender().subscribe(&self.filters) {
+        if let Err(lost) = connection.sender().subscribe(&self.filters, Qos::AtLeastOnce) {
             return lost.into();
         }
         match tokio::time::timeout(SUBSCRIBE_LIMIT, self.read_until_subscribed(&mut connection)).await {

@@ -35,15 +35,10 @@ impl Rig {
         let (notices, told) = mpsc::channel(100);
         let (outages, health) = (Outages::default(), Arc::new(Health::default()));
         let endpoint = Endpoint {
-            keep_session: false,
-            address: Address { host: server.ip().to_string(), port: server.port(), tls: false },
-            tls: None,
-            client_id: "test".into(),
             username: Some("my-app@ttn".into()),
             password: Some(key.key.clone().into()),
-            keep_alive: 30,
             window: 1,
-            will: None,
+            ..Endpoint::new(Address::tcp(server.ip().to_string(), server.port()), "test")
         };
         let stream = Stream {
             application: ApplicationName::parse("my-app").unwrap(),

@@ -21,6 +21,7 @@ fn downlink(id: &str) -> QueuedDownlink {
         key: DeviceKey::new(&ApplicationName::parse("my-app").unwrap(), node()),
         f_port: FPort::new(15).unwrap(),
         payload: vec![0xbe, 0xef],
+        fields: None,
         confirmed: false,
         priority: Priority::Normal,
         attempts: None,

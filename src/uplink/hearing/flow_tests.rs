@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::codecs::{Codecs, CodecsConfig, Finder, Shown};
-use crate::home::{LiveSettings, States};
+use crate::home::{AssistantStarts, LiveSettings, States};
 use crate::model::{
     ApplicationName, DeviceId, DownlinkId, EndDeviceIds, NetworkMessage, QueuedDownlink, RegisteredDevice, Uplink,
 };
@@ -242,7 +242,7 @@ fn flow(
         decode: Decode::new(codecs, wants, counters),
         publish: Publish { home, states: States::default(), directory, devices_changed: changed },
         hearing,
-        home: HomePresence::new(connected),
+        home: HomePresence::new(connected, AssistantStarts::new(watch::channel(()).1)),
         listed: watch::Sender::default(),
         drain: MINUTE,
     };

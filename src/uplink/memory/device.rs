@@ -28,6 +28,8 @@ pub struct Device {
     runs: Vec<Run>,
     /// Runs that ended by then were forgotten.
     forgotten: Option<Timestamp>,
+    /// Frames missing between runs of which one was forgotten.
+    lost_before: u64,
 }
 
 /// What tells one uplink of a device from its others.
@@ -124,6 +126,12 @@ impl Device {
             after: pair[0].last_at,
             before: pair[1].first_at,
         })
+    }
+
+    /// Frames that are missing between those that were received, in every session that is remembered.
+    pub fn lost(&self) -> u64 {
+        let holes = self.runs.windows(2).filter(|pair| same_epoch(&pair[0], &pair[1]));
+        self.lost_before + holes.map(|pair| u64::from(pair[1].first - pair[0].last - 1)).sum::<u64>()
     }
 
     pub fn heard_until(&self) -> Option<Timestamp> {
@@ -226,7 +234,9 @@ impl Device {
     fn forget_oldest(&mut self, key: &DeviceKey, changes: &mut Vec<RunChange>) {
         let oldest = self.runs.iter().enumerate().min_by_key(|(_, run)| run.last_at).map(|(index, _)| index);
         if let Some(oldest) = oldest {
+            let lost = self.lost();
             let run = self.runs.remove(oldest);
+            self.lost_before += lost.saturating_sub(self.lost());
             self.forgotten = self.forgotten.max(Some(run.last_at));
             changes.push(removal(key, &run));
         }

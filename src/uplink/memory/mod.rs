@@ -114,6 +114,11 @@ impl Memory {
         self.devices.get(key)?.heard_until()
     }
 
+    /// Frames of this device that never came, so far as is remembered: one that is fetched later is missing no more.
+    pub fn lost(&self, key: &DeviceKey) -> u64 {
+        self.devices.get(key).map_or(0, Device::lost)
+    }
+
     fn hear(&mut self, application: &ApplicationName, at: Timestamp) {
         match self.heard.get_mut(application) {
             Some(heard) => *heard = at.max(*heard),

@@ -253,3 +253,22 @@ fn a_gateways_clock_that_is_a_little_off_opens_no_epoch() {
     let at = Timestamp::from_second(0).unwrap() + SignedDuration::from_secs(151);
     assert_eq!(memory.device_heard_until(&frame("s", 0, 0).key), Some(at));
 }
+
+#[test]
+fn what_is_lost_is_counted_until_it_is_fetched_and_stays_counted_when_it_is_forgotten() {
+    let mut world = World::default();
+    let key = frame("s", 0, 0).key;
+    for (f_cnt, lost) in [(0, 0), (5, 4), (2, 3), (6, 3), (3, 2)] {
+        world.note(&frame("s", f_cnt, f_cnt.into()));
+        assert_eq!(world.memory.lost(&key), lost, "after {f_cnt}");
+    }
+    world.restart();
+    assert_eq!(world.memory.lost(&key), 2);
+    // Far more holes than runs are remembered.
+    for f_cnt in (10..210).step_by(2) {
+        world.note(&frame("s", f_cnt, f_cnt.into()));
+    }
+    assert_eq!(world.memory.lost(&key), 2 + 3 + 99);
+    world.note(&frame("another", 100, 300));
+    assert_eq!(world.memory.lost(&key), 2 + 3 + 99, "a new session begins anew");
+}

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use ttn_ferry::app::App;
 use ttn_ferry::config::{Config, Process};
 use ttn_ferry::shutdown::Ended;
-use ttn_ferry::telemetry::{Counters, Snapshot};
+use ttn_ferry::telemetry::{Counters, LogLevel, Snapshot};
 
 use super::{PATIENCE, Setup, Stage, in_time};
 
@@ -82,7 +82,7 @@ impl Ferry {
 
 async fn run(toml: &str, path: &Path, mut asked: mpsc::Receiver<()>, built: oneshot::Sender<Counters>) -> Ended {
     let config = Config::from_text(toml, path, &Process).unwrap_or_else(|error| panic!("{error}\n{toml}"));
-    let app = App::build(&config, &Process).unwrap();
+    let app = App::build(&config, &Process, LogLevel::default()).unwrap();
     built.send(app.counters()).ok();
     app.run_until_stopped(async || {
         asked.recv().await;

@@ -218,6 +218,7 @@ impl World {
             key,
             f_port: FPort::new(1).unwrap(),
             payload: vec![1],
+            fields: None,
             confirmed,
             priority: Priority::Normal,
             attempts: None,

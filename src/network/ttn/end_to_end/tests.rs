@@ -117,6 +117,7 @@ fn downlink(id: &str) -> QueuedDownlink {
         key: DeviceKey::new(&ApplicationName::parse("my-app").unwrap(), node()),
         f_port: FPort::new(15).unwrap(),
         payload: vec![1, 2],
+        fields: None,
         confirmed: true,
         priority: Priority::Normal,
         attempts: Some(3),

@@ -1,0 +1,76 @@
+//! What a state keeps beside its fields: which were seen, the battery, the link.
+
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{Kept, States, Told};
+use crate::model::{Radio, Uplink};
+
+/// The state after this uplink.
+fn merge(states: &mut States, uplink: &Uplink, fields: &str) -> Value {
+    let fields = RawValue::from_string(fields.to_owned()).unwrap();
+    let told = Told { fields: Some(&fields), measurements: None };
+    let now = Instant::now();
+    let state =
+        states.merge(uplink, told, now).or_else(|| states.take_due(now + 2 * super::HOLD).map(|(_, state)| state));
+    serde_json::from_slice(&state.unwrap()).unwrap()
+}
+
+#[test]
+fn which_fields_were_seen_outlives_the_process_and_is_news_once() {
+    let mut states = States::default();
+    let key = Uplink::sample("node", 7, 1).key;
+    merge(&mut states, &Uplink::sample("node", 7, 1), r#"{"a": 20, "door": {"open": true}}"#);
+    let seen = states.take_seen(&key).unwrap();
+    assert_eq!(seen.keys().collect::<Vec<_>>(), ["a", "door.open"]);
+    merge(&mut states, &Uplink::sample("node", 8, 2), r#"{"a": 1}"#);
+    assert_eq!(states.take_seen(&key), None);
+    let kept = states.take_unsaved_of(&key, Instant::now()).unwrap();
+    let mut again = States::default();
+    again.restore(key.clone(), &kept, None);
+    assert_eq!(again.seen(&key), Some(&seen), "also that `a` is more than 0 or 1");
+}
+
+#[test]
+fn what_an_earlier_version_saved_has_its_fields() {
+    let link = r#"{"rssi":-1.0,"gateways":1,"f_cnt":1}"#;
+    let body = format!(r#"{{"fields":{{"a":1,"b":{{"c":"x"}}}},"link":{link},"received_at":"1970-01-01T00:00:01Z"}}"#);
+    let mut states = States::default();
+    let key = Uplink::sample("node", 7, 1).key;
+    states.restore(key.clone(), &Kept { last_seen: Timestamp::UNIX_EPOCH, body }, None);
+    assert_eq!(states.seen(&key).unwrap().keys().collect::<Vec<_>>(), ["a", "b.c"]);
+}
+
+#[test]
+fn the_networks_word_about_the_battery_is_a_field_unless_the_codec_has_its_own() {
+    let tell = |fields: &str| {
+        let uplink = Uplink { battery_percentage: Some(87.5), ..*Uplink::sample("node", 7, 1) };
+        let mut states = States::default();
+        let state = merge(&mut states, &uplink, fields);
+        (state["battery_percentage"].clone(), states.tells_battery(&uplink.key))
+    };
+    assert_eq!(tell("{}"), (json!(87.5), true));
+    assert_eq!(tell(r#"{"battery_percentage": 12}"#), (json!(12), false));
+}
+
+#[test]
+fn lost_frames_and_airtime_are_in_the_link_and_outlive_the_process() {
+    let mut states = States::default();
+    let uplink = |f_cnt, second| {
+        let radio = Radio { airtime: Some(0.0617), ..Radio::default() };
+        Uplink { radio, ..*Uplink::sample("node", f_cnt, second) }
+    };
+    let key = uplink(7, 1).key;
+    states.note_lost(&key, 3);
+    let state = merge(&mut states, &uplink(7, 1), "{}");
+    assert_eq!((&state["link"]["lost_frames"], &state["link"]["airtime_today"]), (&json!(3), &json!(0.0617)));
+    let kept = states.take_unsaved_of(&key, Instant::now()).unwrap();
+    let mut again = States::default();
+    again.restore(key.clone(), &kept, None);
+    // One of them was forgotten.
+    again.note_lost(&key, 2);
+    let state = merge(&mut again, &uplink(8, 2), "{}");
+    assert_eq!((&state["link"]["lost_frames"], &state["link"]["airtime_today"]), (&json!(3), &json!(0.1234)));
+}
