@@ -55,8 +55,8 @@ pub(super) fn uplink_flow(
         devices_changed: shared.devices_changed.clone(),
         notices: shared.notices.clone(),
     });
+    hearing.restore(restored.states.iter().map(|(key, _)| key.clone()), restored.availability);
     for (key, state) in restored.states {
-        hearing.restore(key.clone(), restored.availability.get(&key).map(String::as_str));
         let heard_until = record.memory().device_heard_until(&key);
         publish.restore(key, state, heard_until);
     }

@@ -40,6 +40,7 @@ async fn info_devices_and_health_are_retained() {
     assert_eq!(info["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(info["configuration"]["home"]["base_topic"], "ttn");
     assert_eq!((&info["applications"][0]["name"], &info["applications"][0]["degraded"]), (&json!("app1"), &json!([])));
+    ferry.home.wait_for("health", |heard| heard.topic == "ttn/bridge/health").await;
     let health = ferry.home.retained("ttn/bridge/health").await.unwrap();
     for figure in ["spool", "queue", "uptime_s", "memory_bytes"] {
         assert!(health[figure].is_u64(), "{figure}: {health}");

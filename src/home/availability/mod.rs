@@ -78,8 +78,11 @@ struct Saved {
 impl Availability {
     /// Takes back a device that was heard before the last start, with what [`Self::take_unsaved`] gave if it was saved.
     pub fn restore(&mut self, key: DeviceKey, saved: Option<&str>, settings: &Settings) {
-        let read = saved.map(serde_json::from_str::<Saved>).transpose();
-        let Saved { online, rhythm } = read.ok().flatten().unwrap_or(Saved { online: true, rhythm: Rhythm::default() });
+        let read = saved.map(serde_json::from_str).transpose().unwrap_or_else(|error| {
+            tracing::warn!(device = %key, %error, "What was saved of a device's habit cannot be read.");
+            None
+        });
+        let Saved { online, rhythm } = read.unwrap_or(Saved { online: true, rhythm: Rhythm::default() });
         let heard = online.then_some(Duration::ZERO);
         let mut device = Device { rhythm, is_known: true, online, heard, ..Device::default() };
         device.patience = device.patience(&key, settings);
@@ -154,7 +157,7 @@ impl Availability {
     /// Notes which devices were silent for too long.
     pub fn pass(&mut self, now: Duration) {
         let late = |(key, device): (&DeviceKey, &Device)| {
-            let clock = self.networks.get(&key.application).map_or(Duration::ZERO, |network| network.clock(now));
+            let clock = self.clock(&key.application, now);
             (device.online && device.is_late(clock)).then(|| (key.clone(), device.silent(clock)))
         };
         let late: Vec<_> = self.devices.iter().filter_map(late).collect();

@@ -21,6 +21,7 @@ use crate::model::{
 };
 use crate::mqtt::Message;
 use crate::network::{Arrival, Budget, NetworkHealth, PushError, RawMessage, Unreadable};
+use crate::store::Writer;
 use crate::store::here::{FullDisk, open_here};
 use crate::telemetry::Counters;
 use crate::uplink::{
@@ -83,71 +84,23 @@ impl Rig {
 
     fn start_in(folder: TempDir, clock: (Timestamp, Instant), f_cnt: u32) -> Self {
         let network = Arc::new(Switched(app(), AtomicBool::new(true)));
-        let servers: Vec<Arc<dyn NetworkServer>> = vec![network.clone()];
         let (arrivals, arrived) = mpsc::channel(64);
         let (published, messages) = mpsc::channel(256);
-        let (telling, told) = mpsc::channel(64);
+        let (telling, notices) = mpsc::channel(64);
         let (home_connected, connected) = watch::channel(true);
-        let (receipt, receipts) = mpsc::channel(64);
-        let (crossed, back) = mpsc::channel(1);
-        let (notices, home) = (Notices::new(telling), Home::new(published, LiveSettings::usual(1)));
-        let (directory, devices_changed) = (Arc::<Mutex<Directory>>::default(), watch::Sender::new(()));
-        let file = folder.path().join(crate::store::FILE);
-        let (store, writer, restored) = open_here(&file, &FullDisk::default(), &notices);
-        let mut hearing = Hearing::new(HearingParts {
-            servers: servers.clone(),
-            home: home.clone(),
-            directory: directory.clone(),
-            devices_changed: devices_changed.clone(),
-            notices: notices.clone(),
-        });
-        for (key, _) in restored.states {
-            let saved = restored.availability.get(&key).map(String::as_str);
-            hearing.restore(key, saved);
-        }
-        let shown = Shown::new(directory.clone(), devices_changed.clone());
-        let config = CodecsConfig { threads: 1, ..CodecsConfig::default() };
-        let codecs = Codecs::start(Finder::default(), &config, crossed, shown).unwrap();
-        let (wants, _) = Formatters::of_all(&servers, &codecs, folder.path(), LONG);
-        let counters = Counters::default();
-        let uplinks = Uplinks {
-            arrivals: arrived,
-            crossed: back,
-            record: Record::new(Memory::restore(restored.runs), counters.clone(), RepairHandle::deaf()),
-            spool: Spool::new(SpoolParts {
-                store,
-                next_seq: restored.next_seq,
-                receipts,
-                servers: HashMap::new(),
-                most_bytes: 1 << 20,
-                most_age: 1000 * LONG,
-                counters: counters.clone(),
-                notices: notices.clone(),
-            }),
-            receive: Receive {
-                directory: directory.clone(),
-                home: home.clone(),
-                notices,
-                devices_changed: devices_changed.clone(),
-                most_levels: 1,
-            },
-            decode: Decode::new(codecs, wants, counters),
-            publish: Publish {
-                home: home.clone(),
-                states: States::default(),
-                directory: directory.clone(),
-                devices_changed: devices_changed.clone(),
-            },
-            hearing,
-            tidy: Tidy::new(home, directory.clone(), devices_changed.subscribe(), BTreeSet::from([app()])),
-            home: HomePresence::new(connected, AssistantStarts::new(watch::channel(()).1)),
-            listed: watch::Sender::default(),
-            drain: MINUTE,
+        let (_receipts, receipts) = mpsc::channel(64);
+        let parts = HearingParts {
+            servers: vec![network.clone()],
+            home: Home::new(published, LiveSettings::usual(1)),
+            directory: Arc::default(),
+            devices_changed: watch::Sender::new(()),
+            notices: Notices::new(telling),
         };
+        let directory = parts.directory.clone();
+        let (uplinks, writer) = flow(parts, &folder, (arrived, receipts, connected));
         let mut running = JoinSet::new();
         running.spawn(writer.run());
         running.spawn(uplinks.run());
-        let (notices, _receipts) = (told, receipt);
         Self {
             network,
             arrivals,
@@ -250,6 +203,50 @@ impl Rig {
         };
         std::iter::from_fn(|| self.notices.try_recv().ok()).filter_map(turn).collect()
     }
+}
+
+/// A flow without codecs, and the task of its store in that folder.
+fn flow(
+    parts: HearingParts,
+    folder: &TempDir,
+    (arrivals, receipts, connected): (mpsc::Receiver<Arrival>, mpsc::Receiver<u64>, watch::Receiver<bool>),
+) -> (Uplinks, Writer) {
+    let HearingParts { servers, home, directory, devices_changed, notices } = parts.clone();
+    let (store, writer, restored) = open_here(&folder.path().join(crate::store::FILE), &FullDisk::default(), &notices);
+    let mut hearing = Hearing::new(parts);
+    hearing.restore(restored.states.into_iter().map(|(key, _)| key), restored.availability);
+    let (crossed, back) = mpsc::channel(1);
+    let config = CodecsConfig { threads: 1, ..CodecsConfig::default() };
+    let shown = Shown::new(directory.clone(), devices_changed.clone());
+    let codecs = Codecs::start(Finder::default(), &config, crossed, shown).unwrap();
+    let (wants, _) = Formatters::of_all(&servers, &codecs, folder.path(), LONG);
+    let counters = Counters::default();
+    let spool = SpoolParts {
+        store,
+        next_seq: restored.next_seq,
+        receipts,
+        servers: HashMap::new(),
+        most_bytes: 1 << 20,
+        most_age: 1000 * LONG,
+        counters: counters.clone(),
+        notices: notices.clone(),
+    };
+    let changed = devices_changed.clone();
+    let uplinks = Uplinks {
+        arrivals,
+        crossed: back,
+        record: Record::new(Memory::restore(restored.runs), counters.clone(), RepairHandle::deaf()),
+        spool: Spool::new(spool),
+        tidy: Tidy::new(home.clone(), directory.clone(), changed.subscribe(), BTreeSet::from([app()])),
+        receive: Receive { directory: directory.clone(), home: home.clone(), notices, devices_changed, most_levels: 1 },
+        decode: Decode::new(codecs, wants, counters),
+        publish: Publish { home, states: States::default(), directory, devices_changed: changed },
+        hearing,
+        home: HomePresence::new(connected, AssistantStarts::new(watch::channel(()).1)),
+        listed: watch::Sender::default(),
+        drain: MINUTE,
+    };
+    (uplinks, writer)
 }
 
 fn online((topic, body): (String, Value)) -> bool {

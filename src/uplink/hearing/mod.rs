@@ -39,6 +39,7 @@ pub struct Hearing {
 }
 
 /// What [`Hearing`] is built with.
+#[derive(Clone)]
 pub struct HearingParts {
     pub servers: Vec<Arc<dyn NetworkServer>>,
     pub home: Home,
@@ -68,9 +69,15 @@ impl Hearing {
         }
     }
 
-    /// Takes back a device that was heard before the last start, and what was saved of its habit.
-    pub fn restore(&mut self, key: DeviceKey, saved: Option<&str>) {
-        self.availability.restore(key, saved, &self.settings);
+    /// Takes back the devices that were `heard` before the last start, and what was saved of their habits.
+    pub fn restore(&mut self, heard: impl IntoIterator<Item = DeviceKey>, mut saved: HashMap<DeviceKey, String>) {
+        for key in heard {
+            let saved = saved.remove(&key);
+            self.availability.restore(key, saved.as_deref(), &self.settings);
+        }
+        for (key, saved) in saved {
+            self.availability.restore(key, Some(&saved), &self.settings);
+        }
     }
 
     /// Something came of a device, or of the past.
