@@ -7,11 +7,11 @@ use super::Limits;
 use super::finding::Legs;
 use super::reach;
 use crate::mqtt::tls::Tls;
-use crate::mqtt::{Address, ConnectError, Connection, Endpoint, Event, Message, Qos, Server};
+use crate::mqtt::{Address, ConnectError, Connection, Endpoint, Event, Message, Qos, Reason, Server};
 use crate::telemetry::with_causes;
 
 /// Publishes under way at once: a check has one.
-const WINDOW: u16 = 1;
+pub const WINDOW: u16 = 1;
 
 /// Who logs in where.
 pub fn endpoint(address: &Address, tls: &Tls, client_id: String) -> Endpoint {
@@ -33,7 +33,7 @@ pub async fn login(
     match open(endpoint, limits).await {
         Ok(connection) => {
             let user = endpoint.username.as_deref().map_or("without a user".into(), |user| format!("as {user}"));
-            legs.ok("login", user);
+            legs.ok("login", format!("{user}, MQTT {}", endpoint.version));
             Some(connection)
         }
         Err(error) => {
@@ -78,6 +78,8 @@ pub async fn subscribe(connection: &mut Connection, filter: &str, limits: Limits
 pub enum Trip {
     /// Acknowledged, and back on our own subscription.
     Returned,
+    /// The server said why it does not take it.
+    Refused(Reason),
     /// Acknowledged and never seen again.
     Swallowed,
     Unanswered,
@@ -91,11 +93,12 @@ pub async fn round_trip(
     limits: Limits,
 ) -> Result<Trip, String> {
     connection.sender().publish(Message::new(topic, payload.clone())).map_err(|lost| lost.to_string())?;
-    let (mut acked, mut seen) = (false, false);
+    let (mut acked, mut seen, mut refused) = (false, false, None);
     let watch = async {
-        while !(acked && seen) {
+        while !(acked && seen) && refused.is_none() {
             match connection.next().await.map_err(|lost| lost.to_string())? {
                 Event::Acked(_) => acked = true,
+                Event::Refused(_, reason) => refused = Some(reason),
                 Event::Message(message) if message.payload == payload => seen = true,
                 _ => {}
             }
@@ -104,10 +107,11 @@ pub async fn round_trip(
     };
     // Running out of time is an outcome here: what came until then tells.
     timeout(limits.answer, watch).await.unwrap_or(Ok(()))?;
-    Ok(match (acked, seen) {
-        (true, true) => Trip::Returned,
-        (true, false) => Trip::Swallowed,
-        (false, _) => Trip::Unanswered,
+    Ok(match (refused, acked, seen) {
+        (Some(reason), ..) => Trip::Refused(reason),
+        (None, true, true) => Trip::Returned,
+        (None, true, false) => Trip::Swallowed,
+        (None, false, _) => Trip::Unanswered,
     })
 }
 

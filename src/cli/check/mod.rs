@@ -72,7 +72,7 @@ impl Check {
                 self.print(&legs, terminal)?;
                 all.extend(legs);
             }
-            let legs = home::check(&config.home, environment, Limits::default()).await;
+            let legs = home::check(&config.home, &config.home_assistant, environment, Limits::default()).await;
             self.print(&legs, terminal)?;
             all.extend(legs);
         }

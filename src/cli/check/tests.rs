@@ -100,7 +100,8 @@ async fn mute() -> Server {
 
 async fn home(url: String, ca_file: Option<PathBuf>) -> Vec<Finding> {
     let config = crate::config::HomeConfig { url, ca_file, ..Default::default() };
-    home::check(&config, &Process, SHORT).await
+    let assistant = crate::config::HomeAssistantConfig::default();
+    home::check(&config, &assistant, &Process, SHORT).await
 }
 
 /// The leg's status and everything said about it.

@@ -98,8 +98,8 @@ impl ConnectError {
             }
             Self::Refused { refusal, .. } => refusal.hint(),
             Self::Closed { .. } => {
-                "a server that speaks only another version of MQTT, a TLS port reached without TLS, a client certificate \
-                 that is not taken, or a rate limit"
+                "a server that speaks only MQTT 5, or none of it yet (mqtt_version), a TLS port reached without TLS, a client \
+                 certificate that is not taken, or a rate limit"
             }
             Self::Silent { .. } => "something listens there, but it does not answer as an MQTT broker",
             Self::Protocol { version: MqttVersion::V3_1_1, .. } => {
@@ -115,7 +115,9 @@ impl ConnectError {
 impl Refusal {
     fn hint(self) -> &'static str {
         match self {
-            Self::Version => "the server wants another version of MQTT: let it accept this one besides",
+            Self::Version => {
+                "the server wants another version of MQTT: let it accept 3.1.1 besides 5, or set mqtt_version in [home]"
+            }
             Self::ClientId => "choose another client_id: letters and digits, 23 at most for an old broker",
             Self::Unavailable | Self::TooManyConnections => {
                 "the server has too many connections or no resources; the bridge keeps trying"
@@ -179,17 +181,20 @@ impl Lost {
     }
 }
 
-/// Whether the other side ended the connection.
-pub(super) fn is_closed(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::*;
-    matches!(kind, ConnectionReset | ConnectionAborted | UnexpectedEof | BrokenPipe)
-}
-
 /// What went wrong on the way to a CONNACK, as far as the socket tells.
 pub(super) fn of_socket(address: Address, version: MqttVersion, source: io::Error) -> ConnectError {
+    let of_tls = source.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
     match source.kind() {
+        // A server that wants to know who we are says so only after its side of the handshake.
+        _ if of_tls => ConnectError::Tls { address, source: source.into() },
         io::ErrorKind::InvalidData => ConnectError::Protocol { address, version, source: source.into() },
         kind if is_closed(kind) => ConnectError::Closed { address },
         _ => ConnectError::Unreachable { address, source },
     }
+}
+
+/// Whether the other side ended the connection.
+fn is_closed(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::*;
+    matches!(kind, ConnectionReset | ConnectionAborted | UnexpectedEof | BrokenPipe)
 }

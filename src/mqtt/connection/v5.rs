@@ -10,7 +10,7 @@ use rumqttc_v5::{
 };
 use secrecy::ExposeSecret;
 
-use super::error::{is_closed, of_socket};
+use super::error::of_socket;
 use super::{Ack, Allowed, Answering, BATCH, CONNECT_LIMIT, CONTROL_REQUESTS, Duty, Endpoint, Event, Inbound};
 use super::{ConnectError, Lost, MqttVersion, Reason, Refusal, Stored, is_topic};
 use crate::mqtt::outbox::{Message, Qos};
@@ -253,14 +253,13 @@ fn connect_error(address: Address, error: ConnectionError) -> ConnectError {
     let version = MqttVersion::V5;
     match error {
         ConnectionError::ConnectionRefused(code) => ConnectError::Refused { address, refusal: refusal(code) },
-        ConnectionError::Io(source) => of_socket(address, version, source),
+        ConnectionError::Io(source) | ConnectionError::MqttState(StateError::Io(source)) => {
+            of_socket(address, version, source)
+        }
         // rustls reports a bad certificate or a plain-text answer as an I/O error of kind InvalidData inside Tls.
         ConnectionError::Tls(source) => ConnectError::Tls { address, source: source.into() },
         ConnectionError::Timeout(_) => ConnectError::Silent { address },
         ConnectionError::MqttState(StateError::ConnectionAborted) => ConnectError::Closed { address },
-        ConnectionError::MqttState(StateError::Io(source)) if is_closed(source.kind()) => {
-            ConnectError::Closed { address }
-        }
         error @ (ConnectionError::Websocket(_)
         | ConnectionError::WsConnect(_)
         | ConnectionError::ResponseValidation(_)) => ConnectError::WebSocket { address, source: error.into() },

@@ -7,6 +7,11 @@ fn message(topic: &str, payload: &str, kind: Kind) -> Message {
     Message { kind, retain: kind == Kind::Latest, ..Message::new(topic, payload.to_owned()) }
 }
 
+/// Its number, at any quality of service.
+fn numbered(number: u32, kind: Kind, qos: Qos) -> Message {
+    Message { qos, ..message("t", &number.to_string(), kind) }
+}
+
 fn outbox(messages: usize, window: usize) -> Outbox {
     Outbox::new(Limits { messages, bytes: 1 << 20, window })
 }
@@ -153,18 +158,73 @@ fn states_get_their_share_while_messages_wait() {
     assert!(place < FAIR_SHARE as usize, "{place}");
 }
 
+#[test]
+fn what_is_sent_at_most_once_is_delivered_when_it_is_written() {
+    let mut outbox = outbox(10, 2);
+    for (number, qos) in [(0, Qos::AtMostOnce), (1, Qos::AtLeastOnce), (2, Qos::AtMostOnce), (3, Qos::ExactlyOnce)] {
+        outbox.push(numbered(number, Kind::Each, qos));
+    }
+    assert_eq!(std::iter::from_fn(|| outbox.take_next()).count(), 2);
+    assert_eq!(outbox.written(0).unwrap().payload, "0");
+    assert_eq!(outbox.take_next().unwrap().payload, "2");
+    assert_eq!((outbox.written(7), outbox.under_way()), (None, 2));
+    assert_eq!(outbox.written(0).unwrap().payload, "2");
+    outbox.take_next().unwrap();
+    outbox.written(8);
+    assert_eq!(outbox.unreleased(), [8]);
+    outbox.lost();
+    assert_eq!(outbox.take_next().unwrap().payload, "1");
+}
+
+#[test]
+fn a_broker_may_take_less_at_once_and_less_surely() {
+    let mut outbox = outbox(10, 5);
+    outbox.connected(2, Qos::AtLeastOnce);
+    (0..3).for_each(|number| drop(outbox.push(numbered(number, Kind::Each, Qos::ExactlyOnce))));
+    let taken: Vec<_> = std::iter::from_fn(|| outbox.take_next()).map(|message| message.qos).collect();
+    assert_eq!(taken, [Qos::AtLeastOnce; 2]);
+    outbox.lost();
+    outbox.connected(100, Qos::ExactlyOnce);
+    outbox.take_next().unwrap();
+    outbox.written(1);
+    outbox.acked(1).unwrap();
+    assert_eq!(std::iter::from_fn(|| outbox.take_next()).count(), 2);
+}
+
+#[test]
+fn what_is_withdrawn_leaves_room_for_the_next() {
+    let mut outbox = outbox(10, 1);
+    (0..2).for_each(|number| drop(outbox.push(numbered(number, Kind::Each, Qos::AtLeastOnce))));
+    outbox.take_next().unwrap();
+    outbox.lost();
+    assert_eq!(outbox.take_next().unwrap().payload, "0");
+    outbox.withdraw();
+    assert_eq!(outbox.take_next().unwrap().payload, "1");
+    outbox.written(1);
+    outbox.acked(1).unwrap();
+    assert!(outbox.is_empty());
+}
+
 #[derive(Debug, Clone)]
 enum Move {
-    Push(Kind),
+    Push(Kind, Qos),
     Hand,
     Write,
     Ack(usize),
     Lose,
 }
 
+fn kinds() -> impl Strategy<Value = Kind> {
+    prop_oneof![3 => Just(Kind::Each), 1 => Just(Kind::Latest)]
+}
+
+fn levels() -> impl Strategy<Value = Qos> {
+    prop_oneof![Just(Qos::AtMostOnce), Just(Qos::AtLeastOnce), Just(Qos::ExactlyOnce)]
+}
+
 fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
-        4 => prop_oneof![3 => Just(Kind::Each), 1 => Just(Kind::Latest)].prop_map(Move::Push),
+        4 => (kinds(), levels()).prop_map(|(kind, qos)| Move::Push(kind, qos)),
         4 => Just(Move::Hand),
         3 => Just(Move::Write),
         3 => (0usize..4).prop_map(Move::Ack),
@@ -184,8 +244,8 @@ proptest! {
         let mut last_handed: Option<u32> = None;
         let mut step = |outbox: &mut Outbox, one: Move| {
             match one {
-                Move::Push(kind) => {
-                    outbox.push(message("t", &pushed.to_string(), kind));
+                Move::Push(kind, qos) => {
+                    outbox.push(numbered(pushed, kind, qos));
                     pushed += 1;
                 }
                 Move::Hand => if let Some(message) = outbox.take_next() {
@@ -197,9 +257,15 @@ proptest! {
                     open.push_back(message);
                 },
                 Move::Write => if let Some(message) = open.pop_front() {
-                    packet += 1;
-                    outbox.written(packet);
-                    written.push((packet, message));
+                    // As the library does: QoS 0 has no packet id.
+                    if message.qos == Qos::AtMostOnce {
+                        assert_eq!(outbox.written(0).as_ref(), Some(&message));
+                        acked.push(message);
+                    } else {
+                        packet += 1;
+                        assert_eq!(outbox.written(packet), None);
+                        written.push((packet, message));
+                    }
                 },
                 Move::Ack(at) => if !written.is_empty() {
                     let (packet, message) = written.remove(at % written.len());
@@ -208,6 +274,10 @@ proptest! {
                     acked.extend(outbox.take_given_up());
                 },
                 Move::Lose => {
+                    let half = written.iter().filter(|(_, message)| message.qos == Qos::ExactlyOnce);
+                    let mut half: Vec<_> = half.map(|(packet, _)| *packet).collect();
+                    half.sort();
+                    assert_eq!(outbox.unreleased(), half);
                     outbox.lost();
                     acked.extend(outbox.take_given_up());
                     open.clear();
@@ -216,12 +286,12 @@ proptest! {
                 }
             }
         };
-        let each = moves.iter().filter(|one| matches!(one, Move::Push(Kind::Each))).count();
+        let each = moves.iter().filter(|one| matches!(one, Move::Push(Kind::Each, _))).count();
         for one in moves {
             step(&mut outbox, one);
         }
         // Whatever is accused of ending connections waits for another one.
-        step(&mut outbox, Move::Push(Kind::Each));
+        step(&mut outbox, Move::Push(Kind::Each, Qos::AtLeastOnce));
         for _ in 0..3 * 200 {
             step(&mut outbox, Move::Hand);
             step(&mut outbox, Move::Write);

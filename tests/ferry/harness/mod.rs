@@ -5,6 +5,7 @@
 //! everything seen until then.
 
 mod client;
+mod doors;
 mod ferry;
 mod home;
 mod mosquitto;
@@ -16,6 +17,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use client::ask;
+pub use doors::{Doors, password};
 pub use ferry::Ferry;
 pub use home::{Heard, Home};
 pub use mosquitto::Mosquitto;

@@ -67,6 +67,6 @@ async fn run(folder: &Path) -> Process {
 }
 
 /// Free when it was asked for; nobody else is given it soon.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }

@@ -21,6 +21,8 @@ pub struct Setup {
     pub revoked: Option<String>,
     /// Another home broker than the simulated one.
     pub home_at: Option<SocketAddr>,
+    /// How the bridge comes to it, if not over plain TCP.
+    pub home_url: Option<String>,
     /// Further lines of every `[[application]]`.
     pub application: String,
     /// Further lines of `[home]`.
@@ -66,6 +68,7 @@ impl Default for Setup {
             broker: BrokerConfig::default(),
             revoked: None,
             home_at: None,
+            home_url: None,
             application: String::new(),
             home: String::new(),
             home_password: None,
@@ -166,7 +169,8 @@ fn write_configuration(folder: &Path, setup: &Setup, stack: &Stack, home: Socket
         )
         .unwrap();
     }
-    write!(toml, "[home]\nurl = \"mqtt://{home}\"\n{}\n", setup.home).unwrap();
+    let url = setup.home_url.clone().unwrap_or_else(|| format!("mqtt://{home}"));
+    write!(toml, "[home]\nurl = \"{url}\"\n{}\n", setup.home).unwrap();
     if let Some(password) = &setup.home_password {
         write_secret(&folder.join("home.password"), password);
         writeln!(toml, "password_file = \"home.password\"").unwrap();

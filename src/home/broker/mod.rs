@@ -2,20 +2,30 @@
 //!
 //! Everything published goes through its outbox and counts only once the broker acknowledged it; while the broker is
 //! away, messages wait there. Commands come back the other way.
+//!
+//! - [`inbound`]: what comes; [`answers`]: what the broker says to what was sent.
+//! - [`refusals`] and [`echo`]: what the broker does not take, and what it drops in silence.
 
+mod answers;
+mod echo;
+mod inbound;
+mod refusals;
+
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{HomeCommand, HomeRequest, LiveSettings, Route};
-use crate::model::{DownlinkId, Receipt};
-use crate::mqtt::{Backoff, Connection, Endpoint, Event, Inbound, Limits, Lost, Message, Outbox, Qos, Sender, unfit};
+use super::{Discovery, HomeCommand, HomeRequest, LiveSettings};
+use crate::model::DownlinkId;
+use crate::mqtt::{Allowed, Backoff, Connection, Endpoint, Event, Limits, Lost, Message, Outbox, Qos, Sender, unfit};
 use crate::telemetry::{Count, Counters, Notice, WeakNotices, with_causes};
+use echo::Echoes;
+use refusals::Refusals;
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// Short: the broker is the home's own, and each second of it back is a second of readings late.
@@ -54,6 +64,21 @@ pub struct Broker {
     progress: Instant,
     /// The broker acknowledged something on this connection.
     took_something: bool,
+    /// What is subscribed to on this connection, and the questions the broker has not answered yet.
+    subscribed: Vec<String>,
+    asked: VecDeque<Asked>,
+    echoes: Echoes,
+    refusals: Refusals,
+}
+
+/// A subscription that was asked for.
+enum Asked {
+    /// All that the bridge listens to.
+    Commands(Vec<String>),
+    /// What came to it later.
+    More(Vec<String>),
+    /// What is published on this topic is to come back.
+    Echo(String),
 }
 
 /// What the broker's task is connected to inside the bridge.
@@ -90,6 +115,10 @@ impl Broker {
             dropped: 0,
             progress: Instant::now(),
             took_something: false,
+            subscribed: Vec::new(),
+            asked: VecDeque::new(),
+            echoes: Echoes::new(),
+            refusals: Refusals::default(),
         }
     }
 
@@ -111,6 +140,7 @@ impl Broker {
                 None => return self.leave(),
             };
             self.wiring.connected.send_replace(false);
+            self.endpoint.unreleased.extend(self.outbox.unreleased());
             self.outbox.lost();
             self.give_up_if_found();
             let was_good = started.elapsed() >= GOOD_CONNECTION;
@@ -162,14 +192,15 @@ impl Broker {
 
     /// Serves one connection; well ended only after the farewell.
     async fn serve(&mut self, mut connection: Connection, stop: &CancellationToken) -> Result<(), Lost> {
-        let sender = connection.sender();
+        let (sender, allowed) = (connection.sender(), connection.allowed());
+        self.outbox.connected(allowed.window.into(), allowed.most_qos);
         self.greet(&sender)?;
         let (mut farewell, mut batch) = (false, Vec::with_capacity(BATCH));
         let mut silence = pin!(tokio::time::sleep(LONGEST_SILENCE));
         loop {
             let mut next = pin!(connection.next());
             let event = loop {
-                self.hand_over(&sender)?;
+                self.hand_over(&sender, allowed)?;
                 if !farewell && self.is_finished() {
                     farewell = true;
                     self.say_goodbye(&sender)?;
@@ -185,19 +216,28 @@ impl Broker {
                         silence.as_mut().reset(quiet_until.max(Instant::now() + LONGEST_SILENCE / 2));
                     }
                     taken = self.wiring.messages.recv_many(&mut batch, BATCH), if self.open => self.take(taken, &mut batch),
+                    () = self.settings.changed() => self.subscribe_anew(&sender)?,
                 }
             };
             match event {
                 Event::Disconnected => return Ok(()),
-                event => self.handle(event, stop),
+                event => self.handle(event, &sender, stop)?,
             }
         }
     }
 
     /// Subscribes; [`Self::welcome`] follows when the broker answers.
     fn greet(&mut self, sender: &Sender) -> Result<(), Lost> {
-        sender.subscribe(&self.settings.now().topics.filters(), Qos::AtLeastOnce)?;
-        tracing::info!(broker = %self.endpoint.address, waiting = self.outbox.len(), "Home broker connected.");
+        let settings = self.settings.now();
+        let assistant = &settings.home_assistant;
+        let prefix = (assistant.discovery != Discovery::Off).then_some(assistant.prefix.as_str());
+        self.echoes.begin(settings.topics.of_bridge("state"), prefix);
+        self.endpoint.unreleased.clear();
+        self.asked.clear();
+        self.subscribed = inbound::filters(&settings);
+        sender.subscribe(&self.subscribed, Qos::AtLeastOnce)?;
+        self.asked.push_back(Asked::Commands(self.subscribed.clone()));
+        tracing::info!(broker = %self.endpoint.address, mqtt = %self.endpoint.version, waiting = self.outbox.len(), "Home broker connected.");
         if self.dropped > 0 {
             self.wiring.notices.tell(Notice::HomeBacklogDropped { count: std::mem::take(&mut self.dropped) });
         }
@@ -205,15 +245,21 @@ impl Broker {
         Ok(())
     }
 
-    /// Says `online` once subscribed, for whoever sees `online` may send commands. The library sends what is published
-    /// before a SUBSCRIBE that was asked for earlier.
-    fn welcome(&mut self, granted: &[bool]) {
-        if !granted.iter().all(|granted| *granted) {
-            tracing::error!(broker = %self.endpoint.address, "Home broker refused a subscription: commands will not arrive.");
+    /// The settings were replaced, and with them the topics of commands.
+    fn subscribe_anew(&mut self, sender: &Sender) -> Result<(), Lost> {
+        let wanted = inbound::filters(&self.settings.now());
+        let missing_in = |there: &[String], one: &&String| !there.contains(*one);
+        let new: Vec<_> = wanted.iter().filter(|one| missing_in(&self.subscribed, one)).cloned().collect();
+        let gone: Vec<_> = self.subscribed.iter().filter(|one| missing_in(&wanted, one)).cloned().collect();
+        self.subscribed = wanted;
+        if !gone.is_empty() {
+            sender.unsubscribe(&gone)?;
         }
-        if self.open {
-            self.keep(self.presence(ONLINE));
+        if !new.is_empty() {
+            sender.subscribe(&new, Qos::AtLeastOnce)?;
+            self.asked.push_back(Asked::More(new));
         }
+        Ok(())
     }
 
     /// The library sends DISCONNECT once `offline` is acknowledged.
@@ -238,63 +284,6 @@ impl Broker {
         batch.drain(..).for_each(|message| self.keep(message));
     }
 
-    fn handle(&mut self, event: Event, stop: &CancellationToken) {
-        match event {
-            Event::Written(packet) => drop(self.outbox.written(packet)),
-            Event::Acked(packet) => {
-                if let Some(message) = self.outbox.acked(packet) {
-                    (self.progress, self.took_something) = (Instant::now(), true);
-                    self.wiring.counters.count(Count::Delivered);
-                    self.settle(message.receipt);
-                    self.give_up_if_found();
-                }
-            }
-            Event::Message(message) => self.take_command(message, stop.is_cancelled()),
-            Event::Subscribed(granted) => self.welcome(&granted),
-            _ => {}
-        }
-    }
-
-    /// Retained commands are ignored: a broker must not be able to replay a command at every start. A command that is
-    /// not acknowledged the broker sends again with the next connection.
-    fn take_command(&self, message: Inbound, stopping: bool) {
-        let Inbound { topic, payload, retain, ack, answering } = message;
-        let topics = &self.settings.now().topics;
-        let route = std::str::from_utf8(&topic).ok().and_then(|topic| topics.route(topic));
-        let topic = String::from_utf8_lossy(&topic);
-        match route {
-            Some(Route::Command(_)) if retain => {
-                tracing::warn!(%topic, "Retained command ignored: publish commands without the retain flag.");
-            }
-            Some(Route::Command(_)) if stopping && ack.is_awaited() => return,
-            Some(Route::Command(_)) if stopping => self.drop_command(&topic, "the bridge is stopping"),
-            Some(Route::Command(candidates)) => {
-                self.wiring.counters.count(Count::Command);
-                let command = HomeCommand { candidates, payload, ack };
-                if let Err(TrySendError::Full(command)) = self.wiring.commands.try_send(command) {
-                    self.drop_command(&topic, "too many commands at once");
-                    command.ack.done();
-                }
-                return;
-            }
-            Some(Route::Request(_)) if retain => {
-                tracing::warn!(%topic, "Retained request ignored: publish requests without the retain flag.");
-            }
-            Some(Route::Request(command)) if !stopping => {
-                let request = HomeRequest { command, payload, answering };
-                if let Err(TrySendError::Full(_)) = self.wiring.requests.try_send(request) {
-                    self.drop_command(&topic, "too many requests at once");
-                }
-            }
-            Some(Route::Request(_)) | None => {}
-        }
-        ack.done();
-    }
-
-    fn drop_command(&self, topic: &str, reason: &'static str) {
-        self.wiring.notices.tell(Notice::CommandDropped { topic: clip(topic), reason });
-    }
-
     /// What is given up for want of room is told once, with its number, when the broker is back.
     fn keep(&mut self, message: Message) {
         if let Some(reason) = unfit(&message) {
@@ -312,32 +301,17 @@ impl Broker {
         self.wiring.counters.set_waiting_at_home(self.outbox.len());
     }
 
-    /// Tells whoever waits for a message that nobody need keep it any more. It may have gone: then it learns of it after
-    /// its next start, when the message goes once more.
-    fn settle(&self, receipt: Option<Receipt>) {
-        match receipt {
-            Some(Receipt::Uplink(seq)) => drop(self.wiring.uplink_receipts.try_send(seq)),
-            Some(Receipt::Step(id, step)) => drop(self.wiring.step_receipts.try_send((id, step))),
-            None => {}
-        }
-    }
-
-    /// A message may be why connections end.
-    fn give_up_if_found(&mut self) {
-        if let Some(message) = self.outbox.take_given_up() {
-            self.give_up(&message, "the connection ended each time it was sent");
-        }
-    }
-
-    fn give_up(&self, message: &Message, reason: &'static str) {
-        self.settle(message.receipt.clone());
-        self.wiring.counters.count(Count::Dropped);
-        let (topic, bytes) = (clip(&message.topic), message.payload.len());
-        self.wiring.notices.tell(Notice::Undeliverable { topic, bytes, reason });
-    }
-
-    fn hand_over(&mut self, sender: &Sender) -> Result<(), Lost> {
+    fn hand_over(&mut self, sender: &Sender, allowed: Allowed) -> Result<(), Lost> {
         while let Some(message) = self.outbox.take_next() {
+            if !allowed.fits(&message) {
+                self.outbox.withdraw();
+                self.give_up(&message, "it is larger than the broker takes");
+                continue;
+            }
+            if self.echoes.watch(&message.topic) {
+                sender.subscribe(std::slice::from_ref(&message.topic), Qos::AtMostOnce)?;
+                self.asked.push_back(Asked::Echo(message.topic.clone()));
+            }
             sender.publish(message)?;
         }
         self.wiring.counters.set_waiting_at_home(self.outbox.len());

@@ -1,0 +1,139 @@
+//! A real Mosquitto with every door a broker can have: an open one for the test itself; and for the bridge TLS, WebSocket,
+//! both together, and a Unix socket, each of which wants a user, those with TLS a client's certificate too.
+
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tempfile::TempDir;
+
+use super::mosquitto::free_address;
+use super::{Mosquitto, Process};
+
+/// Longer than a user name may be anywhere: as long as a token.
+pub const PASSWORD_LENGTH: usize = 500;
+
+/// The broker and what leads in.
+pub struct Doors {
+    pub mosquitto: Mosquitto,
+    ways: Ways,
+}
+
+/// The addresses of its doors.
+struct Ways {
+    tls: SocketAddr,
+    web: SocketAddr,
+    web_tls: SocketAddr,
+    socket: PathBuf,
+    folder: PathBuf,
+}
+
+impl Doors {
+    pub async fn open() -> Self {
+        let folder = TempDir::new().unwrap();
+        let ways = Ways {
+            tls: free_address(),
+            web: free_address(),
+            web_tls: free_address(),
+            socket: folder.path().join("mqtt.sock"),
+            folder: folder.path().to_owned(),
+        };
+        write_certificates(folder.path());
+        write_passwords(folder.path()).await;
+        let address = free_address();
+        std::fs::write(folder.path().join("mosquitto.conf"), ways.configuration(address)).unwrap();
+        Self { mosquitto: Mosquitto::again((address, folder)).await, ways }
+    }
+
+    /// Dies as a machine that is switched off, and comes back.
+    pub async fn kill(self) -> ((SocketAddr, TempDir), impl FnOnce(Mosquitto) -> Self) {
+        let Self { mosquitto, ways } = self;
+        (mosquitto.kill().await, |mosquitto| Self { mosquitto, ways })
+    }
+
+    pub fn plain(&self) -> String {
+        format!("mqtt://{}", self.mosquitto.address)
+    }
+
+    pub fn tls(&self) -> String {
+        format!("mqtts://{}", self.ways.tls)
+    }
+
+    pub fn web(&self) -> String {
+        format!("ws://{}", self.ways.web)
+    }
+
+    pub fn web_tls(&self) -> String {
+        format!("wss://{}/any/path", self.ways.web_tls)
+    }
+
+    pub fn socket(&self) -> String {
+        format!("unix://{}", self.ways.socket.display())
+    }
+
+    /// Lines of `[home]` that trust this broker's authority.
+    pub fn trust(&self) -> String {
+        format!("ca_file = {:?}\n", self.ways.folder.join("ca.pem"))
+    }
+
+    /// Lines of `[home]` that show who the bridge is.
+    pub fn identity(&self) -> String {
+        let file = |name| self.ways.folder.join(name);
+        format!("client_cert_file = {:?}\nclient_key_file = {:?}\n", file("client.pem"), file("client.key"))
+    }
+}
+
+pub fn password() -> String {
+    "token".repeat(PASSWORD_LENGTH / 5)
+}
+
+impl Ways {
+    fn configuration(&self, open: SocketAddr) -> String {
+        let file = |name| self.folder.join(name).display().to_string();
+        // Started by root it would become another user, who may not read the folder.
+        let mut text = format!(
+            "user root\nper_listener_settings true\nlistener {} {}\nallow_anonymous true\n",
+            open.port(),
+            open.ip()
+        );
+        let tls = format!(
+            "cafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true\n",
+            file("ca.pem"),
+            file("server.pem"),
+            file("server.key")
+        );
+        let web = "protocol websockets\n";
+        let doors = [(self.tls, tls.clone()), (self.web, web.into()), (self.web_tls, format!("{web}{tls}"))];
+        let doors = doors.iter().map(|(at, lines)| (format!("{} {}", at.port(), at.ip()), lines.as_str()));
+        for (door, lines) in doors.chain([(format!("0 {}", self.socket.display()), "")]) {
+            let passwords = file("passwords");
+            write!(text, "listener {door}\n{lines}allow_anonymous false\npassword_file {passwords}\n").unwrap();
+        }
+        text
+    }
+}
+
+fn write_certificates(folder: &Path) {
+    let mut authority = CertificateParams::new([]).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let write = |name: &str, text: String| std::fs::write(folder.join(name), text).unwrap();
+    write("ca.pem", authority.as_ref().pem());
+    for (name, of) in [("server", "127.0.0.1"), ("client", "ferry")] {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new([of.to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+        write(&format!("{name}.pem"), certificate.pem());
+        write(&format!("{name}.key"), key.serialize_pem());
+    }
+}
+
+/// The one user is called `ferry`.
+async fn write_passwords(folder: &Path) {
+    let (file, password) = (folder.join("passwords"), password());
+    let arguments = [OsStr::new("-c"), OsStr::new("-b"), file.as_os_str(), OsStr::new("ferry"), OsStr::new(&password)];
+    let made = Process::start(OsStr::new("mosquitto_passwd"), &arguments).expect("it comes with Mosquitto");
+    let (status, said) = made.ended().await;
+    assert!(status.success(), "{said}");
+}

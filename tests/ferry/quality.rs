@@ -1,0 +1,82 @@
+//! Each quality of service against a real Mosquitto, in both versions of MQTT.
+
+use std::collections::BTreeSet;
+
+use ttn_ferry::mqtt::{Address, Connection, Endpoint, Event, Message, MqttVersion, Qos};
+
+use crate::harness::{Heard, Home, Mosquitto, in_time};
+
+const VERSIONS: [MqttVersion; 2] = [MqttVersion::V3_1_1, MqttVersion::V5];
+
+fn endpoint(mosquitto: &Mosquitto, version: MqttVersion) -> Endpoint {
+    let address = Address::tcp(mosquitto.address.ip().to_string(), mosquitto.address.port());
+    Endpoint { version, keep_session: true, window: 20, ..Endpoint::new(address, "bridge") }
+}
+
+fn message(number: usize, qos: Qos) -> Message {
+    Message { qos, ..Message::new("numbers", number.to_string()) }
+}
+
+#[tokio::test]
+async fn each_is_settled_when_it_is_due_and_arrives_once() {
+    for version in VERSIONS {
+        let mosquitto = Mosquitto::start().await;
+        let mut home = Home::at(mosquitto.address).await;
+        let mut connection = Connection::open(&endpoint(&mosquitto, version)).await.unwrap();
+        let sender = connection.sender();
+        let all = [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce];
+        (0..15).for_each(|number| sender.publish(message(number, all[number % 3])).unwrap());
+        let (mut written, mut acked) = (Vec::new(), 0);
+        while written.len() < 15 || acked < 10 {
+            match in_time("an event", connection.next()).await.unwrap() {
+                Event::Written(packet) => written.push(packet),
+                Event::Acked(_) => acked += 1,
+                _ => {}
+            }
+        }
+        assert_eq!(written.iter().filter(|packet| **packet == 0).count(), 5, "{written:?}");
+        let heard = home.wait_for_many(15, "the numbers", |heard| heard.topic == "numbers").await;
+        let numbers: BTreeSet<_> = heard.iter().map(|heard| heard.text.clone()).collect();
+        assert_eq!(numbers.len(), 15, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_cut_off_half_way_neither_blocks_nor_swallows_what_comes_next() {
+    for version in VERSIONS {
+        let mosquitto = Mosquitto::start().await;
+        let mut home = Home::at(mosquitto.address).await;
+        let mut endpoint = endpoint(&mosquitto, version);
+        // More in sum than the broker lets be under way (20).
+        for round in 0..10 {
+            let mut connection = Connection::open(&endpoint).await.unwrap();
+            let sender = connection.sender();
+            (0..5).for_each(|number| sender.publish(message(round * 5 + number, Qos::ExactlyOnce)).unwrap());
+            endpoint.unreleased.clear();
+            while endpoint.unreleased.len() < 5 {
+                if let Event::Written(packet) = in_time("an event", connection.next()).await.unwrap() {
+                    endpoint.unreleased.push(packet);
+                }
+            }
+        }
+        let mut connection = Connection::open(&endpoint).await.unwrap();
+        let sender = connection.sender();
+        (100..120).for_each(|number| sender.publish(message(number, Qos::ExactlyOnce)).unwrap());
+        let mut written = Vec::new();
+        let mut open = BTreeSet::new();
+        while written.len() < 20 || !open.is_empty() {
+            match in_time("an event", connection.next()).await.unwrap() {
+                Event::Written(packet) => {
+                    written.push(packet);
+                    open.insert(packet);
+                }
+                Event::Acked(packet) => drop(open.remove(&packet)),
+                _ => {}
+            }
+        }
+        let late = |heard: &Heard| heard.topic == "numbers" && heard.text.len() == 3;
+        let heard = home.wait_for_many(20, "all that came last", late).await;
+        let numbers: Vec<usize> = heard.iter().map(|heard| heard.text.parse().unwrap()).collect();
+        assert_eq!(numbers, (100..120).collect::<Vec<_>>(), "{version}");
+    }
+}
