@@ -80,8 +80,8 @@ pub(super) fn home_side(
     environment: &dyn Environment,
     shared: &Shared,
     tasks: &mut Tasks,
-) -> Result<(Home, Asked), BuildError> {
-    let (_, settings) = LiveSettings::new(settings(config)?);
+) -> Result<(Home, Asked, watch::Sender<Arc<Settings>>), BuildError> {
+    let (replace, settings) = LiveSettings::new(settings(config)?);
     let endpoint = home_endpoint(config, environment, &settings.now().topics)?;
     let (messages, published) = mpsc::channel(HOME_CAPACITY);
     let (command, commands) = mpsc::channel(COMMAND_CAPACITY);
@@ -104,7 +104,7 @@ pub(super) fn home_side(
     let broker = home::Broker::new(endpoint, settings.clone(), wiring);
     tasks.add("home broker", broker.run(shared.stop.clone()));
     let asked = Asked { commands, requests, uplink_receipts, step_receipts, connected, assistant_started };
-    Ok((Home::new(messages, settings), asked))
+    Ok((Home::new(messages, settings), asked, replace))
 }
 
 /// What the configuration says of topics, devices and Home Assistant.

@@ -2,9 +2,11 @@
 
 mod api_key;
 mod applications;
+mod availability;
 mod codecs;
 mod devices;
 mod home;
+mod home_assistant;
 mod limits;
 mod store;
 
@@ -21,6 +23,8 @@ pub fn check(config: &Config, environment: &dyn Environment, report: &mut Report
     home::check(config, environment, report);
     codecs::check(&config.codecs, environment, report);
     devices::check(config, report);
+    availability::check(config, report);
+    home_assistant::check(&config.home_assistant, &config.home, report);
     limits::check(config, report);
     store::check(&config.store, report);
 }
