@@ -70,7 +70,9 @@ async fn what_was_cut_off_half_way_neither_blocks_nor_swallows_what_comes_next()
                     written.push(packet);
                     open.insert(packet);
                 }
-                Event::Acked(packet) => drop(open.remove(&packet)),
+                Event::Acked(packet) => {
+                    open.remove(&packet);
+                }
                 _ => {}
             }
         }

@@ -1,7 +1,7 @@
 //! The login to an MQTT server, and what follows on the connection: subscription, and a message there and back.
 
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Limits;
 use super::finding::Legs;
@@ -94,19 +94,20 @@ pub async fn round_trip(
 ) -> Result<Trip, String> {
     connection.sender().publish(Message::new(topic, payload.clone())).map_err(|lost| lost.to_string())?;
     let (mut acked, mut seen, mut refused) = (false, false, None);
-    let watch = async {
-        while !(acked && seen) && refused.is_none() {
-            match connection.next().await.map_err(|lost| lost.to_string())? {
-                Event::Acked(_) => acked = true,
-                Event::Refused(_, reason) => refused = Some(reason),
-                Event::Message(message) if message.payload == payload => seen = true,
-                _ => {}
+    let mut limit = Instant::now() + limits.answer;
+    while !(acked && seen) && refused.is_none() {
+        // Running out of time is an outcome here: what came until then tells.
+        let Ok(event) = timeout_at(limit, connection.next()).await else { break };
+        match event.map_err(|lost| lost.to_string())? {
+            Event::Acked(_) => {
+                acked = true;
+                limit = Instant::now() + limits.answer / 3;
             }
+            Event::Refused(_, reason) => refused = Some(reason),
+            Event::Message(message) if message.payload == payload => seen = true,
+            _ => {}
         }
-        Ok::<(), String>(())
-    };
-    // Running out of time is an outcome here: what came until then tells.
-    timeout(limits.answer, watch).await.unwrap_or(Ok(()))?;
+    }
     Ok(match (refused, acked, seen) {
         (Some(reason), ..) => Trip::Refused(reason),
         (None, true, true) => Trip::Returned,

@@ -55,7 +55,7 @@ fn expiry(config: &Config, report: &mut Report) {
     let devices = config.device.iter().enumerate().map(|(at, device)| (format!("device[{at}].expiry"), device.expiry));
     for (key, expiry) in std::iter::once(("home.expiry".to_owned(), config.home.expiry)).chain(devices) {
         let Some(expiry) = expiry else { continue };
-        within(report, &key, expiry, (Duration::from_secs(1), YEAR), "\"1s\" to \"366d\"");
+        within(report, &key, expiry, (Duration::from_secs(1), YEAR), "\"1s\" to \"8784h\"");
         if config.home.mqtt_version == MqttVersion::V3_1_1 {
             report.warn(key, "not used: MQTT 3.1.1 has no messages that expire", "mqtt_version = \"5\" in [home]");
         }

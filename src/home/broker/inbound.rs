@@ -75,7 +75,7 @@ fn status_topic(settings: &Settings) -> Option<&str> {
 }
 
 /// Whether an answer there would not be taken for a command or a request: nobody may have the bridge talk to itself.
-fn is_elsewhere(answering: &Answering, settings: &Settings) -> bool {
+pub(super) fn is_elsewhere(answering: &Answering, settings: &Settings) -> bool {
     let topic = answering.topic.as_str();
     settings.topics.route(topic).is_none() && Some(topic) != status_topic(settings) && !topic.starts_with('$')
 }

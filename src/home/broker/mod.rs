@@ -323,3 +323,6 @@ impl Broker {
 fn clip(topic: &str) -> String {
     topic.chars().take(200).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,22 +43,9 @@ pub enum ConnectError {
     },
 }
 
-/// What a broker has against a login (MQTT 3.1.1, 3.2.2.3; MQTT 5, 3.2.2.2).
+/// What a broker has against a login: its code (MQTT 3.1.1, 3.2.2.3; MQTT 5, 3.2.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    Version,
-    ClientId,
-    Credentials,
-    NotAuthorized,
-    Banned,
-    Unavailable,
-    TooManyConnections,
-    /// The broker takes no retained message, and the last will is one.
-    Will,
-    Elsewhere,
-    /// A code that says nothing about what to do.
-    Other(u8),
-}
+pub struct Refusal(pub(super) u8);
 
 /// Why a broker refused a message (MQTT 5, 3.4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +66,7 @@ pub struct Lost(pub(super) String);
 impl ConnectError {
     /// Whether the server knows our protocol and does not take these credentials.
     pub fn is_credentials(&self) -> bool {
-        matches!(self, Self::Refused { refusal: Refusal::Credentials | Refusal::NotAuthorized, .. })
+        matches!(self, Self::Refused { refusal: Refusal(4 | 5 | 0x86 | 0x87), .. })
     }
 
     /// What to do about it.
@@ -114,37 +101,45 @@ impl ConnectError {
 
 impl Refusal {
     fn hint(self) -> &'static str {
-        match self {
-            Self::Version => {
+        match self.0 {
+            1 | 0x84 => {
                 "the server wants another version of MQTT: let it accept 3.1.1 besides 5, or set mqtt_version in [home]"
             }
-            Self::ClientId => "choose another client_id: letters and digits, 23 at most for an old broker",
-            Self::Unavailable | Self::TooManyConnections => {
+            2 | 0x85 => "choose another client_id: letters and digits, 23 at most for an old broker",
+            3 | 0x88 | 0x89 | 0x97 | 0x9f => {
                 "the server has too many connections or no resources; the bridge keeps trying"
             }
-            Self::Banned => "the broker's administrator, or its guard against floods, has shut this client out",
-            Self::Will => "the broker keeps no messages (retain), which the bridge's presence needs: let it",
-            Self::Elsewhere => "the broker has moved: ask its operator for the new address",
-            Self::Credentials | Self::NotAuthorized | Self::Other(_) => {
-                "check user name and password (on TTN: application id, tenant and a complete API key)"
+            0x8a => "the broker's administrator, or its guard against floods, has shut this client out",
+            0x90 | 0x99 | 0x9a | 0x9b => {
+                "the broker keeps no messages (retain), which the bridge's presence needs: let it"
             }
+            0x9c | 0x9d => "the broker has moved: ask its operator for the new address",
+            _ => "check user name and password (on TTN: application id, tenant and a complete API key)",
         }
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Version => f.write_str("protocol version not accepted"),
-            Self::ClientId => f.write_str("client id not accepted"),
-            Self::Credentials => f.write_str("wrong user name or password"),
-            Self::NotAuthorized => f.write_str("not authorised"),
-            Self::Banned => f.write_str("this client is banned"),
-            Self::Unavailable => f.write_str("service unavailable"),
-            Self::TooManyConnections => f.write_str("too many connections in a short time, or a quota is used up"),
-            Self::Will => f.write_str("the last will is not accepted"),
-            Self::Elsewhere => f.write_str("use another server"),
-            Self::Other(code) => write!(f, "reason code 0x{code:02x}"),
+        let words = match self.0 {
+            1 | 0x84 => "protocol version not accepted",
+            2 | 0x85 => "client id not accepted",
+            3 | 0x88 => "service unavailable",
+            4 | 0x86 => "wrong user name or password",
+            5 | 0x87 => "not authorised",
+            0x89 => "the server is busy",
+            0x8a => "this client is banned",
+            0x8c => "way of login not accepted",
+            0x95 => "the login is too large",
+            0x97 => "a quota is used up",
+            0x90 | 0x99 | 0x9a | 0x9b => "the last will is not accepted",
+            0x9c | 0x9d => "use another server",
+            0x9f => "too many connections in a short time",
+            _ => "for no reason that says more",
+        };
+        match self.0 {
+            code @ ..0x80 => write!(f, "{words} (code {code})"),
+            code => write!(f, "{words} (reason code 0x{code:02x})"),
         }
     }
 }

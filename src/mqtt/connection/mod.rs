@@ -83,8 +83,8 @@ pub struct Connection {
 }
 
 enum Wire {
-    V4(v4::Wire),
-    V5(v5::Wire),
+    V4(Box<v4::Wire>),
+    V5(Box<v5::Wire>),
 }
 
 /// What the broker takes on this connection (MQTT 5, 3.2.2.3; MQTT 3.1.1 has no such limits).
@@ -183,8 +183,8 @@ impl Connection {
     pub async fn open(endpoint: &Endpoint) -> Result<Self, ConnectError> {
         let opened = async {
             match endpoint.version {
-                MqttVersion::V3_1_1 => v4::open(endpoint).await.map(|(wire, allowed)| (Wire::V4(wire), allowed)),
-                MqttVersion::V5 => v5::open(endpoint).await.map(|(wire, allowed)| (Wire::V5(wire), allowed)),
+                MqttVersion::V3_1_1 => v4::open(endpoint).await.map(|(wire, allowed)| (Wire::V4(wire.into()), allowed)),
+                MqttVersion::V5 => v5::open(endpoint).await.map(|(wire, allowed)| (Wire::V5(wire.into()), allowed)),
             }
         };
         let silent = |_| Err(ConnectError::Silent { address: endpoint.address.clone() });

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rumqttc::{
-    AckMode, AsyncClient, Broker, ClientError, ConnectReturnCode, ConnectionError, Event as Happened, EventLoop,
+    AckMode, AsyncClient, Broker, ClientError, ConnectReturnCode, ConnectionError, Error, Event as Happened, EventLoop,
     LastWill, ManualAck, MqttOptions, NetworkOptions, OptionError, Outgoing, Packet, PersistedAckMode, PersistedPubRel,
     PersistedRequest, PersistedSession, Publish, PublishOptions, QoS, SessionStore, SessionStoreKey, StateError,
     SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport,
@@ -205,7 +205,8 @@ fn connect_error(address: Address, error: ConnectionError) -> ConnectError {
     let version = MqttVersion::V3_1_1;
     match error {
         ConnectionError::ConnectionRefused(code) => ConnectError::Refused { address, refusal: refusal(code) },
-        ConnectionError::Io(source) | ConnectionError::MqttState(StateError::Io(source)) => {
+        ConnectionError::Io(source)
+        | ConnectionError::MqttState(StateError::Io(source) | StateError::Deserialization(Error::Io(source))) => {
             of_socket(address, version, source)
         }
         // rustls reports a bad certificate or a plain-text answer as an I/O error of kind InvalidData inside Tls.
@@ -220,21 +221,24 @@ fn connect_error(address: Address, error: ConnectionError) -> ConnectError {
 }
 
 fn refusal(code: ConnectReturnCode) -> Refusal {
-    match code {
-        ConnectReturnCode::RefusedProtocolVersion => Refusal::Version,
-        ConnectReturnCode::BadClientId => Refusal::ClientId,
-        ConnectReturnCode::ServiceUnavailable => Refusal::Unavailable,
-        ConnectReturnCode::BadUserNamePassword => Refusal::Credentials,
-        ConnectReturnCode::NotAuthorized => Refusal::NotAuthorized,
-        ConnectReturnCode::Success => Refusal::Other(0),
-    }
+    Refusal(match code {
+        ConnectReturnCode::Success => 0,
+        ConnectReturnCode::RefusedProtocolVersion => 1,
+        ConnectReturnCode::BadClientId => 2,
+        ConnectReturnCode::ServiceUnavailable => 3,
+        ConnectReturnCode::BadUserNamePassword => 4,
+        ConnectReturnCode::NotAuthorized => 5,
+    })
 }
 
 fn lost(error: &ConnectionError) -> Lost {
     match error {
         ConnectionError::MqttState(StateError::ConnectionAborted) => Lost("the server closed it".into()),
         ConnectionError::MqttState(StateError::AwaitPingResp) => Lost("no answer to a ping".into()),
-        ConnectionError::MqttState(StateError::Io(error)) | ConnectionError::Io(error) => Lost(error.to_string()),
+        ConnectionError::Io(error)
+        | ConnectionError::MqttState(StateError::Io(error) | StateError::Deserialization(Error::Io(error))) => {
+            Lost(error.to_string())
+        }
         other => Lost(other.to_string()),
     }
 }

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use rumqttc_v5::{
     AckMode, AsyncClient, Broker, ClientError, ConnAck, ConnAckProperties, ConnectReturnCode, ConnectionError,
-    DisconnectReasonCode, Event as Happened, EventLoop, LastWill, ManualAck, MqttOptions, NetworkOptions, OptionError,
-    Outgoing, Packet, PersistedAckMode, PersistedPubRel, PersistedRequest, PersistedSession, PubAckReason, Publish,
-    PublishOptions, PublishProperties, QoS, SessionStore, SessionStoreKey, StateError, SubscribeFilter,
+    DisconnectReasonCode, Error, Event as Happened, EventLoop, LastWill, ManualAck, MqttOptions, NetworkOptions,
+    OptionError, Outgoing, Packet, PersistedAckMode, PersistedPubRel, PersistedRequest, PersistedSession, PubAckReason,
+    Publish, PublishOptions, PublishProperties, QoS, SessionStore, SessionStoreKey, StateError, SubscribeFilter,
     SubscribeReasonCode, TlsConfiguration, Transport,
 };
 use secrecy::ExposeSecret;
@@ -19,6 +19,9 @@ use crate::mqtt::{Address, address::Server};
 /// How long the broker keeps commands for a bridge that is away, in seconds: a week. Without a limit a bridge that was
 /// given up would leave its session with the broker for ever; and nobody waits longer than that for a lamp to switch.
 const SESSION_EXPIRY: u32 = 7 * 24 * 60 * 60;
+
+/// A CONNACK's reason code (MQTT 5, 3.2.2.2).
+const RETAIN_NOT_SUPPORTED: u8 = 0x9a;
 
 pub struct Wire {
     sender: Sender,
@@ -60,7 +63,7 @@ pub async fn open(endpoint: &Endpoint) -> Result<(Wire, Allowed), ConnectError> 
     let allowed = properties.as_ref().map_or(Allowed::all(endpoint.window), |all| allowed(all, endpoint.window));
     // Such a server should have refused our last will, and the library drops what is published to it without a word.
     if endpoint.will.is_some() && properties.is_some_and(|properties| properties.retain_available == Some(0)) {
-        return Err(ConnectError::Refused { address: address.clone(), refusal: Refusal::Will });
+        return Err(ConnectError::Refused { address: address.clone(), refusal: Refusal(RETAIN_NOT_SUPPORTED) });
     }
     let sender = Sender { client, by_hand: endpoint.keep_session };
     Ok((Wire { sender, events }, allowed))
@@ -253,7 +256,8 @@ fn connect_error(address: Address, error: ConnectionError) -> ConnectError {
     let version = MqttVersion::V5;
     match error {
         ConnectionError::ConnectionRefused(code) => ConnectError::Refused { address, refusal: refusal(code) },
-        ConnectionError::Io(source) | ConnectionError::MqttState(StateError::Io(source)) => {
+        ConnectionError::Io(source)
+        | ConnectionError::MqttState(StateError::Io(source) | StateError::Deserialization(Error::Io(source))) => {
             of_socket(address, version, source)
         }
         // rustls reports a bad certificate or a plain-text answer as an I/O error of kind InvalidData inside Tls.
@@ -269,24 +273,33 @@ fn connect_error(address: Address, error: ConnectionError) -> ConnectError {
 
 fn refusal(code: ConnectReturnCode) -> Refusal {
     use ConnectReturnCode as Code;
-    match code {
-        Code::RefusedProtocolVersion | Code::UnsupportedProtocolVersion => Refusal::Version,
-        Code::BadClientId | Code::ClientIdentifierNotValid => Refusal::ClientId,
-        Code::BadUserNamePassword | Code::BadAuthenticationMethod => Refusal::Credentials,
-        Code::NotAuthorized => Refusal::NotAuthorized,
-        Code::Banned => Refusal::Banned,
-        Code::ServiceUnavailable | Code::ServerUnavailable | Code::ServerBusy => Refusal::Unavailable,
-        Code::QuotaExceeded | Code::ConnectionRateExceeded => Refusal::TooManyConnections,
-        Code::RetainNotSupported | Code::QoSNotSupported | Code::TopicNameInvalid | Code::PayloadFormatInvalid => {
-            Refusal::Will
-        }
-        Code::UseAnotherServer | Code::ServerMoved => Refusal::Elsewhere,
-        Code::MalformedPacket => Refusal::Other(0x81),
-        Code::ProtocolError => Refusal::Other(0x82),
-        Code::ImplementationSpecificError => Refusal::Other(0x83),
-        Code::PacketTooLarge => Refusal::Other(0x95),
-        Code::Success | Code::UnspecifiedError => Refusal::Other(0x80),
-    }
+    Refusal(match code {
+        Code::Success => 0,
+        Code::RefusedProtocolVersion => 1,
+        Code::BadClientId => 2,
+        Code::ServiceUnavailable => 3,
+        Code::UnspecifiedError => 0x80,
+        Code::MalformedPacket => 0x81,
+        Code::ProtocolError => 0x82,
+        Code::ImplementationSpecificError => 0x83,
+        Code::UnsupportedProtocolVersion => 0x84,
+        Code::ClientIdentifierNotValid => 0x85,
+        Code::BadUserNamePassword => 0x86,
+        Code::NotAuthorized => 0x87,
+        Code::ServerUnavailable => 0x88,
+        Code::ServerBusy => 0x89,
+        Code::Banned => 0x8a,
+        Code::BadAuthenticationMethod => 0x8c,
+        Code::TopicNameInvalid => 0x90,
+        Code::PacketTooLarge => 0x95,
+        Code::QuotaExceeded => 0x97,
+        Code::PayloadFormatInvalid => 0x99,
+        Code::RetainNotSupported => RETAIN_NOT_SUPPORTED,
+        Code::QoSNotSupported => 0x9b,
+        Code::UseAnotherServer => 0x9c,
+        Code::ServerMoved => 0x9d,
+        Code::ConnectionRateExceeded => 0x9f,
+    })
 }
 
 fn lost(error: &ConnectionError) -> Lost {
@@ -296,7 +309,10 @@ fn lost(error: &ConnectionError) -> Lost {
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
             Lost(farewell(*reason_code, reason_string.as_deref()))
         }
-        ConnectionError::MqttState(StateError::Io(error)) | ConnectionError::Io(error) => Lost(error.to_string()),
+        ConnectionError::Io(error)
+        | ConnectionError::MqttState(StateError::Io(error) | StateError::Deserialization(Error::Io(error))) => {
+            Lost(error.to_string())
+        }
         other => Lost(other.to_string()),
     }
 }

@@ -180,7 +180,9 @@ fn what_is_sent_at_most_once_is_delivered_when_it_is_written() {
 fn a_broker_may_take_less_at_once_and_less_surely() {
     let mut outbox = outbox(10, 5);
     outbox.connected(2, Qos::AtLeastOnce);
-    (0..3).for_each(|number| drop(outbox.push(numbered(number, Kind::Each, Qos::ExactlyOnce))));
+    for number in 0..3 {
+        outbox.push(numbered(number, Kind::Each, Qos::ExactlyOnce));
+    }
     let taken: Vec<_> = std::iter::from_fn(|| outbox.take_next()).map(|message| message.qos).collect();
     assert_eq!(taken, [Qos::AtLeastOnce; 2]);
     outbox.lost();
@@ -194,7 +196,9 @@ fn a_broker_may_take_less_at_once_and_less_surely() {
 #[test]
 fn what_is_withdrawn_leaves_room_for_the_next() {
     let mut outbox = outbox(10, 1);
-    (0..2).for_each(|number| drop(outbox.push(numbered(number, Kind::Each, Qos::AtLeastOnce))));
+    for number in 0..2 {
+        outbox.push(numbered(number, Kind::Each, Qos::AtLeastOnce));
+    }
     outbox.take_next().unwrap();
     outbox.lost();
     assert_eq!(outbox.take_next().unwrap().payload, "0");

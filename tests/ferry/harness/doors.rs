@@ -3,10 +3,12 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write;
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
 use super::mosquitto::free_address;
@@ -116,17 +118,28 @@ impl Ways {
 }
 
 fn write_certificates(folder: &Path) {
-    let mut authority = CertificateParams::new([]).unwrap();
+    let mut authority = named("an authority of the tests");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-    let write = |name: &str, text: String| std::fs::write(folder.join(name), text).unwrap();
+    let write = |name: &str, text: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    };
     write("ca.pem", authority.as_ref().pem());
     for (name, of) in [("server", "127.0.0.1"), ("client", "ferry")] {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new([of.to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+        let certificate = named(of).signed_by(&key, &authority).unwrap();
         write(&format!("{name}.pem"), certificate.pem());
         write(&format!("{name}.key"), key.serialize_pem());
     }
+}
+
+/// For this host, and under a name of its own: what is called like its authority is taken for that.
+fn named(of: &str) -> CertificateParams {
+    let mut params = CertificateParams::new([of.to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, of);
+    params
 }
 
 /// The one user is called `ferry`.
