@@ -11,15 +11,12 @@ use super::{Kept, States, Told};
 use crate::model::{Radio, Uplink};
 
 /// The least time between two states.
-const HOLD: Duration = Duration::from_millis(250);
 
 /// The state after this uplink.
 fn merge(states: &mut States, uplink: &Uplink, fields: &str) -> Value {
     let fields = RawValue::from_string(fields.to_owned()).unwrap();
     let told = Told { fields: Some(&fields), measurements: None };
-    let now = Instant::now();
-    let state =
-        states.merge(uplink, told, HOLD, now).or_else(|| states.take_due(now + 2 * HOLD).map(|(_, state)| state));
+    let state = states.merge(uplink, told, Duration::ZERO, Instant::now());
     serde_json::from_slice(&state.unwrap()).unwrap()
 }
 

@@ -291,24 +291,6 @@ mod tests {
     }
 
     #[test]
-    fn two_devices_can_swap_names_and_who_loses_one_is_called_by_its_id() {
-        let mut directory = Directory::default();
-        let name = |text| HomeName::parse(text).unwrap();
-        directory.add(key("a", "one"), name("x"));
-        directory.add(key("a", "two"), name("y"));
-        let swap = vec![(key("a", "one"), Some(name("y"))), (key("a", "two"), Some(name("x")))];
-        let (renamed, taken) = directory.rename_all(swap);
-        assert_eq!((renamed.len(), taken), (2, vec![]));
-        assert_eq!(directory.by_name("x").unwrap().key, key("a", "two"));
-        let (renamed, _) = directory.rename_all(vec![(key("a", "one"), None), (key("a", "new"), None)]);
-        assert_eq!(renamed, [Renamed { key: key("a", "one"), from: name("y"), to: name("one") }]);
-        assert!(directory.find(&key("a", "one")).unwrap().name_is_guess && directory.by_name("y").is_none());
-        assert!(directory.find(&key("a", "new")).is_none());
-        assert_eq!(directory.remove(&key("a", "one")).unwrap().name, name("one"));
-        assert!(directory.by_name("one").is_none() && directory.find(&key("a", "one")).is_none());
-    }
-
-    #[test]
     fn what_changed_is_told_from_what_did_not() {
         let mut directory = Directory::default();
         let (one, two) = (key("a", "one"), key("a", "two"));
@@ -330,6 +312,24 @@ mod tests {
         let before = directory.revision();
         assert!(!directory.note_measured(&two, BTreeSet::from(["air.co2"])));
         assert_eq!(changed(&directory, before), [""; 0], "it was known");
+    }
+
+    #[test]
+    fn two_devices_can_swap_names_and_who_loses_one_is_called_by_its_id() {
+        let mut directory = Directory::default();
+        let name = |text| HomeName::parse(text).unwrap();
+        directory.add(key("a", "one"), name("x"));
+        directory.add(key("a", "two"), name("y"));
+        let swap = vec![(key("a", "one"), Some(name("y"))), (key("a", "two"), Some(name("x")))];
+        let (renamed, taken) = directory.rename_all(swap);
+        assert_eq!((renamed.len(), taken), (2, vec![]));
+        assert_eq!(directory.by_name("x").unwrap().key, key("a", "two"));
+        let (renamed, _) = directory.rename_all(vec![(key("a", "one"), None), (key("a", "new"), None)]);
+        assert_eq!(renamed, [Renamed { key: key("a", "one"), from: name("y"), to: name("one") }]);
+        assert!(directory.find(&key("a", "one")).unwrap().name_is_guess && directory.by_name("y").is_none());
+        assert!(directory.find(&key("a", "new")).is_none());
+        assert_eq!(directory.remove(&key("a", "one")).unwrap().name, name("one"));
+        assert!(directory.by_name("one").is_none() && directory.find(&key("a", "one")).is_none());
     }
 
     #[test]

@@ -122,6 +122,25 @@ pub struct VersionIds {
     pub band_id: String,
 }
 
+impl EndDeviceIds {
+    /// Takes over what a message tells; what it does not tell stays as it is known. Returns whether that is news.
+    pub fn update(&mut self, told: &Self) -> bool {
+        let all = [
+            (&mut self.dev_eui, &told.dev_eui),
+            (&mut self.join_eui, &told.join_eui),
+            (&mut self.dev_addr, &told.dev_addr),
+        ];
+        let mut is_news = false;
+        for (known, told) in all {
+            if told.is_some() && known != told {
+                known.clone_from(told);
+                is_news = true;
+            }
+        }
+        is_news
+    }
+}
+
 impl Uplink {
     /// Whether there is a payload that a codec could read.
     pub fn is_decodable(&self) -> bool {

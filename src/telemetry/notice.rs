@@ -31,12 +31,6 @@ pub enum Notice {
         application: ApplicationName,
         device_id: String,
     },
-    /// Somebody asked for a device to be forgotten.
-    DeviceRemoved {
-        device: HomeName,
-        application: ApplicationName,
-        device_id: String,
-    },
     /// A device was silent for longer than it usually is.
     DeviceOffline {
         device: HomeName,
@@ -52,6 +46,12 @@ pub enum Notice {
         device_id: String,
         /// From its last uplink until now, in seconds.
         silent_s: u64,
+    },
+    /// Somebody asked for a device to be forgotten.
+    DeviceRemoved {
+        device: HomeName,
+        application: ApplicationName,
+        device_id: String,
     },
     /// Two devices want one name; the second got another.
     NameTaken {

@@ -86,10 +86,7 @@ impl Receive {
         let Some(device) = directory.find_mut(&uplink.key) else { return };
         let first = device.last_seen.is_none();
         device.last_seen = device.last_seen.max(Some(uplink.at));
-        let ids_changed = device.ids != uplink.ids;
-        if ids_changed {
-            device.ids.clone_from(&uplink.ids);
-        }
+        let ids_changed = device.ids.update(&uplink.ids);
         let version_changed = uplink.version_ids.is_some() && device.version_ids != uplink.version_ids;
         if version_changed {
             device.version_ids.clone_from(&uplink.version_ids);

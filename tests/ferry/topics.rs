@@ -147,7 +147,7 @@ async fn what_changed_while_the_bridge_was_off_leaves_nothing_behind_either() {
     text(&mut ferry.home, "ttn/kitchen/temperature").await;
     ferry.home.on("ttn/kitchen/uplink").await;
     let (_, mut stage) = ferry.stop().await;
-    stage.edit("friendly_name = \"kitchen\"", "friendly_name = \"cellar\"\noutput = \"json\"");
+    stage.reconfigure("friendly_name = \"kitchen\"", "friendly_name = \"cellar\"\noutput = \"json\"");
     stage.home.forget();
     let mut ferry = Ferry::on(stage).await;
     assert_eq!(ferry.home.on("ttn/cellar").await["temperature"], json!(20.5), "it is known from before");
@@ -155,7 +155,7 @@ async fn what_changed_while_the_bridge_was_off_leaves_nothing_behind_either() {
         emptied(&mut ferry.home, old).await;
     }
     let (_, mut stage) = ferry.stop().await;
-    stage.edit("[home]\n", "[home]\nstate_topic = \"{{ base }}/states/{{ name }}\"\n");
+    stage.reconfigure("[home]\n", "[home]\nstate_topic = \"{{ base }}/states/{{ name }}\"\n");
     stage.home.forget();
     let mut ferry = Ferry::on(stage).await;
     emptied(&mut ferry.home, "ttn/cellar").await;

@@ -12,7 +12,6 @@ mod classes;
 mod commands;
 mod diagnostics;
 mod entity;
-mod farewell;
 mod fields;
 mod form;
 mod ids;
@@ -121,12 +120,6 @@ pub fn bridge(applications: &[ApplicationName], place: &Place<'_>) -> Vec<Announ
 /// The first topic of [`bridge`], whatever the applications; `None` if discovery is off.
 pub fn bridge_topic(place: &Place<'_>) -> Option<String> {
     bridge(&[], place).into_iter().next().map(|announcement| announcement.topic)
-}
-
-/// A device's message in the device form, with those entities in it taken away that are in the message before and no longer
-/// in the one after: Home Assistant keeps what is only left out. To be published between the two; `None` if nothing goes.
-pub fn farewell(before: &Announcement, after: &Announcement) -> Option<Announcement> {
-    farewell::between(before, after)
 }
 
 /// What Home Assistant shows of a device.

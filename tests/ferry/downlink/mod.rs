@@ -4,6 +4,7 @@ mod command_line;
 mod commands;
 mod encrypted;
 mod life;
+mod pressed;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

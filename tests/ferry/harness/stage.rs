@@ -144,9 +144,9 @@ impl Stage {
         &self.toml
     }
 
-    /// The user edits the configuration, for the next bridge on this stage.
-    pub fn edit(&mut self, from: &str, to: &str) {
-        assert!(self.toml.contains(from), "nothing to edit: {from}");
+    /// The configuration is changed: for the next bridge on this stage.
+    pub fn reconfigure(&mut self, from: &str, to: &str) {
+        assert!(self.toml.contains(from), "`{from}` is not in it: {}", self.toml);
         self.toml = self.toml.replacen(from, to, 1);
         fs::write(self.configuration(), &self.toml).unwrap();
     }
