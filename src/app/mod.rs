@@ -104,8 +104,7 @@ impl App {
     pub fn build(config: &Config, environment: &'static dyn Environment, log: LogLevel) -> Result<Self, BuildError> {
         let (notices, told) = mpsc::channel(NOTICE_CAPACITY);
         let shared = Shared::new(directory(config)?, Notices::new(notices));
-        let systemd = Systemd::detect();
-        let mut tasks = Tasks::default();
+        let (systemd, mut tasks) = (Systemd::detect(), Tasks::default());
         let mut disk = open_store(config, environment, &shared, &mut tasks)?;
         let (arrivals, arrived) = mpsc::channel(FLOW_CAPACITY);
         let (tracked, tracking) = mpsc::channel(FLOW_CAPACITY);
@@ -141,8 +140,7 @@ impl App {
             assistant: asked.assistant.clone(),
         };
         discovery_task(config, &home, signals, &shared, &mut tasks)?;
-        let backfill = repair.clone();
-        let record = Record::new(disk.memory, shared.counters.clone(), repair);
+        let (backfill, record) = (repair.clone(), Record::new(disk.memory, shared.counters.clone(), repair));
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, shared.counters.clone());
         let uplinks =
