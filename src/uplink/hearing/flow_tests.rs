@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::codecs::{Codecs, CodecsConfig, Finder, Shown};
-use crate::home::{AssistantStarts, LiveSettings, States};
+use crate::home::{AssistantStarts, Attributes, LiveSettings, States};
 use crate::model::{
     ApplicationName, DeviceId, DownlinkId, EndDeviceIds, NetworkMessage, QueuedDownlink, RegisteredDevice, Uplink,
 };
@@ -240,7 +240,13 @@ fn flow(
         tidy: Tidy::new(home.clone(), directory.clone(), changed.subscribe(), BTreeSet::from([app()])),
         receive: Receive { directory: directory.clone(), home: home.clone(), notices, devices_changed, most_levels: 1 },
         decode: Decode::new(codecs, wants, counters),
-        publish: Publish { home, states: States::default(), directory, devices_changed: changed },
+        publish: Publish {
+            home,
+            states: States::default(),
+            attributes: Attributes::default(),
+            directory,
+            devices_changed: changed,
+        },
         hearing,
         home: HomePresence::new(connected, AssistantStarts::new(watch::channel(()).1)),
         listed: watch::Sender::default(),
