@@ -139,6 +139,22 @@ impl Signals {
     }
 }
 
+/// SIGHUP, which asks for the configuration to be read again. Without a listener it ends the process.
+pub struct Hangups(Signal);
+
+impl Hangups {
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self(signal(SignalKind::hangup())?))
+    }
+
+    /// Resolves at the next; never if there can be none any more.
+    pub async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,10 +19,12 @@
 //! |---|---|
 //! | the two sides | `sides.rs` |
 //! | the flow up, repair, codecs | `flows.rs` |
+//! | what a changed configuration changes while all runs | `reload/` |
 //! | what can be wrong before anything runs | `error.rs` |
 
 mod error;
 mod flows;
+mod reload;
 mod sides;
 
 use std::collections::{BTreeMap, HashMap};
@@ -30,12 +32,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use error::BuildError;
 
 use self::flows::{Entrances, codecs, discovery_task, repair_task, uplink_flow};
+use self::reload::{Live, Reload};
 use self::sides::{home_side, network_side};
 use crate::config::{Config, Environment, control_socket, store_folder};
 use crate::control::{self, Answers, Control};
@@ -43,7 +46,7 @@ use crate::downlink::{self, Desk, Downlinks};
 use crate::home::discovery::Signals;
 use crate::model::{ApplicationName, Directory, HomeName};
 use crate::network::{NetworkServer, Outages};
-use crate::shutdown::{Ended, Tasks};
+use crate::shutdown::{Ended, Hangups, Tasks};
 use crate::store::{self, Restored, Store};
 use crate::telemetry::{Counters, LogLevel, Notices, Systemd};
 use crate::uplink::{Decode, Formatters, MOST_IN_DECODING, Memory, Record, RepairHandle};
@@ -69,6 +72,8 @@ pub struct App {
     grace: Duration,
     systemd: Systemd,
     counters: Counters,
+    /// Rung to have the configuration read again.
+    reload: Arc<Notify>,
 }
 
 /// What the tasks of a bridge share.
@@ -96,7 +101,7 @@ impl Shared {
 
 impl App {
     /// Builds a bridge: everything that can be wrong without a network is found here.
-    pub fn build(config: &Config, environment: &dyn Environment, log: LogLevel) -> Result<Self, BuildError> {
+    pub fn build(config: &Config, environment: &'static dyn Environment, log: LogLevel) -> Result<Self, BuildError> {
         let (notices, told) = mpsc::channel(NOTICE_CAPACITY);
         let shared = Shared::new(directory(config)?, Notices::new(notices));
         let systemd = Systemd::detect();
@@ -107,7 +112,7 @@ impl App {
         let servers = network_side(config, environment, (&disk, &shared), &arrivals, &tracked, &mut tasks)?;
         let repair = repair_task(config, &mut disk, &servers, (arrivals, tracked), &shared, &mut tasks);
         let retained = std::mem::take(&mut disk.restored.retained);
-        let (home, asked) = home_side(config, environment, retained, &shared, &mut tasks)?;
+        let (home, asked, settings) = home_side(config, environment, retained, &shared, &mut tasks)?;
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
         let (codecs, renewal) = codecs(config, crossed, &shared, &mut tasks)?;
 
@@ -151,14 +156,30 @@ impl App {
         let decode = Decode::new(codecs.clone(), wants, shared.counters.clone());
         let uplinks =
             uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, decode, &shared);
+        let (health_interval, told_interval) = watch::channel(config.service.health_interval);
+        let (configuring, changes) = control::Configuration::new();
+        let (in_use, shown) = watch::channel(control::InUse::of(config.public()));
         let handles = Handles {
             backfill,
             codecs: control::Codecs::new(codecs.clone(), renewal, desk.clone(), config.codecs.limits()),
-            configuring: control::Configuration::new().0,
-            log: control::Log(log),
+            configuring,
+            in_use: shown,
+            log: control::Log(log.clone()),
             desk,
         };
-        let answers = Arc::new(answers(config, servers, handles, &shared));
+        let answers = Arc::new(answers(servers, handles, &shared));
+        let reload = Arc::new(Notify::new());
+        let live = Live {
+            settings,
+            home: home.clone(),
+            directory: shared.directory.clone(),
+            devices_changed: shared.devices_changed.clone(),
+            codecs: codecs.clone(),
+            log,
+            health_interval,
+            notices: shared.notices.clone(),
+        };
+        let reloading = Reload::new(config.clone(), environment, live, (reload.clone(), changes), in_use, systemd);
         let control = Control {
             answers: answers.clone(),
             home,
@@ -167,7 +188,7 @@ impl App {
             devices_changed: shared.devices_changed.subscribe(),
             home_connected: asked.connected,
             assistant: asked.assistant,
-            health_interval: config.service.health_interval,
+            health_interval: told_interval,
             systemd,
         };
         let stop = shared.stop.clone();
@@ -175,12 +196,24 @@ impl App {
         formatters.into_iter().for_each(|task| tasks.add("formatters", task.run(stop.clone())));
         tasks.add("downlinks", downlinks.run(stop.clone()));
         tasks.add("control", control.run(stop.clone()));
+        tasks.add("configuration", reloading.run(stop.clone()));
         if let Some(path) = control_socket(config, environment) {
             tasks.add("control API", Web { socket: Socket::open(&path)?, answers }.run(stop.clone()));
         }
         tasks.add_background("codec watch", codecs.watch(shared.notices.downgrade(), systemd.is_there()));
         tasks.add_background("watchdog", async move { systemd.watchdog().await });
-        Ok(Self { tasks, stop, grace: config.service.grace, systemd, counters: shared.counters })
+        Ok(Self { tasks, stop, grace: config.service.grace, systemd, counters: shared.counters, reload })
+    }
+
+    /// Reads the configuration again at each hangup.
+    pub fn reload_at(&mut self, mut hangups: Hangups) {
+        let reload = self.reload.clone();
+        self.tasks.add_background("hangups", async move {
+            loop {
+                hangups.next().await;
+                reload.notify_one();
+            }
+        });
     }
 
     /// Counts what happens in this bridge.
@@ -233,27 +266,27 @@ struct Handles {
     codecs: control::Codecs,
     configuring: control::Configuration,
     log: control::Log,
+    in_use: watch::Receiver<control::InUse>,
 }
 
 fn answers(
-    config: &Config,
     servers: Vec<Arc<dyn NetworkServer>>,
-    Handles { desk, backfill, codecs, configuring, log }: Handles,
+    Handles { desk, backfill, codecs, configuring, log, in_use }: Handles,
     shared: &Shared,
 ) -> Answers {
     let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
     Answers {
         codecs,
         log,
-        device_changes: control::Devices::new(shared.directory.clone(), configuring.clone(), &applications),
-        configuring,
         backfill: control::Backfill::new(backfill, applications),
         servers,
         directory: shared.directory.clone(),
         counters: shared.counters.clone(),
         open_downlinks: desk.open(),
+        device_changes: control::Devices::new(desk.clone(), configuring.clone()),
         downlinks: control::Downlinks::new(desk),
-        configuration: config.public(),
+        configuring,
+        in_use,
         started: Instant::now(),
     }
 }

@@ -81,8 +81,8 @@ pub(super) fn home_side(
     retained: Vec<RetainedRow>,
     shared: &Shared,
     tasks: &mut Tasks,
-) -> Result<(Home, Asked), BuildError> {
-    let (_, settings) = LiveSettings::new(settings(config)?);
+) -> Result<(Home, Asked, watch::Sender<Arc<Settings>>), BuildError> {
+    let (replace, settings) = LiveSettings::new(settings(config)?);
     let endpoint = home_endpoint(config, environment, &settings.now().topics)?;
     let (messages, published) = mpsc::channel(HOME_CAPACITY);
     let (command, commands) = mpsc::channel(COMMAND_CAPACITY);
@@ -108,7 +108,7 @@ pub(super) fn home_side(
     let row = |RetainedRow { topic, owner, kind }| Noted { topic, owner, kind };
     let ledger = Ledger::restore(retained.into_iter().map(row));
     let asked = Asked { commands, requests, uplink_receipts, step_receipts, connected, assistant };
-    Ok((Home::new(messages, settings).with_ledger(ledger), asked))
+    Ok((Home::new(messages, settings).with_ledger(ledger), asked, replace))
 }
 
 /// What the configuration says of topics, devices and Home Assistant.

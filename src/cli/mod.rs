@@ -6,6 +6,7 @@
 mod backfill;
 mod check;
 mod codec;
+mod config;
 mod demo;
 mod devices;
 mod downlink;
@@ -54,6 +55,8 @@ enum Command {
     Downlink(downlink::Downlink),
     /// Test and try payload codecs
     Codec(codec::Codec),
+    /// Explain, show and check the configuration
+    Config(config::Config),
 }
 
 /// How a command ended, and the exit code that says so.
@@ -97,7 +100,7 @@ impl Command {
     async fn run(
         self,
         config: Option<PathBuf>,
-        environment: &dyn Environment,
+        environment: &'static dyn Environment,
         terminal: &mut Terminal,
     ) -> anyhow::Result<Exit> {
         let existing = || config.clone().unwrap_or_else(|| default_path(environment));
@@ -110,6 +113,7 @@ impl Command {
             Self::Devices(devices) => devices.run(config.as_deref(), environment, terminal).await,
             Self::Downlink(downlink) => downlink.run(config.as_deref(), environment, terminal).await,
             Self::Codec(codec) => Ok(codec.run(terminal)),
+            Self::Config(config) => config.run(&existing(), environment, terminal).await,
         }
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::Exit;
 use crate::app::App;
 use crate::config::{Config, Environment};
-use crate::shutdown::{Ended, Signals};
+use crate::shutdown::{Ended, Hangups, Signals};
 use crate::telemetry::LogLevel;
 
 /// Carry messages until stopped
@@ -15,14 +15,15 @@ use crate::telemetry::LogLevel;
 pub struct Run {}
 
 impl Run {
-    pub async fn run(self, config: &Path, environment: &dyn Environment) -> anyhow::Result<Exit> {
+    pub async fn run(self, config: &Path, environment: &'static dyn Environment) -> anyhow::Result<Exit> {
         let config = Config::load(config, environment)?;
         let log = LogLevel::start(&config.log.level)?;
         for warning in &config.warnings {
             tracing::warn!(key = warning.key, "{warning}");
         }
-        let mut signals = Signals::listen()?;
-        let app = App::build(&config, environment, log)?;
+        let (mut signals, hangups) = (Signals::listen()?, Hangups::listen()?);
+        let mut app = App::build(&config, environment, log)?;
+        app.reload_at(hangups);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "Started.");
         let ended = app.run_until_stopped(async || signals.next().await).await;
         tracing::info!("Stopped.");

@@ -23,6 +23,7 @@ mod shown;
 mod trial;
 mod turns;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use payload_codecs::metadata::{Command, Field};
@@ -30,7 +31,7 @@ use payload_codecs::{CodecError, Reading};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::model::{DeviceKey, FPort, Uplink};
+use crate::model::{ApplicationName, DeviceKey, FPort, Uplink};
 use crate::telemetry::WeakNotices;
 use library::Draft;
 
@@ -38,7 +39,7 @@ pub use config::CodecsConfig;
 pub use desk::OVERSTAY;
 pub use finder::{Finder, Wishes};
 pub use lane::LANE_CAPACITY;
-pub use library::{FindError, Library, Lookup, codec_at};
+pub use library::{FindError, Library, Lookup, codec_at, is_plain};
 pub use payload_codecs::Encoded;
 pub use pool::Pool;
 pub use reload::{Reload, Renewal, Renewed};
@@ -142,12 +143,25 @@ impl Codecs {
         chosen
     }
 
+    /// Whether there are codecs of these names.
+    ///
+    /// # Errors
+    /// One of them cannot be used.
+    pub fn check_names<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), FindError> {
+        let mut finder = lane::lock(&self.finder);
+        names.into_iter().try_for_each(|name| finder.named(name).map(drop))
+    }
+
+    /// The configuration's word about codecs is another one from now on.
+    pub fn reassign(&self, of_devices: HashMap<DeviceKey, String>, of_applications: HashMap<ApplicationName, String>) {
+        let changed = lane::lock(&self.finder).reassign(of_devices, of_applications);
+        changed.into_iter().for_each(|(device, chosen)| self.shown.now(&device, chosen.as_ref()));
+    }
+
     /// What the network's own formatter for a device is, or that it has none; used where there is nothing better.
     pub fn learn(&self, device: &DeviceKey, learned: Option<Learned>) {
-        match lane::lock(&self.finder).learn(device, learned) {
-            Some(chosen) => self.shown.chosen(device, &chosen),
-            None => self.shown.forgotten(device),
-        }
+        let chosen = lane::lock(&self.finder).learn(device, learned);
+        self.shown.now(device, chosen.as_ref());
     }
 
     /// A device's codec was loaded: it may say more of its fields than was known before.

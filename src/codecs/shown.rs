@@ -24,6 +24,14 @@ impl Shown {
         Self { directory, changed }
     }
 
+    /// A device has this codec, or none any more.
+    pub fn now(&self, device: &DeviceKey, chosen: Option<&Chosen>) {
+        match chosen {
+            Some(chosen) => self.chosen(device, chosen),
+            None => self.forgotten(device),
+        }
+    }
+
     /// A device has this codec.
     pub fn chosen(&self, device: &DeviceKey, chosen: &Chosen) {
         self.change(device, |shown| {

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-/// Files and environment variables.
-pub trait Environment {
+/// Files and environment variables. Read again on a reload, perhaps on another thread.
+pub trait Environment: Send + Sync {
     /// The value of an environment variable; none if it is not set or no text.
     fn var(&self, name: &str) -> Option<String>;
 

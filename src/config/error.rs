@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::overlay::Overlay;
 use super::parse;
+use super::sources::Sources;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +20,8 @@ pub enum ConfigError {
 /// One thing wrong, or probably wrong, in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// The file, if it is not the configuration's own: what was said of devices lies in another.
+    pub file: Option<PathBuf>,
     /// The line of the key or, if it is missing, of the table it belongs in. From 1.
     pub line: usize,
     /// Where in the file: `application[0].cluster`. Empty for the file as a whole.
@@ -30,6 +34,9 @@ pub struct Problem {
 /// Collects problems, so that a user is told all of them at once.
 pub(super) struct Report<'a> {
     text: &'a str,
+    overlay: Option<&'a Overlay>,
+    /// Where values were found, for whoever finds some.
+    pub sources: Sources,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -41,6 +48,13 @@ impl ConfigError {
             Self::Unreadable { .. } => &[],
             Self::Invalid { problems, .. } => problems,
         }
+    }
+}
+
+impl Problem {
+    /// A problem of a whole text.
+    pub(super) fn of_text(message: String) -> Self {
+        Self { file: None, line: 1, key: String::new(), message, hint: String::new() }
     }
 }
 
@@ -56,8 +70,8 @@ impl fmt::Display for Problem {
 }
 
 impl<'a> Report<'a> {
-    pub fn new(text: &'a str) -> Self {
-        Self { text, problems: Vec::new(), warnings: Vec::new() }
+    pub fn new(text: &'a str, overlay: Option<&'a Overlay>, sources: Sources) -> Self {
+        Self { text, overlay, sources, problems: Vec::new(), warnings: Vec::new() }
     }
 
     pub fn error(&mut self, key: impl Into<String>, message: impl fmt::Display, hint: impl Into<String>) {
@@ -70,19 +84,28 @@ impl<'a> Report<'a> {
         self.warnings.push(problem);
     }
 
-    /// The warnings if nothing is wrong, else what is, in the order of the file.
-    pub fn finish(mut self) -> Result<Vec<Problem>, Vec<Problem>> {
-        self.problems.sort_by_key(|problem| problem.line);
-        if self.problems.is_empty() { Ok(self.warnings) } else { Err(self.problems) }
+    /// The warnings and where values were found if nothing is wrong, else what is, in the order of the file.
+    pub fn finish(mut self) -> Result<(Vec<Problem>, Sources), Vec<Problem>> {
+        self.problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        if self.problems.is_empty() { Ok((self.warnings, self.sources)) } else { Err(self.problems) }
     }
 
     fn problem(&self, key: String, message: impl fmt::Display, hint: String) -> Problem {
-        Problem { line: parse::line_of(self.text, &key), key, message: message.to_string(), hint }
+        let message = message.to_string();
+        match self.overlay.and_then(|overlay| Some((overlay, overlay.own_key(&key)?))) {
+            Some((Overlay { path, text, .. }, own)) => {
+                Problem { file: Some(path.clone()), line: parse::line_of(text, &own), key, message, hint }
+            }
+            None => Problem { file: None, line: parse::line_of(self.text, &key), key, message, hint },
+        }
     }
 }
 
-fn listed(path: &std::path::Path, problems: &[Problem]) -> String {
-    let one = |problem: &Problem| format!("{}: {problem}\n  hint: {}", path.display(), problem.hint);
+fn listed(path: &Path, problems: &[Problem]) -> String {
+    let one = |problem: &Problem| {
+        let file = problem.file.as_deref().unwrap_or(path);
+        format!("{}: {problem}\n  hint: {}", file.display(), problem.hint)
+    };
     problems.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 

@@ -3,26 +3,37 @@
 //! Only this module reads files or the environment; what it hands out is complete and checked.
 //!
 //! ```text
-//! file ──▶ parse ──▶ secrets ──▶ rules ──▶ Config
-//!            ▲          ▲          ▲
-//!            └──── Environment ────┘        every problem: file, line, key, hint
+//! file ──▶ parse ──▶ overlay ──▶ secrets ──▶ rules ──▶ Config
+//!            ▲          ▲           ▲          ▲
+//!            └──────────┴ Environment ─────────┘        every problem: file, line, key, hint
 //! ```
+//!
+//! | to learn about | open |
+//! |---|---|
+//! | what is said of devices while the bridge runs | `overlay.rs` |
+//! | the reference and the schema, made from the types | `reference.rs` |
+//! | what is shown, and by what two configurations differ | `values.rs` |
 
 mod endpoint;
 mod environment;
 mod error;
+mod overlay;
 mod parse;
+mod paths;
+mod reference;
 mod rules;
 mod secrets;
+mod service;
 mod socket;
+mod sources;
 mod state_folder;
 mod trust;
+mod values;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub use crate::codecs::CodecsConfig;
 pub use crate::downlink::DownlinkConfig;
@@ -33,13 +44,19 @@ pub use crate::uplink::RepairConfig;
 pub use endpoint::{BadFile, InvalidHome, home_endpoint, home_tls};
 pub use environment::{Environment, Process};
 pub use error::{ConfigError, Problem};
+pub use overlay::{changed_overlay, overlaid_options, overlay_path, write_overlay};
+pub use reference::{reference, schema};
 pub use rules::InvalidKey;
+pub use service::{LogConfig, ServiceConfig};
 pub use socket::{control_socket, find_control_socket};
+pub use sources::{Print, Sources};
 pub use state_folder::{NoStateFolder, store_folder};
 pub use trust::{TrustError, trust};
+pub use values::{Changes, Shown};
 
 use crate::model::{ApplicationName, DeviceId, DeviceKey, InvalidName};
 use error::Report;
+use overlay::Overlay;
 
 /// Where the service's configuration lies.
 const SYSTEM_PATH: &str = "/etc/ttn-ferry/ttn-ferry.toml";
@@ -50,36 +67,48 @@ const LOCAL_PATH: &str = "ttn-ferry.toml";
 const CODECS: &str = "codecs";
 
 /// Everything a bridge needs to know.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The applications to bridge: at least one.
     #[serde(default)]
     pub application: Vec<ApplicationConfig>,
+    /// The home broker, and what is published there how.
     #[serde(default)]
     pub home: HomeConfig,
+    /// How devices are announced to Home Assistant, and to whatever else reads its MQTT discovery.
     #[serde(default)]
     pub home_assistant: HomeAssistantConfig,
+    /// When a silent device is offline.
     #[serde(default)]
     pub availability: AvailabilityConfig,
     /// What the user says about single devices.
     #[serde(default)]
     pub device: Vec<DeviceConfig>,
+    /// How many downlinks may be open, and what a device may use in a day.
     #[serde(default)]
     pub downlink: DownlinkConfig,
+    /// How missed messages are fetched.
     #[serde(default)]
     pub repair: RepairConfig,
+    /// Where codecs are looked for and how they are held in check.
     #[serde(default)]
     pub codecs: CodecsConfig,
+    /// Where the store lies, how careful it is with the disk, and how much it keeps.
     #[serde(default)]
     pub store: StoreConfig,
+    /// What the bridge writes to standard error, or to the journal under systemd.
     #[serde(default)]
     pub log: LogConfig,
+    /// The process itself.
     #[serde(default)]
     pub service: ServiceConfig,
     /// What is allowed and yet probably not meant; to be told once at the start.
     #[serde(skip)]
     pub warnings: Vec<Problem>,
+    /// Where all this came from.
+    #[serde(skip)]
+    pub sources: Sources,
 }
 
 impl Config {
@@ -88,46 +117,57 @@ impl Config {
     /// # Errors
     /// The file cannot be read, is no TOML, or breaks rules: then all broken rules at once.
     pub fn load(path: &Path, environment: &dyn Environment) -> Result<Self, ConfigError> {
+        Self::load_with(path, None, environment)
+    }
+
+    /// [`Config::load`] with this text in the place of what was said of devices while the bridge ran.
+    pub fn load_with(path: &Path, overlay: Option<&str>, environment: &dyn Environment) -> Result<Self, ConfigError> {
         let text =
             environment.read(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        Self::from_text(&text, path, environment)
+        Self::with_overlay(&text, path, overlay, environment)
     }
 
     /// [`Config::load`] for a text that is at hand; `path` is what relative paths are relative to, and what errors name.
     pub fn from_text(text: &str, path: &Path, environment: &dyn Environment) -> Result<Self, ConfigError> {
+        Self::with_overlay(text, path, None, environment)
+    }
+
+    /// [`Config::from_text`] with this text in the place of what was said of devices while the bridge ran.
+    pub fn with_overlay(
+        text: &str,
+        path: &Path,
+        overlay: Option<&str>,
+        environment: &dyn Environment,
+    ) -> Result<Self, ConfigError> {
         let invalid = |problems| ConfigError::Invalid { path: path.to_owned(), problems };
-        let mut config = parse::parse(text).map_err(|problem| invalid(vec![problem]))?;
+        let mut config: Self = parse::parse(text).map_err(|problem| invalid(vec![problem]))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.make_paths_absolute(folder);
         config.codecs.folder = config.codecs.folder.or(Some(folder.join(CODECS)).filter(|own| environment.exists(own)));
-        let mut report = Report::new(text);
+        let mut overlay = Overlay::find(&config, overlay, environment).map_err(|problem| invalid(vec![problem]))?;
+        if let Some(overlay) = &mut overlay {
+            overlay.lay_over(&mut config);
+        }
+        let sources = config.sources_of(text, path, overlay.as_ref(), environment);
+        let mut report = Report::new(text, overlay.as_ref(), sources);
         secrets::resolve(&mut config, path, environment, &mut report);
         rules::check(&config, environment, &mut report);
-        config.warnings = report.finish().map_err(invalid)?;
+        if let Some(overlay) = &overlay {
+            overlay.warn_of_strangers(&mut report);
+        }
+        (config.warnings, config.sources) = report.finish().map_err(invalid)?;
         Ok(config)
     }
 
-    /// What may be shown to anyone at home: no secret, and no path to one.
-    pub fn public(&self) -> serde_json::Value {
-        let applications: Vec<_> = self
-            .application
-            .iter()
-            .map(|application| {
-                json!({
-                    "name": application.name(),
-                    "id": application.id,
-                    "tenant": application.tenant,
-                    "cluster": application.cluster,
-                    "mqtt_url": application.mqtt_url,
-                    "api_url": application.api_url,
-                })
-            })
-            .collect();
-        json!({
-            "application": applications,
-            "home": { "url": self.home.url, "base_topic": self.home.base_topic, "client_id": self.home.client_id },
-            "codecs": { "folder": self.codecs.folder, "device_repository": self.codecs.device_repository },
-        })
+    fn sources_of(&self, text: &str, path: &Path, overlay: Option<&Overlay>, environment: &dyn Environment) -> Sources {
+        let mut sources = Sources::new(text, path, environment);
+        sources.overlay = overlay_path(self, environment);
+        sources.has_overlay = overlay.is_some();
+        sources.print = Print::of(Some(text), overlay.map(|overlay| overlay.text.as_str()));
+        for (key, line) in overlay.map(Overlay::keys).unwrap_or_default() {
+            sources.note(key, format!("devices.toml line {line}"));
+        }
+        sources
     }
 
     /// Each `[[device]]` with the application it belongs to: the one it names, else the only one.
@@ -143,64 +183,6 @@ impl Config {
                 Ok((key, device))
             })
             .collect()
-    }
-
-    fn make_paths_absolute(&mut self, folder: &Path) {
-        let Self { application, home, device, codecs, store, service, .. } = self;
-        let applications = application.iter_mut().flat_map(|a| {
-            [&mut a.ca_file, &mut a.api_key_file].into_iter().chain(a.kek.iter_mut().map(|kek| &mut kek.key_file))
-        });
-        let devices = device.iter_mut().map(|device| &mut device.app_s_key_file);
-        let socket = Some(&mut service.socket).filter(|socket| **socket != Some(PathBuf::new()));
-        let codec_paths = [&mut codecs.folder, &mut codecs.device_repository];
-        let client = [&mut home.client_cert_file, &mut home.client_key_file];
-        let others =
-            [&mut home.ca_file, &mut home.password_file, &mut store.path].into_iter().chain(codec_paths).chain(client);
-        for path in applications.chain(devices).chain(others).chain(socket).flatten() {
-            *path = folder.join(&*path);
-        }
-        let codecs =
-            self.application.iter_mut().map(|a| &mut a.codec).chain(self.device.iter_mut().map(|d| &mut d.codec));
-        for codec in codecs.flatten().filter(|codec| codec.starts_with('.')) {
-            *codec = folder.join(&*codec).to_string_lossy().into_owned();
-        }
-    }
-}
-
-/// `[log]`: what the bridge writes to standard error, or to the journal under systemd.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LogConfig {
-    /// `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,ttn_ferry::network=debug`.
-    pub level: String,
-}
-
-/// `[service]`: the process itself.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ServiceConfig {
-    /// How long a stop may take before what is left is given up. 1s to 5min.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub grace: Duration,
-    /// How often `bridge/health` is published. 1s to 1h.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub health_interval: Duration,
-    /// Uplinks the bridge holds between the TTN socket and its decoders before it must drop. 100 to 1,000,000.
-    pub intake: usize,
-    /// The Unix socket of the control API. Without it: in systemd's `RuntimeDirectory`, else in `$XDG_RUNTIME_DIR`, else
-    /// in the folder of the store. `""`: none.
-    pub socket: Option<PathBuf>,
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { level: "info".into() }
-    }
-}
-
-impl Default for ServiceConfig {
-    fn default() -> Self {
-        Self { grace: Duration::from_secs(10), health_interval: Duration::from_secs(60), intake: 10_000, socket: None }
     }
 }
 

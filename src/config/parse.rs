@@ -3,29 +3,51 @@
 use serde_path_to_error::Segment;
 use toml::de::{DeTable, DeValue};
 
-use super::{Config, Problem};
+use serde::de::DeserializeOwned;
 
-/// How alike two names must be for one to be suggested, from 0 to 1.
-const ALIKE: f64 = 0.6;
+use super::Problem;
+use crate::model::{did_you_mean, unknown_key};
+
 /// Keys there once were, and what took their place.
 const MOVED: [(&str, &str); 1] =
     [("home.spool", "what waits for the home broker is on disk now, as much as `[store] spool_size` allows")];
 /// Values of these keys are never repeated in an error.
 const SECRETS: [&str; 2] = ["api_key", "password"];
 
-pub fn parse(text: &str) -> Result<Config, Problem> {
+pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     let document = toml::de::Deserializer::parse(text).map_err(|error| not_toml(text, &error))?;
     serde_path_to_error::deserialize(document).map_err(|error| not_ours(text, &error))
 }
 
 /// The line on which `key` (`application[0].cluster`) stands or, if it does not, the table it would stand in. From 1.
 pub fn line_of(text: &str, key: &str) -> usize {
-    let Ok(document) = DeTable::parse(text) else { return 1 };
+    nearest(text, key).0
+}
+
+/// The line on which `key` stands, if it does.
+pub fn find_line(text: &str, key: &str) -> Option<usize> {
+    Some(nearest(text, key)).filter(|(_, found)| *found).map(|(line, _)| line)
+}
+
+/// Every key that has a value of its own, and its line.
+pub fn keys(text: &str) -> Vec<(String, usize)> {
+    let mut keys = Vec::new();
+    if let Ok(document) = DeTable::parse(text) {
+        collect(text, document.get_ref(), "", &mut keys);
+    }
+    keys
+}
+
+/// The line of `key` or of the table it would stand in, and whether it is the key's own.
+fn nearest(text: &str, key: &str) -> (usize, bool) {
+    let Ok(document) = DeTable::parse(text) else { return (1, false) };
     let mut table = Some(document.get_ref());
     let mut at = 0;
     for step in key.split('.') {
         let (name, index) = step.split_once('[').map_or((step, None), |(name, rest)| (name, rest.strip_suffix(']')));
-        let Some((key, value)) = table.and_then(|table| table.get_key_value(name)) else { break };
+        let Some((key, value)) = table.and_then(|table| table.get_key_value(name)) else {
+            return (line_at(text, at), false);
+        };
         at = key.span().start;
         let index = index.and_then(|index| index.parse::<usize>().ok());
         table = match (value.get_ref(), index) {
@@ -36,12 +58,28 @@ pub fn line_of(text: &str, key: &str) -> usize {
             (value, _) => value.as_table(),
         };
     }
-    line_at(text, at)
+    (line_at(text, at), true)
+}
+
+fn collect(text: &str, table: &DeTable<'_>, above: &str, keys: &mut Vec<(String, usize)>) {
+    for (name, value) in table {
+        let key = if above.is_empty() { name.get_ref().to_string() } else { format!("{above}.{}", name.get_ref()) };
+        match value.get_ref() {
+            DeValue::Table(inner) => collect(text, inner, &key, keys),
+            DeValue::Array(all) if all.iter().all(|one| one.get_ref().is_table()) => {
+                for (index, inner) in all.iter().filter_map(|one| one.get_ref().as_table()).enumerate() {
+                    collect(text, inner, &format!("{key}[{index}]"), keys);
+                }
+            }
+            _ => keys.push((key, line_at(text, name.span().start))),
+        }
+    }
 }
 
 /// The text does not even parse. The parser's message names what it expected and never repeats the value.
 fn not_toml(text: &str, error: &toml::de::Error) -> Problem {
     Problem {
+        file: None,
         line: line_at(text, error.span().map_or(0, |span| span.start)),
         key: String::new(),
         message: format!("not valid TOML: {}", error.message().replace('\n', ", ")),
@@ -55,7 +93,7 @@ fn not_ours(text: &str, error: &serde_path_to_error::Error<toml::de::Error>) -> 
     let inner = error.inner();
     let line = inner.span().map_or_else(|| line_of(text, &key), |span| line_at(text, span.start));
     let told = inner.message();
-    let (message, hint) = match named_keys(told) {
+    let (message, hint) = match unknown_key(told) {
         Some((unknown, known)) => {
             let moved = MOVED.iter().find(|(old, _)| *old == key).map(|(_, hint)| (*hint).to_owned());
             (format!("unknown key `{unknown}`"), moved.unwrap_or_else(|| did_you_mean(unknown, &known)))
@@ -63,23 +101,7 @@ fn not_ours(text: &str, error: &serde_path_to_error::Error<toml::de::Error>) -> 
         None if SECRETS.contains(&last_name(&key)) => ("this is no text".into(), "a secret stands in quotes".into()),
         None => (told.replace('\n', ", "), hint_for_type(told)),
     };
-    Problem { line, key, message, hint }
-}
-
-/// serde lists the known fields only in its message: ``unknown field `a`, expected one of `b`, `c` ``.
-fn named_keys(message: &str) -> Option<(&str, Vec<&str>)> {
-    let rest = message.strip_prefix("unknown field ")?;
-    let mut quoted = rest.split('`').skip(1).step_by(2);
-    Some((quoted.next()?, quoted.collect()))
-}
-
-fn did_you_mean(unknown: &str, known: &[&str]) -> String {
-    let likeness = |name: &&str| strsim::normalized_damerau_levenshtein(unknown, name);
-    let nearest = known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    match nearest.filter(|name| likeness(name) >= ALIKE) {
-        Some(name) => format!("did you mean `{name}`?"),
-        None => format!("known here: {}", known.join(", ")),
-    }
+    Problem { file: None, line, key, message, hint }
 }
 
 fn hint_for_type(message: &str) -> String {
@@ -120,6 +142,11 @@ fn line_at(text: &str, offset: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
+
+    fn parse(text: &str) -> Result<Config, Problem> {
+        super::parse(text)
+    }
 
     const TEXT: &str =
         "\n[[application]]\nid = 'one'\n\n[[application]]\nid = 'two'\ncluster = 'eu1'\n\n[home]\nurl = 'x'\n";

@@ -24,6 +24,9 @@ pub fn resolve(config: &mut Config, path: &Path, environment: &dyn Environment, 
     home_password(&mut config.home, environment, report);
 }
 
+/// The place of a secret that stands in the configuration itself.
+const OWN: &str = "the configuration";
+
 /// Where one secret may be, in the order of the search.
 struct Search<'a> {
     environment: &'a dyn Environment,
@@ -38,6 +41,8 @@ struct Search<'a> {
 #[derive(Default)]
 struct Found {
     secret: Option<SecretString>,
+    /// Where it was.
+    place: String,
     /// Every place looked into, and what was there.
     looked: Vec<String>,
     /// The file that was named and could not be used, if something else could.
@@ -48,7 +53,7 @@ impl Search<'_> {
     fn run(&self) -> Found {
         let mut found = Found::default();
         if let Some(own) = self.own {
-            found.take("the configuration", Ok(own.map(|own| own.expose_secret().to_owned())));
+            found.take(OWN, Ok(own.map(|own| own.expose_secret().to_owned())));
         }
         if let Some(file) = self.file {
             found.take_file(file, self.environment);
@@ -83,11 +88,20 @@ impl Found {
             Ok(Some(text)) if text.trim().is_empty() => "empty".to_owned(),
             Ok(Some(text)) => {
                 self.secret = Some(text.trim().into());
+                self.place = place.into();
                 return;
             }
             Err(error) => error.to_string(),
         };
         self.looked.push(format!("{place}: {outcome}"));
+    }
+
+    /// Where it was is told to those who ask.
+    fn note(&self, key: String, report: &mut Report) {
+        // In the configuration itself it has its line already.
+        if self.secret.is_some() && self.place != OWN {
+            report.sources.note(key, &self.place);
+        }
     }
 
     /// A file that was named must be there; but a service that runs as a user of its own may be refused a key file
@@ -132,6 +146,7 @@ fn api_key(application: &mut ApplicationConfig, at: &str, environment: &dyn Envi
         }
         (None, _) => report.error(format!("{at}.api_key_file"), no_key(&found.looked), MAKE_A_KEY),
     }
+    found.note(format!("{at}.api_key"), report);
     application.api_key = found.secret;
 }
 
@@ -156,7 +171,7 @@ fn kek_key(kek: &mut KekConfig, at: &str, environment: &dyn Environment, report:
         credentials: vec![format!("kek-{}", file_part(label))],
     }
     .run();
-    let at = format!("{at}.key_file");
+    let (key, at) = (format!("{at}.key"), format!("{at}.key_file"));
     if let Some(file) = &kek.key_file {
         warn_of_open_secret(&at, file, environment, report);
     }
@@ -170,6 +185,7 @@ fn kek_key(kek: &mut KekConfig, at: &str, environment: &dyn Environment, report:
             report.error(at, message, "put the key alone into a file and name it: key_file = \"kek.key\"");
         }
     }
+    found.note(key, report);
     kek.key = found.secret;
 }
 
@@ -183,7 +199,7 @@ fn app_s_key(device: &mut DeviceConfig, at: &str, environment: &dyn Environment,
         credentials: vec![format!("app-s-key-{}", file_part(&device.id))],
     }
     .run();
-    let at = format!("{at}.app_s_key_file");
+    let (key, at) = (format!("{at}.app_s_key"), format!("{at}.app_s_key_file"));
     if let Some(file) = &device.app_s_key_file {
         warn_of_open_secret(&at, file, environment, report);
     }
@@ -195,6 +211,7 @@ fn app_s_key(device: &mut DeviceConfig, at: &str, environment: &dyn Environment,
         }
         Some(Ok(())) | None => {}
     }
+    found.note(key, report);
     device.app_s_key = found.secret;
 }
 
@@ -221,6 +238,7 @@ fn home_password(home: &mut HomeConfig, environment: &dyn Environment, report: &
             "MQTT 3.1.1 has no login by password alone: set username, or mqtt_version = \"5\" for a token alone",
         );
     }
+    found.note("home.password".into(), report);
     home.password = found.secret;
 }
 

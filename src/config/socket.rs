@@ -47,7 +47,7 @@ pub fn find_control_socket(
         Err(source) => return Err(ConfigError::Unreadable { path, source }),
     };
     let invalid = |problem| ConfigError::Invalid { path: path.clone(), problems: vec![problem] };
-    let mut config = parse::parse(&text).map_err(invalid)?;
+    let mut config: Config = parse::parse(&text).map_err(invalid)?;
     config.make_paths_absolute(path.parent().unwrap_or(Path::new("")));
     Ok(control_socket(&config, environment))
 }

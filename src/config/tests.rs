@@ -122,7 +122,7 @@ fn every_key_the_example_has_commented_out_is_a_real_one() {
         })
         .map(|line| format!("{line}\n"))
         .collect();
-    let config = parse::parse(&text).unwrap_or_else(|problem| panic!("{problem}"));
+    let config: Config = parse::parse(&text).unwrap_or_else(|problem| panic!("{problem}"));
     assert_eq!(config.device[0].friendly_name.as_deref(), Some("garden/soil"));
     assert_eq!(config.application[0].tenant, "acme");
 }
@@ -282,4 +282,122 @@ fn a_file_that_is_not_there_says_what_to_do() {
 fn the_file_in_the_current_folder_wins_over_the_systems() {
     assert_eq!(default_path(&Fake::default()), Path::new(SYSTEM_PATH));
     assert_eq!(default_path(&Fake::default().file(LOCAL_PATH, "")), Path::new(LOCAL_PATH));
+}
+
+const OVERLAY: &str = "/var/lib/ferry/devices.toml";
+const NODES: &str = "[[application]]\nid = 'my-app'\ncluster = 'eu1'\n[store]\npath = '/var/lib/ferry'\n\
+                     [[device]]\nid = 'node-1'\nfriendly_name = 'garden'\nqos = 2\n\
+                     [device.home_assistant.t]\nname = 'T'\nicon = 'x'\n";
+
+#[test]
+fn what_was_said_of_devices_counts_over_the_file_key_by_key() {
+    let overlay = "[[device]]\nid = 'node-1'\nqos = 0\nhome_assistant.t.name = 'U'\n\
+                   [[device]]\nid = 'node-2'\napplication = 'my-app'\nfriendly_name = 'shed'\n";
+    let config = load(NODES, &environment().file(OVERLAY, overlay)).unwrap();
+    let [one, two] = &config.device[..] else { panic!("{:?}", config.device) };
+    assert_eq!((one.friendly_name.as_deref(), one.qos.map(u8_of)), (Some("garden"), Some(0)));
+    let told = serde_json::to_value(&one.home_assistant).unwrap();
+    assert_eq!(told, serde_json::json!({"t": {"name": "U", "icon": "x"}}));
+    assert_eq!(two.friendly_name.as_deref(), Some("shed"));
+    assert_eq!((config.warnings.len(), config.sources.overlay_in_use()), (0, Some(Path::new(OVERLAY))));
+    let from = |key: &str| config.shown().into_iter().find(|shown| shown.key == key).unwrap().from;
+    for (key, place) in [
+        ("device[0].friendly_name", "line 8"),
+        ("device[0].qos", "devices.toml line 3"),
+        ("device[1].friendly_name", "devices.toml line 8"),
+        ("home.qos", "default"),
+        ("application[0].api_key", "environment TTN_FERRY_API_KEY_MY_APP"),
+    ] {
+        assert_eq!(from(key), place, "{key}");
+    }
+}
+
+fn u8_of(qos: crate::mqtt::Qos) -> u8 {
+    qos as u8
+}
+
+#[test]
+fn what_is_wrong_in_it_is_told_with_its_own_file_and_line() {
+    for (overlay, told) in [
+        ("[[device]]\nid = 'node-1'\nqso = 0\n", "devices.toml: line 3: device[0].qso: unknown key `qso`"),
+        (
+            "[[device]]\nid = 'node-2'\nfriendly_name = 'garden'\n",
+            "devices.toml: line 3: device[1].friendly_name: `node-2` and `node-1`",
+        ),
+        ("[[device]]\nid = 'node-1'\ninterval = '0s'\n", "devices.toml: line 3: device[0].interval: 0ns is out"),
+    ] {
+        let error = load(NODES, &environment().file(OVERLAY, overlay)).unwrap_err().to_string();
+        assert!(error.contains(&format!("/var/lib/ferry/{told}")), "{error}");
+    }
+    let mut environment = environment().file(OVERLAY, "");
+    environment.forbidden.push(OVERLAY.into());
+    let error = load(NODES, &environment).unwrap_err().to_string();
+    assert!(error.contains("/var/lib/ferry/devices.toml: line 1: cannot be read"), "{error}");
+}
+
+#[test]
+fn devices_of_an_application_that_is_gone_are_passed_over_with_a_warning() {
+    let overlay = "[[device]]\nid = 'node-9'\napplication = 'gone'\nqos = 0\n";
+    let config = load(NODES, &environment().file(OVERLAY, overlay)).unwrap();
+    assert_eq!(config.device.len(), 1);
+    assert!(config.warnings[0].message.contains("1 devices in /var/lib/ferry/devices.toml"), "{:?}", config.warnings);
+}
+
+#[test]
+fn two_configurations_differ_by_keys_with_names_and_some_need_a_restart() {
+    let config = |text: &str| load(text, &environment()).unwrap();
+    let old = config(NODES);
+    let other = "[[application]]\nid = 'my-app'\ncluster = 'nam1'\ncodec = 'c'\n[store]\npath = '/var/lib/ferry'\n\
+                 [log]\nlevel = 'debug'\n[home]\nretain = false\nbase_topic = 'x'\npassword = 'p'\nusername = 'u'\n\
+                 [[device]]\nid = 'node-0'\ninterval = '1h'\n\
+                 [[device]]\nid = 'node-1'\nfriendly_name = 'garden'\nqos = 1\n";
+    let changes = old.changes_to(&config(other));
+    let all = [
+        "application[my-app].cluster",
+        "application[my-app].codec",
+        "device[my-app/node-0].id",
+        "device[my-app/node-0].interval",
+        "device[my-app/node-1].home_assistant.t.icon",
+        "device[my-app/node-1].home_assistant.t.name",
+        "device[my-app/node-1].qos",
+        "home.base_topic",
+        "home.password",
+        "home.retain",
+        "home.username",
+        "log.level",
+    ];
+    assert_eq!(changes.0, all);
+    let restart = ["application[my-app].cluster", "home.base_topic", "home.password", "home.username"];
+    assert_eq!(changes.needing_restart(), restart);
+    assert!(old.changes_to(&old).is_empty());
+    let another_key = load(NODES, &environment().with("TTN_FERRY_API_KEY_MY_APP", key('D'))).unwrap();
+    assert_eq!(old.changes_to(&another_key).needing_restart(), ["application[my-app].api_key"]);
+}
+
+#[test]
+fn what_is_shown_has_no_secret_and_what_the_home_sees_no_way_to_one() {
+    let text = format!(
+        "[[application]]\nid = 'my-app'\ncluster = 'eu1'\napi_key = '{}'\nkek = [{{ label = 'k', key_file = 'kek' }}]\n\
+         [home]\nurl = 'mqtts://b.lan'\nusername = 'me'\npassword = 'hush'\nqos = 2\n\
+         [[device]]\nid = 'node-1'\napp_s_key_file = 'own'\nfriendly_name = 'x'\n",
+        key('B')
+    );
+    let (kek, own) = ("0123456789abcdef".repeat(2), "fedcba9876543210".repeat(2));
+    let config = load(&text, &environment().file("CONFIG/kek", &*kek).file("CONFIG/own", &*own)).unwrap();
+    let shown: String = config.shown().iter().map(|value| format!("{value}\n")).collect();
+    for set in [
+        "application[0].api_key = (set)  # line 4",
+        "home.password = (set)",
+        "device[0].app_s_key = (set)  # file CONFIG/own",
+    ] {
+        assert!(shown.contains(set), "{set} is not in\n{shown}");
+    }
+    let public = config.public().to_string();
+    for secret in [&key('B'), "hush", &kek, &own] {
+        assert!(!shown.contains(secret) && !public.contains(secret) && !format!("{config:?}").contains(secret));
+    }
+    assert!(public.contains("\"qos\":2") && public.contains("\"cluster\":\"eu1\""), "{public}");
+    for private in ["\"own\"", "kek", "\"me\"", "_file", "node-1"] {
+        assert!(!public.contains(private), "{private} is in {public}");
+    }
 }

@@ -8,10 +8,11 @@ use payload_codecs::metadata::Field;
 use payload_codecs::normalized;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::model::{Device, Directory};
 use crate::network::{NetworkHealth, NetworkServer};
-use crate::telemetry::{Counters, memory_bytes};
+use crate::telemetry::{Counters, Snapshot, memory_bytes};
 
 /// Everything an answer is made from.
 pub struct Answers {
@@ -25,8 +26,7 @@ pub struct Answers {
     pub log: super::Log,
     pub device_changes: super::Devices,
     pub configuring: super::Configuration,
-    /// The configuration without secrets.
-    pub configuration: Value,
+    pub in_use: watch::Receiver<super::InUse>,
     pub started: Instant,
 }
 
@@ -55,11 +55,19 @@ struct DeviceAnswer<'a> {
 impl Answers {
     /// `bridge/info`.
     pub fn info(&self) -> Value {
-        json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "configuration": self.configuration,
-            "applications": self.applications(),
-            "counters": self.counters.snapshot(),
+        #[derive(Serialize)]
+        struct Info<'a> {
+            version: &'static str,
+            #[serde(flatten)]
+            in_use: &'a super::InUse,
+            applications: Value,
+            counters: Snapshot,
+        }
+        json!(Info {
+            version: env!("CARGO_PKG_VERSION"),
+            in_use: &self.in_use.borrow(),
+            applications: self.applications(),
+            counters: self.counters.snapshot(),
         })
     }
 

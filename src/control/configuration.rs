@@ -60,6 +60,13 @@ struct Wanted {
     text: Option<String>,
 }
 
+impl InUse {
+    /// A configuration that has just been taken into use.
+    pub fn of(configuration: Value) -> Self {
+        Self { configuration, ..Self::default() }
+    }
+}
+
 impl Configuration {
     /// The handle, and where its requests arrive.
     pub fn new() -> (Self, mpsc::Receiver<Asked>) {

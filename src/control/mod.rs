@@ -53,14 +53,13 @@ pub struct Control {
     pub devices_changed: watch::Receiver<()>,
     pub home_connected: watch::Receiver<bool>,
     pub assistant: AssistantStarts,
-    pub health_interval: Duration,
+    pub health_interval: watch::Receiver<Duration>,
     pub systemd: Systemd,
 }
 
 impl Control {
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut health = tokio::time::interval(self.health_interval);
-        health.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut health = ticks(*self.health_interval.borrow_and_update());
         let mut serving = Serving {
             answers: self.answers.clone(),
             home: self.home.clone(),
@@ -75,6 +74,9 @@ impl Control {
                 Ok(()) = self.devices_changed.changed() => {
                     tokio::time::sleep(GATHER).await;
                     self.home.bridge_status("devices", &self.answers.devices()).await;
+                }
+                Ok(()) = self.health_interval.changed() => {
+                    health = ticks(*self.health_interval.borrow_and_update());
                 }
                 Ok(()) = self.home_connected.changed() => self.greet_home().await,
                 () = self.assistant.settled() => self.greet_home().await,
@@ -115,4 +117,10 @@ impl Control {
             self.home.bridge_status("health", &self.answers.health()).await;
         }
     }
+}
+
+fn ticks(interval: Duration) -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticks
 }

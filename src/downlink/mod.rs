@@ -37,7 +37,6 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use accept::find as find_device;
 pub use config::DownlinkConfig;
 pub use desk::{Desk, DownlinkView, Filter};
 pub use dispatch::Servers;

@@ -58,6 +58,14 @@ pub struct Taken {
     pub holder: DeviceKey,
 }
 
+/// A device that got another name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renamed {
+    pub key: DeviceKey,
+    pub from: HomeName,
+    pub to: HomeName,
+}
+
 /// The devices by TTN's ids and by their names at home. A name belongs to one device for as long as the process lives.
 #[derive(Debug, Default)]
 pub struct Directory {
@@ -174,6 +182,38 @@ impl Directory {
         (Some(old).filter(|old| *old != name), taken)
     }
 
+    /// Gives devices the names that somebody now says, or nobody any more (`None`): then it is the id until the network
+    /// says another. All old names are free first, so that two devices can swap theirs. One that is not known yet is, if
+    /// it has a name.
+    pub fn rename_all(&mut self, wanted: Vec<(DeviceKey, Option<HomeName>)>) -> (Vec<Renamed>, Vec<Taken>) {
+        let old_name = |(key, _): &(DeviceKey, _)| self.devices.get(key).map(|device| device.name.clone());
+        let old: Vec<_> = wanted.iter().map(old_name).collect();
+        old.iter().flatten().for_each(|name| drop(self.names.remove(name)));
+        let (mut renamed, mut all_taken) = (Vec::new(), Vec::new());
+        for ((key, said), old) in wanted.into_iter().zip(old) {
+            let is_guess = said.is_none();
+            if is_guess && old.is_none() {
+                continue;
+            }
+            let (device, taken) = self.add(key.clone(), said.unwrap_or_else(|| HomeName::of_id(&key.device)));
+            device.name_is_guess = is_guess;
+            let to = device.name.clone();
+            renamed.extend(old.filter(|old| *old != to).map(|from| Renamed { key, from, to }));
+            all_taken.extend(taken);
+        }
+        (renamed, all_taken)
+    }
+
+    /// Forgets a device. Its name is free.
+    pub fn remove(&mut self, key: &DeviceKey) -> Option<Device> {
+        let device = self.devices.remove(key)?;
+        self.names.remove(&device.name);
+        self.measured.remove(key);
+        self.seen.remove(key);
+        self.batteries.remove(key);
+        Some(device)
+    }
+
     /// Takes the name wanted for a device, or a free one if another device has it.
     fn claim(&mut self, key: &DeviceKey, wanted: HomeName) -> (HomeName, Option<Taken>) {
         let holder = self.names.get(&wanted).filter(|holder| *holder != key).cloned();
@@ -202,7 +242,7 @@ impl Directory {
         let revision = self.revision;
         let device = self.devices.entry(key.clone()).or_insert_with(|| Device {
             key,
-            name,
+            name: name.clone(),
             name_is_guess: false,
             ids: EndDeviceIds::default(),
             version_ids: None,
@@ -213,6 +253,7 @@ impl Directory {
             online: None,
             interval: None,
         });
+        (device.name, device.revision) = (name, revision);
         (device, taken)
     }
 }
@@ -271,6 +312,24 @@ mod tests {
         let before = directory.revision();
         assert!(!directory.note_measured(&two, BTreeSet::from(["air.co2"])));
         assert_eq!(changed(&directory, before), [""; 0], "it was known");
+    }
+
+    #[test]
+    fn two_devices_can_swap_names_and_who_loses_one_is_called_by_its_id() {
+        let mut directory = Directory::default();
+        let name = |text| HomeName::parse(text).unwrap();
+        directory.add(key("a", "one"), name("x"));
+        directory.add(key("a", "two"), name("y"));
+        let swap = vec![(key("a", "one"), Some(name("y"))), (key("a", "two"), Some(name("x")))];
+        let (renamed, taken) = directory.rename_all(swap);
+        assert_eq!((renamed.len(), taken), (2, vec![]));
+        assert_eq!(directory.by_name("x").unwrap().key, key("a", "two"));
+        let (renamed, _) = directory.rename_all(vec![(key("a", "one"), None), (key("a", "new"), None)]);
+        assert_eq!(renamed, [Renamed { key: key("a", "one"), from: name("y"), to: name("one") }]);
+        assert!(directory.find(&key("a", "one")).unwrap().name_is_guess && directory.by_name("y").is_none());
+        assert!(directory.find(&key("a", "new")).is_none());
+        assert_eq!(directory.remove(&key("a", "one")).unwrap().name, name("one"));
+        assert!(directory.by_name("one").is_none() && directory.find(&key("a", "one")).is_none());
     }
 
     #[test]

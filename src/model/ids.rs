@@ -65,6 +65,14 @@ impl DeviceId {
 }
 
 impl HomeName {
+    /// The name of a device that nobody gave one: its id, which is always a clean topic level. Only one called `bridge`
+    /// collides with the bridge's own topics.
+    pub fn of_id(id: &DeviceId) -> Self {
+        Self::parse(id.as_str())
+            .or_else(|_| Self::parse(&format!("device-{id}")))
+            .expect("a device id is one clean level")
+    }
+
     /// Takes `/`-separated levels, none empty, without `+`, `#` or NUL, not below the bridge's own `bridge`, and none
     /// after the first that the bridge uses below a device.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {

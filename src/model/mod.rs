@@ -12,7 +12,7 @@ mod subject;
 mod uplink;
 
 pub use delivery::Receipt;
-pub use device::{CodecChoice, Device, Directory, Taken};
+pub use device::{CodecChoice, Device, Directory, Renamed, Taken};
 pub use downlink::{
     Command, DownlinkId, DownlinkRequest, FPort, InvalidDownlink, MAX_PAYLOAD, Payload, Priority, QueuedDownlink,
     State, Step,

@@ -4,34 +4,40 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
+use schemars::JsonSchema;
 use serde::de::{Deserializer, Error, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Where the store lies, how careful it is with the disk, and how much it keeps.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
     /// The folder that holds `ttn-ferry.db`. Without it: systemd's state folder, else the user's.
+    #[schemars(example = &"/var/lib/ttn-ferry")]
     pub path: Option<PathBuf>,
     /// What may be lost when the process is killed. 0s (every message is committed by itself) to 1s.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
     pub commit_interval: Duration,
     /// What may be lost when the power fails.
     pub sync: Sync,
     /// Bytes of messages kept while the home broker is away; then the oldest go. 1 MiB or more. The file takes about a
     /// third more.
-    #[serde(deserialize_with = "size")]
+    #[serde(deserialize_with = "size", serialize_with = "write_size")]
+    #[schemars(with = "SizeOrBytes")]
     pub spool_size: u64,
     /// How long such a message is kept. 1min to 366d.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
+    #[schemars(with = "String")]
     pub spool_age: Duration,
     /// How long a finished downlink is kept. 1min to 3660d.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
+    #[schemars(with = "String")]
     pub history: Duration,
 }
 
 /// When a commit waits for the disk.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sync {
     /// Now and then: a power failure may cost the last seconds, never the rest.
@@ -104,6 +110,33 @@ pub(crate) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
     Duration::try_from(parsed.map_err(|_| wrong())?).map_err(|_| wrong())
 }
 
+/// In whole days if it is that.
+pub(crate) fn write_duration<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    const DAY: u64 = 24 * 3600;
+    match (duration.as_secs(), duration.subsec_nanos()) {
+        (seconds, 0) if seconds >= DAY && seconds.is_multiple_of(DAY) => {
+            serializer.collect_str(&format_args!("{}d", seconds / DAY))
+        }
+        _ => jiff::fmt::serde::unsigned_duration::friendly::compact::required::serialize(duration, serializer),
+    }
+}
+
+/// In the largest unit of which it is a whole number.
+fn write_size<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    let binary = UNITS.iter().rev().find(|(name, unit)| name.ends_with("iB") && bytes.is_multiple_of(*unit));
+    let (name, unit) = binary.unwrap_or(&UNITS[1]);
+    serializer.collect_str(&format_args!("{}{name}", bytes / unit))
+}
+
+/// What a size may be written as, for the schema.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is of use")]
+enum SizeOrBytes {
+    Size(String),
+    Bytes(u64),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +160,19 @@ mod tests {
         for wrong in ["'1.5GiB'", "'GiB'", "'1 XB'", "-1", "''", "true", "'99999999999GiB'"] {
             assert!(parse(&format!("spool_size = {wrong}")).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+        for (spool_size, spool_age) in
+            [(1 << 30, days(7)), (1500, days(1) + Duration::from_secs(5)), (3 << 20, days(0))]
+        {
+            let config = StoreConfig { spool_size, spool_age, ..StoreConfig::default() };
+            assert_eq!(parse(&toml::to_string(&config).unwrap()).unwrap(), config);
+        }
+        let written = toml::to_string(&StoreConfig::default()).unwrap();
+        assert!(written.contains("\"1GiB\"") && written.contains("\"7d\""), "{written}");
     }
 
     #[test]

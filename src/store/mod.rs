@@ -39,8 +39,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::model::{DeviceKey, DeviceNotes, DownlinkId, Kept};
 use crate::telemetry::{Notices, WeakNotices};
 
-pub(crate) use config::duration;
 pub use config::{StoreConfig, Sync};
+pub(crate) use config::{duration, write_duration};
 pub use error::{EngineError, OpenError, StoreError};
 pub use rows::{
     DownlinkFilter, DownlinkRow, Entry, GapRow, Restored, RetainedRow, Run, RunChange, Shed, SpoolStats, StateRow,

@@ -1,5 +1,7 @@
 //! Things worth telling at home that no single device is about: each is a log line and a message on `bridge/event`.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -44,6 +46,12 @@ pub enum Notice {
         device_id: String,
         /// From its last uplink until now, in seconds.
         silent_s: u64,
+    },
+    /// Somebody asked for a device to be forgotten.
+    DeviceRemoved {
+        device: HomeName,
+        application: ApplicationName,
+        device_id: String,
     },
     /// Two devices want one name; the second got another.
     NameTaken {
@@ -197,6 +205,9 @@ pub enum Notice {
 /// One thing wrong in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConfigurationProblem {
+    /// If it is not the configuration's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// From 1; none if the file as a whole is meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
@@ -204,6 +215,16 @@ pub struct ConfigurationProblem {
     pub key: String,
     pub message: String,
     pub hint: String,
+}
+
+impl fmt::Display for ConfigurationProblem {
+    /// `devices.toml: line 3: device[0].qos: what is wrong`, without the hint.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.as_deref().map(|file| format!("{file}: ")).unwrap_or_default();
+        let line = self.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        let key = if self.key.is_empty() { String::new() } else { format!("{}: ", self.key) };
+        write!(f, "{file}{line}{key}{}", self.message)
+    }
 }
 
 /// Where notices go. Cheap to clone, never waits: more notices than anybody reads are dropped, their log lines are not.
@@ -262,6 +283,7 @@ impl Notice {
             Self::NameTaken { wanted, device, key, holder } => {
                 tracing::warn!(%wanted, %device, key, holder, "Home name is taken; the device got another.");
             }
+            Self::DeviceRemoved { device, .. } => tracing::info!(%device, "Device forgotten."),
             Self::NetworkConnected { application } => tracing::info!(%application, "Network connected."),
             Self::NetworkLost { application, reason } => {
                 tracing::warn!(%application, reason, "Network connection lost.")
@@ -319,7 +341,8 @@ impl Notice {
                 tracing::info!(changed, needs_restart, "Configuration read again.");
             }
             Self::ConfigurationBroken { file, problems } => problems.iter().for_each(|problem| {
-                let ConfigurationProblem { line, key, message, hint } = problem;
+                let ConfigurationProblem { file: other, line, key, message, hint } = problem;
+                let file = other.as_ref().unwrap_or(file);
                 tracing::error!(file, line, key, message, hint, "Configuration cannot be used; going on as before.");
             }),
             Self::StoreFailing { reason, hint } => {

@@ -27,6 +27,15 @@ impl Systemd {
         tell(&[NotifyState::Ready]);
     }
 
+    /// Its configuration is read again; [`Self::ready`] ends that. The clock is what systemd 253 and newer ask for
+    /// (sd_notify(3), `RELOADING=1`).
+    pub fn reloading(&self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => tell(&[NotifyState::Reloading, now]),
+            Err(_) => tell(&[NotifyState::Reloading]),
+        }
+    }
+
     pub fn stopping(&self) {
         tell(&[NotifyState::Stopping]);
     }

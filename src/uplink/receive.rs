@@ -72,7 +72,7 @@ impl Receive {
 
     /// The home name of a device that has been met.
     pub fn name_of(&self, key: &DeviceKey) -> HomeName {
-        self.met(key).unwrap_or_else(|| name_from_id(key))
+        self.met(key).unwrap_or_else(|| HomeName::of_id(&key.device))
     }
 
     /// The home name of a device, if it has been met.
@@ -146,7 +146,7 @@ impl Receive {
     fn settle_name(&self, key: &DeviceKey, attributes: Option<&Attributes>) -> (HomeName, Option<HomeName>) {
         let mut directory = self.directory();
         let known = directory.find(key).map(|device| (device.name.clone(), device.name_is_guess));
-        let wanted = || attributes.map_or_else(|| name_from_id(key), |all| self.wanted_name(key, all));
+        let wanted = || attributes.map_or_else(|| HomeName::of_id(&key.device), |all| self.wanted_name(key, all));
         let (old, taken) = match known {
             Some((name, is_guess)) if !is_guess || attributes.is_none() => return (name, None),
             Some(_) => directory.rename(key, wanted()),
@@ -170,16 +170,16 @@ impl Receive {
     /// The attribute's name if that is one, else the id. One with more levels than commands are subscribed to would
     /// leave the device deaf.
     fn wanted_name(&self, key: &DeviceKey, attributes: &Attributes) -> HomeName {
-        let Some(text) = attributes.get(NAME_ATTRIBUTE) else { return name_from_id(key) };
+        let Some(text) = attributes.get(NAME_ATTRIBUTE) else { return HomeName::of_id(&key.device) };
         match HomeName::parse(text) {
             Ok(name) if name.as_str().split('/').count() <= self.most_levels => name,
             Ok(name) => {
                 tracing::warn!(device = %key, %name, most_levels = self.most_levels, "Attribute ferry-name has too many levels.");
-                name_from_id(key)
+                HomeName::of_id(&key.device)
             }
             Err(error) => {
                 tracing::warn!(device = %key, error = %error, "Attribute ferry-name is no name.");
-                name_from_id(key)
+                HomeName::of_id(&key.device)
             }
         }
     }
@@ -192,11 +192,4 @@ impl Receive {
 /// What the attributes of an uplink say: stacks before 3.34 send none, which says nothing.
 fn said(attributes: &Attributes) -> Option<&Attributes> {
     Some(attributes).filter(|attributes| !attributes.is_empty())
-}
-
-/// A device id is always a clean topic level; only one called `bridge` collides with the bridge's own topics.
-fn name_from_id(key: &DeviceKey) -> HomeName {
-    HomeName::parse(key.device.as_str())
-        .or_else(|_| HomeName::parse(&format!("device-{}", key.device)))
-        .expect("a device id is one clean level")
 }

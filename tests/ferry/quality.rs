@@ -46,7 +46,8 @@ async fn what_was_cut_off_half_way_neither_blocks_nor_swallows_what_comes_next()
     for version in VERSIONS {
         let mosquitto = Mosquitto::start().await;
         let mut home = Home::at(mosquitto.address).await;
-        let mut endpoint = endpoint(&mosquitto, version);
+        // Nobody knows what an earlier process left; the broker knows of nothing.
+        let mut endpoint = Endpoint { unreleased: (1..=20).collect(), ..endpoint(&mosquitto, version) };
         // More in sum than the broker lets be under way (20).
         for round in 0..10 {
             let mut connection = Connection::open(&endpoint).await.unwrap();

@@ -18,7 +18,7 @@ use super::{Exit, Terminal};
 use crate::config::{Config, ConfigError, Environment};
 pub use finding::{Finding, Status};
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Check {
     /// Also try every connection: name, TCP, TLS, login, rights, and a message to the home broker and back
     #[arg(long)]
@@ -112,21 +112,28 @@ fn accepted(path: &Path, config: &Config) -> Vec<Finding> {
         detail: path.display().to_string(),
         hint: None,
     };
-    std::iter::once(file).chain(warnings).collect()
+    let overlay = config.sources.overlay_in_use().map(|path| Finding {
+        subject: "configuration".into(),
+        leg: "devices".into(),
+        status: Status::Ok,
+        detail: format!("{} counts over it", path.display()),
+        hint: None,
+    });
+    std::iter::once(file).chain(overlay).chain(warnings).collect()
 }
 
 fn refused(path: &Path, error: &ConfigError) -> Vec<Finding> {
-    let failed = |leg: &str, detail: String, hint: Option<String>| Finding {
+    let failed = |file: Option<&Path>, leg: &str, detail: String, hint: Option<String>| Finding {
         subject: "configuration".into(),
         leg: leg.into(),
         status: Status::Failed,
-        detail: format!("{}: {detail}", path.display()),
+        detail: format!("{}: {detail}", file.unwrap_or(path).display()),
         hint,
     };
     match error {
-        ConfigError::Unreadable { source, .. } => vec![failed("file", source.to_string(), None)],
+        ConfigError::Unreadable { source, .. } => vec![failed(None, "file", source.to_string(), None)],
         ConfigError::Invalid { problems, .. } => {
-            problems.iter().map(|p| failed(&p.key, p.to_string(), Some(p.hint.clone()))).collect()
+            problems.iter().map(|p| failed(p.file.as_deref(), &p.key, p.to_string(), Some(p.hint.clone()))).collect()
         }
     }
 }

@@ -53,7 +53,7 @@ pub struct Demo {
 }
 
 impl Demo {
-    pub async fn run(self, environment: &dyn Environment, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    pub async fn run(self, environment: &'static dyn Environment, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let log = LogLevel::start(&self.log)?;
         let (mut signals, mut more_signals) = (Signals::listen()?, Signals::listen()?);
         let world = World::start(self.home.clone(), self.listen, INTERVAL.div_f64(self.speed)).await?;

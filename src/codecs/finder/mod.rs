@@ -108,6 +108,17 @@ impl Finder {
         Ok(())
     }
 
+    /// What the configuration says is replaced as a whole. Returns the devices whose codec, or the reason for it, is
+    /// another one now.
+    pub fn reassign(
+        &mut self,
+        of_devices: HashMap<DeviceKey, String>,
+        of_applications: HashMap<ApplicationName, String>,
+    ) -> Vec<(DeviceKey, Option<Chosen>)> {
+        (self.by_device, self.by_application) = (of_devices, of_applications);
+        self.choose_again()
+    }
+
     /// What the network's own formatter for a device was found to be, or that it has none. Returns the device's codec.
     pub fn learn(&mut self, device: &DeviceKey, learned: Option<Learned>) -> Option<Chosen> {
         match learned {

@@ -127,10 +127,7 @@ impl Reload {
         }
         let others = lock(&self.finder).choose_again();
         for (device, chosen) in others {
-            match chosen {
-                Some(chosen) => self.shown.chosen(&device, &chosen),
-                None => self.shown.forgotten(&device),
-            }
+            self.shown.now(&device, chosen.as_ref());
         }
         let reloaded = told.iter().filter(|(_, notice)| matches!(notice, Notice::CodecReloaded { .. }));
         let renewed = Renewed {

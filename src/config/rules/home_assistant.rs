@@ -3,7 +3,7 @@
 use crate::config::error::Report;
 use crate::config::{Config, DeviceConfig};
 use crate::home::assistant::check_overrides;
-use crate::model::HomeName;
+use crate::model::{HomeName, InvalidName};
 
 pub fn check(config: &Config, report: &mut Report) {
     let assistant = &config.home_assistant;
@@ -20,8 +20,12 @@ fn topic(key: &str, topic: &str, report: &mut Report) {
     let hint = "plain levels without wildcards, as they stand in Home Assistant's MQTT options";
     if topic.starts_with('$') {
         report.error(key, format!("`{topic}` begins with `$`, which brokers keep for themselves"), hint);
-    } else if let Err(error) = HomeName::parse(topic) {
-        report.error(key, error, hint);
+        return;
+    }
+    match HomeName::parse(topic) {
+        // These are rules for devices' names, below our own base.
+        Ok(_) | Err(InvalidName::Bridge(_) | InvalidName::OwnLevel(..)) => {}
+        Err(error) => report.error(key, error, hint),
     }
 }
 

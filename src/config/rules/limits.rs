@@ -3,12 +3,10 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use tracing_subscriber::EnvFilter;
-
 use crate::config::Config;
 use crate::config::error::Report;
+use crate::telemetry::LogLevel;
 
-const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// More threads than any machine this runs on has use for.
 const MAX_THREADS: usize = 64;
 
@@ -53,12 +51,8 @@ pub fn within<T: PartialOrd + Debug>(report: &mut Report, key: &str, value: T, (
     }
 }
 
-/// A filter may name targets; a bare word that is no level would be taken for a target and silence everything else.
 fn log_level(level: &str, report: &mut Report) {
-    let filter = level.contains(['=', ',']);
-    let good = if filter { EnvFilter::try_new(level).is_ok() } else { LEVELS.contains(&level) };
-    if !good {
-        let hint = "error, warn, info, debug or trace, or a filter such as \"info,ttn_ferry::network=debug\"";
-        report.error("log.level", format!("`{level}` is no level"), hint);
+    if let Err(error) = LogLevel::check(level) {
+        report.error("log.level", &error, error.hint());
     }
 }

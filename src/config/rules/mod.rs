@@ -2,6 +2,7 @@
 
 mod api_key;
 mod applications;
+mod availability;
 mod codecs;
 mod devices;
 mod home;
@@ -23,6 +24,7 @@ pub fn check(config: &Config, environment: &dyn Environment, report: &mut Report
     home::check(config, environment, report);
     codecs::check(&config.codecs, environment, report);
     devices::check(config, report);
+    availability::check(config, report);
     home_assistant::check(config, report);
     limits::check(config, report);
     store::check(&config.store, report);

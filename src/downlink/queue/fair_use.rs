@@ -18,7 +18,7 @@ use crate::model::{DeviceKey, Priority};
 const EPOCH: Date = Date::constant(1970, 1, 1);
 
 /// What is done when a device has used up its day.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
     /// Told once a day.

@@ -17,6 +17,9 @@ const FINEST_STEP: f64 = 0.001;
 /// The longest text it takes.
 const LONGEST_TEXT: u64 = 255;
 
+/// A JSON text: a bare `12` or `true` would be taken for a number or a flag.
+const AS_TEXT: &str = "{{ value | tojson }}";
+
 /// An entity for each command that has a topic of its own.
 pub fn entities(portrait: &Portrait, sources: &Sources<'_>) -> Vec<Entity> {
     let commands = portrait.commands.iter().filter(|command| is_topic_level(&command.field));
@@ -35,6 +38,7 @@ fn entity(command: &Command, portrait: &Portrait, sources: &Sources<'_>) -> Enti
         }
         CommandValue::Select { options } if !options.is_empty() => new(Component::Select, command, sources)
             .with("options", json!(options))
+            .with("command_template", AS_TEXT)
             .with("state_topic", topic)
             .with("value_template", look.one_of(options)),
         CommandValue::Select { .. } | CommandValue::Text {} => {
@@ -42,6 +46,7 @@ fn entity(command: &Command, portrait: &Portrait, sources: &Sources<'_>) -> Enti
             let topic = if seen.is_some() { topic } else { sources.silence(&command.field) };
             new(Component::Text, command, sources)
                 .with("max", LONGEST_TEXT)
+                .with("command_template", AS_TEXT)
                 .with("state_topic", topic)
                 .with("value_template", look.text_or(""))
         }

@@ -21,7 +21,7 @@ const COORDINATES: [(&str, &str); 4] = [("latitude", "longitude"), ("lat", "lon"
 /// An entity for each field, but for those that a command shows.
 pub fn entities(portrait: &Portrait, sources: &Sources<'_>) -> Vec<Entity> {
     let mut fields = seen(portrait);
-    let places = places(&mut fields);
+    let places = if sources.state().is_some() { places(&mut fields) } else { apart(&mut fields) };
     let quantities = quantities(portrait);
     let mut entities = Vec::new();
     for (path, kind) in &fields {
@@ -97,7 +97,7 @@ fn described_sensor(
     name: String,
     (topic, look): (String, Look),
 ) -> Entity {
-    let is_time = matches!(field.device_class.as_deref(), Some("date" | "timestamp"));
+    let is_time = field.device_class.as_deref() == Some("timestamp");
     let is_word = is_time || field.device_class.as_deref() == Some("enum");
     let says_number = !is_word && [&field.device_class, &field.state_class, &field.unit].iter().any(|it| it.is_some());
     let options =
@@ -195,6 +195,14 @@ fn places(fields: &mut BTreeMap<&str, ValueKind>) -> Vec<FlatPlace> {
         places.push(place);
     }
     places
+}
+
+/// Without a message that holds both, coordinates in the state itself are two numbers.
+fn apart(fields: &mut BTreeMap<&str, ValueKind>) -> Vec<FlatPlace> {
+    if fields.remove("").is_some() {
+        fields.extend([("latitude", ValueKind::Number), ("longitude", ValueKind::Number)]);
+    }
+    Vec::new()
 }
 
 /// The place whose latitude this is, and the path of its longitude.

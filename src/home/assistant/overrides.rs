@@ -135,7 +135,7 @@ fn merge_one(keys: &mut Map<String, Value>, key: &str, value: &Value) {
 fn says_number(keys: &Map<String, Value>) -> bool {
     let says = |key: &str| keys.get(key).is_some_and(|value| !is_null(value));
     let class = keys.get("device_class").and_then(Value::as_str);
-    let is_word = class.is_some_and(|class| ["enum", "date", "timestamp"].contains(&class));
+    let is_word = class.is_some_and(|class| ["enum", "timestamp"].contains(&class));
     !is_word && ["device_class", "state_class", "unit_of_measurement"].into_iter().any(says)
 }
 

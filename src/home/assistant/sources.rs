@@ -23,7 +23,7 @@ impl<'a> Sources<'a> {
         let levels = path.split('.').filter(|level| !level.is_empty());
         match self.output {
             Output::Json | Output::Both => (self.topics.state(self.subject), Look::into(levels)),
-            Output::Attribute => (self.topics.field(self.subject, &path.replace('.', "/")), Look::at_all()),
+            Output::Attribute => (self.topics.field(self.subject, &as_levels(path)), Look::at_all()),
         }
     }
 
@@ -49,4 +49,9 @@ impl<'a> Sources<'a> {
     pub fn downlink(&self, verb: &str) -> String {
         self.topics.downlink(self.subject, verb)
     }
+}
+
+/// A path as the levels of a topic; a field's name adds none.
+fn as_levels(path: &str) -> String {
+    path.replace('/', "_").replace('.', "/")
 }

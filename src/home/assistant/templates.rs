@@ -46,10 +46,12 @@ impl Look {
         Self(format!("{{% set v = {entries} | {named} | first | default(none) %}}"))
     }
 
-    /// A number; texts that hold one count as well, as many decoders round into text.
+    /// A number; texts that hold one count as well, as many decoders round into text. They end with a digit: `nan` and
+    /// `inf` are no states.
     pub fn number(&self) -> String {
         self.then(
-            "{{ v | int if v is boolean else v if v is number else v | float('None') if v is string else 'None' }}",
+            "{{ v | int if v is boolean else v if v is number else \
+             v | float('None') if v is string and v[-1:] in '0123456789.' else 'None' }}",
         )
     }
 
@@ -72,9 +74,13 @@ impl Look {
         ))
     }
 
-    /// A moment. Where there is none the state stays what it is: 2024.3 warns of anything else, also of `None`.
+    /// A moment with its offset from UTC. Where there is none the state stays what it is: 2024.3 warns of anything else, also
+    /// of `None`.
     pub fn time(&self) -> String {
-        self.then("{{ v if v is string and v else this.state if this is defined else 'None' }}")
+        self.then(
+            "{{ v if v is string and 'T' in v and (v[-1:] == 'Z' or v[-6:-5] in ['+', '-']) \
+             else this.state if this is defined else 'None' }}",
+        )
     }
 
     /// One of these texts.

@@ -56,7 +56,10 @@ impl Broker {
     fn take_message(&mut self, message: Inbound, sender: &Sender, stopping: bool) -> Result<(), Lost> {
         let topic = std::str::from_utf8(&message.topic).unwrap_or_default();
         match self.echoes.heard(topic, message.retain) {
-            Some(verdict) => self.judge(verdict, sender),
+            Some(verdict) => {
+                message.ack.done();
+                self.judge(verdict, sender)
+            }
             None => {
                 self.take_in(message, stopping);
                 Ok(())
@@ -85,14 +88,15 @@ impl Broker {
     pub(super) fn welcome(&mut self, granted: &[bool]) {
         match self.asked.pop_front() {
             Some(Asked::Echo(topic)) if granted != [true] => self.echoes.unheard(&topic),
-            Some(Asked::More(filters)) => self.tell_refused(&filters, granted),
+            // That these are granted says nothing of the others.
+            Some(Asked::More(filters)) if granted.contains(&false) => self.tell_refused(&filters, granted),
             Some(Asked::Commands(filters)) => {
                 self.tell_refused(&filters, granted);
                 if self.open {
                     self.keep(self.presence(ONLINE));
                 }
             }
-            Some(Asked::Echo(_)) | None => {}
+            Some(Asked::Echo(_) | Asked::More(_)) | None => {}
         }
     }
 
@@ -134,8 +138,8 @@ impl Broker {
 }
 
 fn dropped_in_silence(topic: &str) -> Notice {
-    let parent = topic.rsplit_once("/bridge/").map_or(topic, |(base, _)| base);
-    let root = if parent == topic { topic.split('/').next().unwrap_or(topic) } else { parent };
+    let base = topic.strip_suffix("/bridge/state");
+    let root = base.unwrap_or_else(|| topic.split('/').next().unwrap_or(topic));
     Notice::PublishRefused {
         topic: clip(topic),
         reason: "acknowledged, and not passed on: the broker's access rules (ACL) seem to refuse it".into(),

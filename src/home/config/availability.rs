@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// A device is offline once it was silent for `factor` times the interval it usually keeps, and never before `floor`.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AvailabilityConfig {
-    /// 1.5 to 100.
+    /// How often it may miss its interval. 1.5 to 100.
+    #[schemars(range(min = 1.5, max = 100.0))]
     pub factor: f64,
-    /// 1s to 30 days.
+    /// The least silence that makes a device offline. 1s to 720h.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
     pub floor: Duration,
 }
 

@@ -1,9 +1,10 @@
 //! `[home_assistant]`: how devices are announced to Home Assistant.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How devices are announced to Home Assistant, and to whatever else reads its MQTT discovery.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HomeAssistantConfig {
     /// `"device"`: one message a device, for Home Assistant 2024.11 and newer. `"entity"`: one for each entity, for older
@@ -16,7 +17,7 @@ pub struct HomeAssistantConfig {
 }
 
 /// The form of the announcement.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Discovery {
     #[default]

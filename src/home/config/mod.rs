@@ -13,8 +13,9 @@ mod home_assistant;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use availability::AvailabilityConfig;
 pub use device::{DeviceConfig, Override};
@@ -23,24 +24,34 @@ pub use home_assistant::{Discovery, HomeAssistantConfig};
 use crate::mqtt::{MqttVersion, Qos};
 
 /// The home broker.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HomeConfig {
     /// `mqtt://host[:1883]`, `mqtts://host[:8883]`, `ws://host[:80]/path`, `wss://host[:443]/path` or
     /// `unix:///path/of/socket`.
     pub url: String,
     /// `"3.1.1"` or `"5"`. Only MQTT 5 has messages that expire, and tells which messages the broker's access rules refuse.
+    #[schemars(with = "String", extend("enum" = ["3.1.1", "5"]))]
     pub mqtt_version: MqttVersion,
+    /// The user at the broker.
+    #[schemars(example = &"ferry")]
     pub username: Option<String>,
     /// The password or token, best left out: see `password_file`.
+    #[serde(skip_serializing)]
+    #[schemars(with = "Option<String>", example = &"a secret")]
     pub password: Option<SecretString>,
     /// File that holds the password and nothing else. Without it: `TTN_FERRY_HOME_PASSWORD`, or the systemd credential
     /// `home-password`.
+    #[schemars(example = &"home.password")]
     pub password_file: Option<PathBuf>,
     /// PEM file with the CA to trust instead of the public ones.
+    #[schemars(example = &"home-ca.pem")]
     pub ca_file: Option<PathBuf>,
-    /// PEM file with the certificate (and its chain) that the bridge shows to the broker, and the file with its key.
+    /// PEM file with the certificate (and its chain) that the bridge shows to the broker.
+    #[schemars(example = &"ferry.pem")]
     pub client_cert_file: Option<PathBuf>,
+    /// PEM file with the key of that certificate.
+    #[schemars(example = &"ferry.key")]
     pub client_key_file: Option<PathBuf>,
     /// The first level of every topic.
     pub base_topic: String,
@@ -49,6 +60,7 @@ pub struct HomeConfig {
     /// Whether the broker keeps commands (QoS 1) while the bridge is away. Then none is lost over a restart.
     pub keep_session: bool,
     /// QoS 1 and 2 messages sent and not yet acknowledged. 1 to 1000.
+    #[schemars(range(min = 1, max = 1000))]
     pub in_flight: u16,
 
     /// `"json"`: the state as one object; `"attribute"`: a topic for each field; `"both"`.
@@ -56,32 +68,38 @@ pub struct HomeConfig {
     /// Whether the broker keeps states and fields for those who come later.
     pub retain: bool,
     /// How states, fields, uplinks and events are published: 0, 1 or 2.
+    #[schemars(with = "u8", range(min = 0, max = 2))]
     pub qos: Qos,
     /// The least time between two states of one device. 0s to 1h.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
     pub throttle: Duration,
     /// How long the broker keeps what is published about a device. Needs MQTT 5. 1s to 1 year; for ever without it.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    #[schemars(with = "Option<String>", example = &"2h")]
     pub expiry: Option<Duration>,
 
-    /// Templates (minijinja) of the topics. `base`, `name`, `device_id` and `application` can stand in each.
+    /// Templates (minijinja) of the topics. `base`, `name`, `device_id` and `application` can stand in each. Here: the
+    /// state of a device.
     pub state_topic: String,
     /// `field` is the field's name; levels of nested ones are joined by `/`.
     pub field_topic: String,
+    /// One message for each uplink.
     pub uplink_topic: String,
     /// `kind` is what happened: `join`, `codec_error` …
     pub event_topic: String,
+    /// Whether a device is heard.
     pub availability_topic: String,
     /// Commands: an object of fields. One field's value below it: `<set_topic>/<field>`.
     pub set_topic: String,
-    /// One field's value.
+    /// Commands: one field's value.
     pub set_field_topic: String,
     /// `verb` is `push`, `replace`, `cancel`, `clear` (commands), `state` or `pending` (told).
     pub downlink_topic: String,
 }
 
 /// In which form states are published.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Output {
     #[default]

@@ -168,6 +168,12 @@ impl TryFrom<u8> for Qos {
     }
 }
 
+impl serde::Serialize for Qos {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(*self as u8)
+    }
+}
+
 impl Outbox {
     pub fn new(limits: Limits) -> Self {
         Self {

@@ -242,8 +242,8 @@ fn flow(
         decode: Decode::new(codecs, wants, counters),
         publish: Publish {
             home,
-            states: States::default(),
             attributes: Attributes::default(),
+            states: States::default(),
             directory,
             devices_changed: changed,
         },

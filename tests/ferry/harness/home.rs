@@ -142,6 +142,12 @@ impl Home {
         }
     }
 
+    /// What has been heard since the start, whatever was forgotten meanwhile.
+    pub fn ever_heard(&mut self) -> &[Heard] {
+        self.heard();
+        &self.seen
+    }
+
     /// The JSON of what was heard on this topic, without waiting.
     pub fn all_on(&mut self, topic: &str) -> Vec<Value> {
         self.heard().iter().filter(|heard| heard.topic == topic).map(Heard::json).collect()

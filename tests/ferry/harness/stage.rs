@@ -147,7 +147,7 @@ impl Stage {
     /// The configuration is changed: for the next bridge on this stage.
     pub fn reconfigure(&mut self, from: &str, to: &str) {
         assert!(self.toml.contains(from), "`{from}` is not in it: {}", self.toml);
-        self.toml = self.toml.replace(from, to);
+        self.toml = self.toml.replacen(from, to, 1);
         fs::write(self.configuration(), &self.toml).unwrap();
     }
 

@@ -139,6 +139,10 @@ fn every_sort_of_command_has_its_entity() {
     for (field, _, platform) in &values {
         assert_eq!(components[*field]["platform"], *platform, "{field}");
     }
+    for field in ["message", "mode"] {
+        let template = components[field]["command_template"].as_str().unwrap();
+        assert_eq!(super::rendered::render(template, "12"), "\"12\"", "a text, though it looks like a number");
+    }
     assert_eq!(components["message"]["state_topic"], "ttn/node/message", "nothing is said there");
     assert!(components["level"].get("min").is_none(), "Home Assistant 2024.3 refuses equal bounds");
     assert!(components.values().all(|component| component.get("command_topic") != Some(&json!("ttn/node/set/a/+"))));
@@ -166,7 +170,13 @@ fn each_value_has_its_topic_when_states_are_not_published() {
     portrait.seen = shape(&[("door.open", ValueKind::Bool), ("", ValueKind::Place)]);
     let all: Vec<_> = device(&portrait, &place(&settings)).iter().map(parsed).collect();
     let topics: Vec<_> = all.iter().filter_map(|entity| entity.get("state_topic")?.as_str()).collect();
-    for topic in ["ttn/node/door/open", "ttn/node/link/rssi", "ttn/node/last_seen", "ttn/node/downlink/state"] {
+    for topic in [
+        "ttn/node/door/open",
+        "ttn/node/latitude",
+        "ttn/node/link/rssi",
+        "ttn/node/last_seen",
+        "ttn/node/downlink/state",
+    ] {
         assert!(topics.contains(&topic), "{topic} is not in {topics:?}");
     }
     assert!(!topics.contains(&"ttn/node"));

@@ -76,7 +76,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         .prop_map(|(field, value)| serde_json::from_value(json!({"field": field, "value": value})).unwrap())
 }
 
-pub fn any_portrait() -> impl Strategy<Value = Portrait> {
+fn any_portrait() -> impl Strategy<Value = Portrait> {
     let seen = prop::collection::btree_map(any_path(), any_kind(), 0..12);
     let fields = prop::collection::vec(any_field(), 0..6);
     let commands = prop::collection::btree_map("[a-z]{1,4}", any_command(), 0..4);
@@ -121,7 +121,7 @@ fn check_entity(component: Component, keys: &Map<String, Value>) {
         assert!(keys.contains_key(*key), "no `{key}`");
     }
     let (class, unit) = (text("device_class"), text("unit_of_measurement"));
-    let is_word = class.is_some_and(|class| ["enum", "timestamp", "date"].contains(&class));
+    let is_word = class.is_some_and(|class| ["enum", "timestamp"].contains(&class));
     if let Some(class) = class {
         assert!(classes::names(component).contains(&class), "no class {class} for {component:?}");
         let needs_no_unit = component == Component::BinarySensor || is_word;

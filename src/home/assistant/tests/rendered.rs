@@ -47,6 +47,9 @@ fn numbers_are_numbers_or_unknown() {
         (json!({"a": "3.25"}), "3.25"),
         (json!({"a": true}), "1"),
         (json!({"a": "warm"}), "None"),
+        (json!({"a": "1500 mm"}), "None"),
+        (json!({"a": "nan"}), "None"),
+        (json!({"a": ""}), "None"),
         (json!({"a": null}), "None"),
         (json!({"a": [1]}), "None"),
         (json!({"b": 1}), "None"),
@@ -79,7 +82,15 @@ fn a_text_fits_into_a_state() {
 fn a_moment_stays_when_nothing_is_said() {
     let template = Look::into(["last_seen"]).time();
     assert_eq!(render(&template, "{\"last_seen\": \"2026-01-01T00:00:00Z\"}"), "2026-01-01T00:00:00Z");
-    assert_eq!(["", "{}"].map(|message| render(&template, message)), ["None", "None"]);
+    assert_eq!(render(&template, "{\"last_seen\": \"2026-01-01T00:00:00-05:00\"}"), "2026-01-01T00:00:00-05:00");
+    let none = [
+        "",
+        "{}",
+        "{\"last_seen\": \"\"}",
+        "{\"last_seen\": \"2026-01-01T00:00:00\"}",
+        "{\"last_seen\": \"2026-01-01\"}",
+    ];
+    assert_eq!(none.map(|message| render(&template, message)), ["None"; 5]);
 }
 
 #[test]
