@@ -11,8 +11,6 @@ use super::{Kept, States, Told};
 use crate::model::{Radio, Uplink};
 
 /// The least time between two states.
-const HOLD: Duration = Duration::from_millis(250);
-
 /// The state after this uplink.
 fn merge(states: &mut States, uplink: &Uplink, fields: &str) -> Value {
     let fields = RawValue::from_string(fields.to_owned()).unwrap();
