@@ -38,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 pub use error::BuildError;
 
 use self::flows::{Entrances, codecs, discovery_task, repair_task, uplink_flow};
-use self::reload::{Live, Reload};
+use self::reload::{Kept, reload_task};
 use self::sides::{home_side, network_side};
 use crate::config::{Config, Environment, control_socket, store_folder};
 use crate::control::{self, Answers, Control};
@@ -156,30 +156,18 @@ impl App {
         let decode = Decode::new(codecs.clone(), wants, shared.counters.clone());
         let uplinks =
             uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, decode, &shared);
-        let (health_interval, told_interval) = watch::channel(config.service.health_interval);
-        let (configuring, changes) = control::Configuration::new();
-        let (in_use, shown) = watch::channel(control::InUse::of(config.public()));
+        let reached = (settings, home.clone(), codecs.clone(), log.clone());
+        let Kept { configuring, in_use, health_interval, reload } =
+            reload_task(config, environment, reached, systemd, &shared, &mut tasks);
         let handles = Handles {
             backfill,
             codecs: control::Codecs::new(codecs.clone(), renewal, desk.clone(), config.codecs.limits()),
             configuring,
-            in_use: shown,
-            log: control::Log(log.clone()),
+            in_use,
+            log: control::Log(log),
             desk,
         };
         let answers = Arc::new(answers(servers, handles, &shared));
-        let reload = Arc::new(Notify::new());
-        let live = Live {
-            settings,
-            home: home.clone(),
-            directory: shared.directory.clone(),
-            devices_changed: shared.devices_changed.clone(),
-            codecs: codecs.clone(),
-            log,
-            health_interval,
-            notices: shared.notices.clone(),
-        };
-        let reloading = Reload::new(config.clone(), environment, live, (reload.clone(), changes), in_use, systemd);
         let control = Control {
             answers: answers.clone(),
             home,
@@ -188,7 +176,7 @@ impl App {
             devices_changed: shared.devices_changed.subscribe(),
             home_connected: asked.connected,
             assistant: asked.assistant,
-            health_interval: told_interval,
+            health_interval,
             systemd,
         };
         let stop = shared.stop.clone();
@@ -196,7 +184,6 @@ impl App {
         formatters.into_iter().for_each(|task| tasks.add("formatters", task.run(stop.clone())));
         tasks.add("downlinks", downlinks.run(stop.clone()));
         tasks.add("control", control.run(stop.clone()));
-        tasks.add("configuration", reloading.run(stop.clone()));
         if let Some(path) = control_socket(config, environment) {
             tasks.add("control API", Web { socket: Socket::open(&path)?, answers }.run(stop.clone()));
         }

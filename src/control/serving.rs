@@ -89,10 +89,7 @@ async fn respond(home: &Home, request: HomeRequest, answer: &Answer, transaction
         hint: problem.and_then(|problem| problem.hint.as_deref()),
         transaction,
     };
-    // Whoever may only ask must not have the bridge tell itself, or a device, anything.
-    let topics = &home.settings().now().topics;
-    let answering = request.answering.filter(|place| topics.route(&place.topic).is_none());
-    home.respond(&request.command, answering, &response).await;
+    home.respond(&request.command, request.answering, &response).await;
 }
 
 fn read(payload: &[u8]) -> Result<Body, Problem> {

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use super::{Kept, States, Told};
 use crate::model::{Radio, Uplink};
 
-/// The least time between two states.
 /// The state after this uplink.
 fn merge(states: &mut States, uplink: &Uplink, fields: &str) -> Value {
     let fields = RawValue::from_string(fields.to_owned()).unwrap();

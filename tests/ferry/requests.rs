@@ -234,6 +234,47 @@ async fn a_retained_request_is_ignored_and_that_is_said() {
 }
 
 #[tokio::test]
+async fn a_device_gets_a_name_and_options_by_requests_at_each_door() {
+    let mut ferry = Ferry::start().await;
+    ferry.network.up("node", 1, b"x");
+    ferry.home.on("ttn/node/uplink").await;
+    let renamed = ferry.home.ask("device/rename", json!({"from": "node", "to": "hall/lamp"})).await;
+    assert_eq!(renamed, json!({"from": "node", "to": "hall/lamp"}));
+    ferry.network.up("node", 2, b"x");
+    ferry.home.on("ttn/hall/lamp/uplink").await;
+    let (status, _, told) = ferry.ask("POST", "devices/hall%2Flamp/rename", r#"{"to": "lamp"}"#).await;
+    assert_eq!((status.as_u16(), told), (200, json!({"from": "hall/lamp", "to": "lamp"})));
+    let options = json!({"device": "lamp", "options": {"retain": false}});
+    let told = ferry.home.ask("device/options", options).await;
+    assert_eq!(told["options"], json!({"friendly_name": "lamp", "retain": false}), "{told}");
+    let (status, _, told) = ferry.ask("PATCH", "devices/node", r#"{"options": {"retain": null}}"#).await;
+    assert_eq!((status.as_u16(), &told["options"]), (200, &json!({"friendly_name": "lamp"})), "{told}");
+    let (error, hint) = ferry.home.refused("device/options", json!({"device": "lamp", "options": {"retian": 1}})).await;
+    assert!(error.contains("retian") && hint.contains("retain"), "{error}: {hint}");
+    let (status, _, told) = ferry.ask("DELETE", "devices/lamp", "").await;
+    assert_eq!(status.as_u16(), 200, "{told}");
+    let (error, _) = ferry.home.refused("device/rename", json!({"device": "a+b", "to": "c"})).await;
+    assert!(error.contains("a+b"), "{error}");
+}
+
+#[tokio::test]
+async fn a_configuration_is_checked_and_read_again_by_requests_at_each_door() {
+    let mut ferry = Ferry::start().await;
+    let nothing_new = json!({"changed": [], "needs_restart": []});
+    assert_eq!(ferry.home.ask("config/reload", json!({})).await, nothing_new);
+    let (status, _, told) = ferry.ask("POST", "config/reload", "").await;
+    assert_eq!((status.as_u16(), told), (200, nothing_new));
+    let text = ferry.toml().replace("[home]", "[home]\nbase_topc = \"x\"");
+    let checked = ferry.home.ask("config/check", json!({ "text": text })).await;
+    let problem = &checked["problems"][0];
+    assert_eq!((&checked["valid"], &problem["key"]), (&json!(false), &json!("home.base_topc")), "{checked}");
+    assert_eq!(problem["hint"], "did you mean `base_topic`?");
+    let (status, _, told) = ferry.ask("POST", "config/check", "").await;
+    assert_eq!((status.as_u16(), &told["valid"]), (200, &json!(true)), "{told}");
+    assert!(ferry.home.all_on("ttn/bridge/event").iter().all(|event| event["type"] != "configuration_broken"));
+}
+
+#[tokio::test]
 async fn the_control_socket_answers_the_same() {
     let mut ferry = Ferry::with(lamp).await;
     let test = json!({"device": "lamp", "f_port": 15, "payload_hex": "08665f0ce401003c"});

@@ -41,6 +41,13 @@ async fn over_a_unix_socket() {
 }
 
 #[tokio::test]
+async fn exactly_once() {
+    for version in VERSIONS {
+        carries(version, Doors::plain, |_| "qos = 2\nexpiry = \"1h\"\n".into()).await;
+    }
+}
+
+#[tokio::test]
 async fn check_tells_what_the_way_is_and_what_is_missing_on_it() {
     let doors = Doors::open().await;
     for (way, lines, code, told) in [

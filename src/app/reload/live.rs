@@ -9,13 +9,13 @@ use tokio::sync::watch;
 use crate::app::error::BuildError;
 use crate::app::sides::settings;
 use crate::codecs::Codecs;
-use crate::config::Config;
+use crate::config::{Config, DeviceConfig};
 use crate::home::{Home, Settings};
 use crate::model::{ApplicationName, DeviceKey, Directory, HomeName, InvalidName, Renamed, Subject, Taken};
 use crate::telemetry::{LogLevel, Notice, Notices};
 
 /// Everything that a reload can reach.
-pub(in crate::app) struct Live {
+pub(super) struct Live {
     pub settings: watch::Sender<Arc<Settings>>,
     pub home: Home,
     pub directory: Arc<Mutex<Directory>>,
@@ -36,13 +36,13 @@ pub(super) struct Prepared {
 
 impl Live {
     /// Makes everything that can be wrong, and touches nothing.
-    pub(super) fn prepare(&self, started: &Config, new: &Config) -> Result<Prepared, BuildError> {
+    pub fn prepare(&self, started: &Config, new: &Config) -> Result<Prepared, BuildError> {
         let mut followed = new.clone();
         // The last will of the connection stands there.
         followed.home.base_topic.clone_from(&started.home.base_topic);
         let devices = new.devices()?;
         let codec =
-            |(key, device): &(DeviceKey, &crate::home::DeviceConfig)| Some((key.clone(), device.codec.clone()?));
+            |(key, device): &(DeviceKey, &DeviceConfig)| Some((key.clone(), device.codec.clone()?));
         let codecs: HashMap<_, _> = devices.iter().filter_map(codec).collect();
         let mut default_codecs = HashMap::new();
         for application in &new.application {
@@ -54,7 +54,7 @@ impl Live {
     }
 
     /// Lets a configuration take its effect.
-    pub(super) async fn apply(&self, old: &Config, new: &Config, prepared: Prepared) {
+    pub async fn apply(&self, old: &Config, new: &Config, prepared: Prepared) {
         self.rename(old, prepared.names).await;
         // After the names: states are published anew where they now belong.
         self.settings.send_replace(Arc::new(prepared.settings));
@@ -71,7 +71,7 @@ impl Live {
     }
 
     /// Forgets a device, and takes away what is retained of it.
-    pub(super) async fn forget(&self, key: &DeviceKey) {
+    pub async fn forget(&self, key: &DeviceKey) {
         let Some(device) = Directory::lock(&self.directory).remove(key) else { return };
         self.home.clear(Subject { key, name: &device.name }).await;
         self.devices_changed.send_replace(());

@@ -18,16 +18,19 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-pub(super) use live::Live;
+use live::Live;
 
-use crate::codecs;
+use super::Shared;
+use crate::codecs::{self, Codecs};
 use crate::config::{
     Changes, Config, ConfigError, Environment, Print, Problem as Wrong, changed_overlay, overlaid_options,
     write_overlay,
 };
-use crate::control::{Ask, Asked, InUse, Kind, Problem};
+use crate::control::{Ask, Asked, Configuration, InUse, Kind, Problem};
+use crate::home::{Home, Settings};
 use crate::model::{DeviceKey, Directory, HomeName};
-use crate::telemetry::{ConfigurationProblem, Notice, Systemd, with_causes};
+use crate::shutdown::Tasks;
+use crate::telemetry::{ConfigurationProblem, LogLevel, Notice, Systemd, with_causes};
 
 /// How often the files are looked at. What changed is read once it stayed the same for as long: whoever writes it is done.
 /// Looked at, not watched: editors replace files, links lead elsewhere, and the overlay lies beside a store that is
@@ -37,7 +40,7 @@ const LOOK: Duration = Duration::from_secs(2);
 const FIXED: [&str; 3] = ["id", "application", "app_s_key_file"];
 
 /// The task that keeps the configuration.
-pub(super) struct Reload {
+struct Reload {
     environment: &'static dyn Environment,
     /// What connections, store and threads were made with.
     started: Config,
@@ -51,6 +54,15 @@ pub(super) struct Reload {
     systemd: Systemd,
 }
 
+/// How the task is reached, and what it tells.
+pub(super) struct Kept {
+    pub configuring: Configuration,
+    pub in_use: watch::Receiver<InUse>,
+    pub health_interval: watch::Receiver<Duration>,
+    /// Rung to have everything read again.
+    pub reload: Arc<Notify>,
+}
+
 /// What a reload brought.
 #[derive(Debug, Serialize)]
 struct Reloaded {
@@ -58,20 +70,45 @@ struct Reloaded {
     needs_restart: Vec<String>,
 }
 
-impl Reload {
-    pub fn new(
-        config: Config,
-        environment: &'static dyn Environment,
-        live: Live,
-        (hangup, asked): (Arc<Notify>, mpsc::Receiver<Asked>),
-        in_use: watch::Sender<InUse>,
-        systemd: Systemd,
-    ) -> Self {
-        let (started, tried) = (config.clone(), config.sources.print);
-        Self { environment, started, current: config, tried, live, hangup, asked, in_use, systemd }
-    }
+pub(super) fn reload_task(
+    config: &Config,
+    environment: &'static dyn Environment,
+    (settings, home, codecs, log): (watch::Sender<Arc<Settings>>, Home, Codecs, LogLevel),
+    systemd: Systemd,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Kept {
+    let (configuring, asked) = Configuration::new();
+    let (showing, in_use) = watch::channel(InUse::of(config.public()));
+    let (health_ticks, health_interval) = watch::channel(config.service.health_interval);
+    let reload = Arc::new(Notify::new());
+    let live = Live {
+        settings,
+        home,
+        directory: shared.directory.clone(),
+        devices_changed: shared.devices_changed.clone(),
+        codecs,
+        log,
+        health_interval: health_ticks,
+        notices: shared.notices.clone(),
+    };
+    let task = Reload {
+        environment,
+        started: config.clone(),
+        current: config.clone(),
+        tried: config.sources.print,
+        live,
+        hangup: reload.clone(),
+        asked,
+        in_use: showing,
+        systemd,
+    };
+    tasks.add("configuration", task.run(shared.stop.clone()));
+    Kept { configuring, in_use, health_interval, reload }
+}
 
-    pub async fn run(mut self, stop: CancellationToken) {
+impl Reload {
+    async fn run(mut self, stop: CancellationToken) {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut before = self.tried;
