@@ -39,7 +39,7 @@ pub use error::BuildError;
 
 use self::flows::{Entrances, codecs, discovery_task, repair_task, uplink_flow};
 use self::reload::{Kept, reload_task};
-use self::sides::{home_side, network_side};
+use self::sides::{Asked, home_side, network_side};
 use crate::config::{Config, Environment, control_socket, store_folder};
 use crate::control::{self, Answers, Control};
 use crate::downlink::{self, Desk, Downlinks};
@@ -117,6 +117,7 @@ impl App {
         let (codecs, renewal) = codecs(config, crossed, &shared, &mut tasks)?;
 
         let (listed, known) = watch::channel(BTreeMap::new());
+        let signals = signals(&asked, known.clone(), &shared);
         let (downlinks, desk) = Downlinks::new(downlink::Parts {
             config: config.downlink,
             commands: asked.commands,
@@ -126,7 +127,7 @@ impl App {
             directory: shared.directory.clone(),
             encoder: Arc::new(codecs.clone()),
             servers: by_name(&servers),
-            listed: known.clone(),
+            listed: known,
             devices_changed: shared.devices_changed.subscribe(),
             home_connected: asked.connected.clone(),
             assistant: asked.assistant.clone(),
@@ -142,12 +143,6 @@ impl App {
             home_connected: asked.connected.clone(),
             assistant: asked.assistant.clone(),
             listed,
-        };
-        let signals = Signals {
-            devices_changed: shared.devices_changed.subscribe(),
-            listed: known,
-            home_connected: asked.connected.clone(),
-            assistant: asked.assistant.clone(),
         };
         discovery_task(config, &home, signals, &shared, &mut tasks)?;
         let backfill = repair.clone();
@@ -184,9 +179,7 @@ impl App {
         formatters.into_iter().for_each(|task| tasks.add("formatters", task.run(stop.clone())));
         tasks.add("downlinks", downlinks.run(stop.clone()));
         tasks.add("control", control.run(stop.clone()));
-        if let Some(path) = control_socket(config, environment) {
-            tasks.add("control API", Web { socket: Socket::open(&path)?, answers }.run(stop.clone()));
-        }
+        control_api(config, environment, answers, &shared, &mut tasks)?;
         tasks.add_background("codec watch", codecs.watch(shared.notices.downgrade(), systemd.is_there()));
         tasks.add_background("watchdog", async move { systemd.watchdog().await });
         Ok(Self { tasks, stop, grace: config.service.grace, systemd, counters: shared.counters, reload })
@@ -276,6 +269,30 @@ fn answers(
         in_use,
         started: Instant::now(),
     }
+}
+
+/// What announcements to Home Assistant follow.
+fn signals(asked: &Asked, listed: watch::Receiver<BTreeMap<ApplicationName, bool>>, shared: &Shared) -> Signals {
+    Signals {
+        devices_changed: shared.devices_changed.subscribe(),
+        listed,
+        home_connected: asked.connected.clone(),
+        assistant: asked.assistant.clone(),
+    }
+}
+
+fn control_api(
+    config: &Config,
+    environment: &dyn Environment,
+    answers: Arc<Answers>,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Result<(), BuildError> {
+    if let Some(path) = control_socket(config, environment) {
+        let web = Web { socket: Socket::open(&path)?, answers };
+        tasks.add("control API", web.run(shared.stop.clone()));
+    }
+    Ok(())
 }
 
 /// The devices the configuration speaks of, by their names.

@@ -41,8 +41,7 @@ impl Live {
         // The last will of the connection stands there.
         followed.home.base_topic.clone_from(&started.home.base_topic);
         let devices = new.devices()?;
-        let codec =
-            |(key, device): &(DeviceKey, &DeviceConfig)| Some((key.clone(), device.codec.clone()?));
+        let codec = |(key, device): &(DeviceKey, &DeviceConfig)| Some((key.clone(), device.codec.clone()?));
         let codecs: HashMap<_, _> = devices.iter().filter_map(codec).collect();
         let mut default_codecs = HashMap::new();
         for application in &new.application {
