@@ -9,9 +9,10 @@ use super::error::BuildError;
 use super::{Disk, Shared, by_name, longest_name};
 use crate::codecs::{Codecs, Crossed, Finder, Renewal, Shown};
 use crate::config::Config;
+use crate::downlink::{self, Desk, Downlinks};
 use crate::home::discovery::{self, Keeper, Residence, Signals};
 use crate::home::{self, AssistantStarts, Home};
-use crate::model::ApplicationName;
+use crate::model::{ApplicationName, DownlinkId};
 use crate::network::ttn::Endpoints;
 use crate::network::{Arrival, NetworkServer, Tracked};
 use crate::shutdown::Tasks;
@@ -95,6 +96,44 @@ pub(super) fn uplink_flow(
         listed,
         drain: config.service.grace / 2,
     }
+}
+
+/// What the downlink flow waits for.
+pub(super) struct Orders {
+    pub commands: mpsc::Receiver<home::HomeCommand>,
+    pub tracked: mpsc::Receiver<Tracked>,
+    pub step_receipts: mpsc::Receiver<(DownlinkId, u32)>,
+    pub listed: watch::Receiver<BTreeMap<ApplicationName, bool>>,
+    pub home_connected: watch::Receiver<bool>,
+    pub assistant: AssistantStarts,
+}
+
+pub(super) fn downlink_flow(
+    config: &Config,
+    Orders { commands, tracked, step_receipts, listed, home_connected, assistant }: Orders,
+    servers: &[Arc<dyn NetworkServer>],
+    (home, codecs): (&Home, &Codecs),
+    disk: &mut Disk,
+    shared: &Shared,
+) -> (Downlinks, Desk) {
+    Downlinks::new(downlink::Parts {
+        config: config.downlink,
+        commands,
+        tracked,
+        step_receipts,
+        home: home.clone(),
+        directory: shared.directory.clone(),
+        encoder: Arc::new(codecs.clone()),
+        servers: by_name(servers),
+        listed,
+        devices_changed: shared.devices_changed.subscribe(),
+        home_connected,
+        assistant,
+        notices: shared.notices.clone(),
+        store: disk.store.clone(),
+        restored: std::mem::take(&mut disk.restored.downlinks),
+        usage: std::mem::take(&mut disk.restored.usage),
+    })
 }
 
 pub(super) fn repair_task(

@@ -37,12 +37,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::BuildError;
 
-use self::flows::{Entrances, codecs, discovery_task, repair_task, uplink_flow};
+use self::flows::{Entrances, Orders, codecs, discovery_task, downlink_flow, repair_task, uplink_flow};
 use self::reload::{Kept, reload_task};
 use self::sides::{Asked, home_side, network_side};
 use crate::config::{Config, Environment, control_socket, store_folder};
 use crate::control::{self, Answers, Control};
-use crate::downlink::{self, Desk, Downlinks};
+use crate::downlink::Desk;
 use crate::home::discovery::Signals;
 use crate::model::{ApplicationName, Directory, HomeName};
 use crate::network::{NetworkServer, Outages};
@@ -118,24 +118,15 @@ impl App {
 
         let (listed, known) = watch::channel(BTreeMap::new());
         let signals = signals(&asked, known.clone(), &shared);
-        let (downlinks, desk) = Downlinks::new(downlink::Parts {
-            config: config.downlink,
+        let orders = Orders {
             commands: asked.commands,
             tracked: tracking,
             step_receipts: asked.step_receipts,
-            home: home.clone(),
-            directory: shared.directory.clone(),
-            encoder: Arc::new(codecs.clone()),
-            servers: by_name(&servers),
             listed: known,
-            devices_changed: shared.devices_changed.subscribe(),
             home_connected: asked.connected.clone(),
             assistant: asked.assistant.clone(),
-            notices: shared.notices.clone(),
-            store: disk.store.clone(),
-            restored: std::mem::take(&mut disk.restored.downlinks),
-            usage: std::mem::take(&mut disk.restored.usage),
-        });
+        };
+        let (downlinks, desk) = downlink_flow(config, orders, &servers, (&home, &codecs), &mut disk, &shared);
         let entrances = Entrances {
             arrivals: arrived,
             crossed: back,

@@ -101,7 +101,6 @@ impl Uplinks {
     /// Runs until the network side is gone and everything it told is delivered, or safe on disk and the home away or slow.
     pub async fn run(mut self) {
         let (mut batch, mut phase) = (Vec::with_capacity(BATCH), Phase::Open);
-        let mut settings = self.publish.home.settings().clone();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_finished(phase) {
@@ -112,8 +111,6 @@ impl Uplinks {
                 biased;
                 () = self.publish.state_due() => self.states_due(Instant::now()).await,
                 came = self.home.changed() => self.home_changed(came).await,
-                // Names, topics or options are others: each state belongs where it now belongs.
-                () = settings.changed() => self.publish.renew_states(),
                 Some(crossed) = self.crossed.recv(), if self.decode.under_way() > 0 => self.leave(crossed).await,
                 news = self.spool.news() => self.spool.take(news).await,
                 _ = tick.tick() => self.tick().await,

@@ -72,7 +72,7 @@ impl Live {
     /// Forgets a device, and takes away what is retained of it.
     pub async fn forget(&self, key: &DeviceKey) {
         let Some(device) = Directory::lock(&self.directory).remove(key) else { return };
-        self.home.clear(Subject { key, name: &device.name }).await;
+        self.home.abandon(key).await;
         self.devices_changed.send_replace(());
         let (application, device_id) = (key.application.clone(), key.device.to_string());
         self.notices.tell(Notice::DeviceRemoved { device: device.name, application, device_id });
