@@ -39,7 +39,7 @@ pub use error::BuildError;
 
 use self::flows::{Entrances, Orders, codecs, discovery_task, downlink_flow, repair_task, uplink_flow};
 use self::reload::{Kept, reload_task};
-use self::sides::{home_side, network_side};
+use self::sides::{Asked, home_side, network_side};
 use crate::config::{Config, Environment, control_socket, store_folder};
 use crate::control::{self, Answers, Control};
 use crate::downlink::Desk;
@@ -116,11 +116,12 @@ impl App {
         let (codecs, renewal) = codecs(config, crossed, &shared, &mut tasks)?;
 
         let (listed, known) = watch::channel(BTreeMap::new());
+        let signals = signals(&asked, known.clone(), &shared);
         let orders = Orders {
             commands: asked.commands,
             tracked: tracking,
             step_receipts: asked.step_receipts,
-            listed: known.clone(),
+            listed: known,
             home_connected: asked.connected.clone(),
             assistant: asked.assistant.clone(),
         };
@@ -132,12 +133,6 @@ impl App {
             home_connected: asked.connected.clone(),
             assistant: asked.assistant.clone(),
             listed,
-        };
-        let signals = Signals {
-            devices_changed: shared.devices_changed.subscribe(),
-            listed: known,
-            home_connected: asked.connected.clone(),
-            assistant: asked.assistant.clone(),
         };
         discovery_task(config, &home, signals, &shared, &mut tasks)?;
         let (backfill, record) = (repair.clone(), Record::new(disk.memory, shared.counters.clone(), repair));
@@ -173,9 +168,7 @@ impl App {
         formatters.into_iter().for_each(|task| tasks.add("formatters", task.run(stop.clone())));
         tasks.add("downlinks", downlinks.run(stop.clone()));
         tasks.add("control", control.run(stop.clone()));
-        if let Some(path) = control_socket(config, environment) {
-            tasks.add("control API", Web { socket: Socket::open(&path)?, answers }.run(stop.clone()));
-        }
+        control_api(config, environment, answers, &shared, &mut tasks)?;
         tasks.add_background("codec watch", codecs.watch(shared.notices.downgrade(), systemd.is_there()));
         tasks.add_background("watchdog", async move { systemd.watchdog().await });
         Ok(Self { tasks, stop, grace: config.service.grace, systemd, counters: shared.counters, reload })
@@ -265,6 +258,30 @@ fn answers(
         in_use,
         started: Instant::now(),
     }
+}
+
+/// What announcements to Home Assistant follow.
+fn signals(asked: &Asked, listed: watch::Receiver<BTreeMap<ApplicationName, bool>>, shared: &Shared) -> Signals {
+    Signals {
+        devices_changed: shared.devices_changed.subscribe(),
+        listed,
+        home_connected: asked.connected.clone(),
+        assistant: asked.assistant.clone(),
+    }
+}
+
+fn control_api(
+    config: &Config,
+    environment: &dyn Environment,
+    answers: Arc<Answers>,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Result<(), BuildError> {
+    if let Some(path) = control_socket(config, environment) {
+        let web = Web { socket: Socket::open(&path)?, answers };
+        tasks.add("control API", web.run(shared.stop.clone()));
+    }
+    Ok(())
 }
 
 /// The devices the configuration speaks of, by their names.

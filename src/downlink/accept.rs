@@ -263,7 +263,7 @@ mod tests {
         let unseen = command("ttn/node-9/downlink/push");
         assert_eq!(resolve(&unseen, &directory, Some(&application)).unwrap().0.device.as_str(), "node-9");
         let (called, refusal) = resolve(&unseen, &directory, None).unwrap_err();
-        assert_eq!(called.unwrap().name.unwrap(), "node-9");
+        assert_eq!(called.unwrap().name.as_deref(), Some("node-9"));
         assert_eq!(refusal.reason, "no device is called `node-9`");
     }
 
@@ -273,7 +273,7 @@ mod tests {
             let (application, directory) = directory();
             for verb in [Verb::Set, Verb::SetField(device.clone()), Verb::Push, Verb::Replace, Verb::Cancel, Verb::Clear] {
                 let _ = parse(&verb, &payload);
-                let called = Called { name: Some(device.clone()), ..Called::default() };
+                let called = Called { name: Some(device.as_str().into()), ..Called::default() };
                 let candidates = vec![Candidate { device: called, verb }];
                 let command = HomeCommand { candidates, payload: Bytes::new(), ack: Ack::default() };
                 match resolve(&command, &directory, Some(&application)) {

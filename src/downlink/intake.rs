@@ -76,7 +76,7 @@ pub struct Refused {
 pub enum Addressee {
     Device(DeviceKey),
     /// What a topic calls a device that there is not; nothing if there was no topic.
-    Unknown(Option<Called>),
+    Unknown(Option<Box<Called>>),
 }
 
 impl Intake {
@@ -175,7 +175,7 @@ impl Preparing {
     fn resolve<'a>(&self, command: &'a HomeCommand) -> Result<(DeviceKey, &'a Verb), Refused> {
         let directory = Directory::lock(&self.directory);
         accept::resolve(command, &directory, self.only.as_ref()).map_err(|(called, refusal)| Refused {
-            addressee: Addressee::Unknown(called),
+            addressee: Addressee::Unknown(called.map(Box::new)),
             id: None,
             refusal,
         })

@@ -148,7 +148,7 @@ impl Downlinks {
             Addressee::Device(key) => track::publish(&self.home, &self.directory, &key, &step, None).await,
             Addressee::Unknown(called) => {
                 tracing::warn!(
-                    name = called.as_ref().and_then(|called| called.name.as_ref().or(called.device_id.as_ref())),
+                    name = called.as_ref().and_then(|called| called.name.as_deref().or(called.device_id.as_deref())),
                     reason = step.reason,
                     "Command refused."
                 );

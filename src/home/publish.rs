@@ -221,3 +221,128 @@ impl Home {
 fn json(body: &impl Serialize) -> Bytes {
     serde_json::to_vec(body).expect("our own types have string keys and always serialise").into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use serde_json::json;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::home::{AvailabilityConfig, DeviceConfig, HomeAssistantConfig, HomeConfig, Output, Settings};
+    use crate::model::{ApplicationName, DeviceId, HomeName};
+    use crate::mqtt::Qos;
+
+    struct Rig {
+        home: Home,
+        messages: mpsc::Receiver<Message>,
+        settings: watch::Sender<Arc<Settings>>,
+    }
+
+    fn key() -> DeviceKey {
+        DeviceKey::new(&ApplicationName::parse("garden").unwrap(), DeviceId::parse("node-1").unwrap())
+    }
+
+    fn settings(own: &DeviceConfig, change: impl FnOnce(&mut HomeConfig)) -> Settings {
+        let mut home = HomeConfig::default();
+        change(&mut home);
+        let (assistant, availability) = (HomeAssistantConfig::default(), AvailabilityConfig::default());
+        Settings::new(&home, &assistant, availability, [(key(), own)], 2).unwrap()
+    }
+
+    fn rig(own: &DeviceConfig) -> Rig {
+        let (sender, messages) = mpsc::channel(64);
+        let (replace, live) = LiveSettings::new(settings(own, |home| home.output = Output::Both));
+        Rig { home: Home::new(sender, live), messages, settings: replace }
+    }
+
+    impl Rig {
+        async fn tell_everything(&self, device: Subject<'_>) {
+            let body = || Bytes::from_static(b"{}");
+            self.home.state(device, body()).await;
+            self.home.field(device, "a/b", body()).await;
+            self.home.availability(device, &json!({})).await;
+            self.home.pending(device, &json!({})).await;
+            self.home.uplink(device, body(), None).await;
+            self.home.event(device, "join", &json!({}), None).await;
+            self.home.announce(Some(device.key), "homeassistant/device/x/config".into(), body()).await;
+        }
+
+        fn take(&mut self) -> Vec<Message> {
+            std::iter::from_fn(|| self.messages.try_recv().ok()).collect()
+        }
+
+        /// The topics emptied since the last look, in alphabetical order.
+        fn emptied(&mut self) -> Vec<String> {
+            let messages = self.take();
+            assert!(messages.iter().all(|message| message.payload.is_empty() && message.retain), "{messages:?}");
+            messages.into_iter().map(|message| message.topic).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_told_of_a_device_goes_as_its_options_have_it() {
+        let expiry = Some(Duration::from_secs(60));
+        let own = DeviceConfig { qos: Some(Qos::ExactlyOnce), retain: Some(false), expiry, ..DeviceConfig::default() };
+        let (mut rig, key, name) = (rig(&own), key(), HomeName::parse("lamp").unwrap());
+        rig.tell_everything(Subject { key: &key, name: &name }).await;
+        let messages = rig.take();
+        let (announced, told) = messages.split_last().unwrap();
+        assert_eq!(told.len(), 6);
+        assert!(told.iter().all(|message| message.qos == Qos::ExactlyOnce && message.expiry == expiry));
+        let retained: Vec<_> = told.iter().filter(|message| message.retain).map(|message| &*message.topic).collect();
+        assert_eq!(retained, ["ttn/lamp/availability", "ttn/lamp/downlink/pending"]);
+        assert_eq!((announced.qos, announced.expiry, announced.retain), (Qos::AtLeastOnce, None, true));
+    }
+
+    #[tokio::test]
+    async fn only_what_is_not_wanted_any_more_is_emptied_and_only_once() {
+        let own = DeviceConfig::default();
+        let (mut rig, key) = (rig(&own), key());
+        let (old, new) = (HomeName::parse("lamp").unwrap(), HomeName::parse("hall/lamp").unwrap());
+        rig.tell_everything(Subject { key: &key, name: &old }).await;
+        rig.take();
+        rig.home.tidy(Subject { key: &key, name: &old }).await;
+        assert!(rig.emptied().is_empty(), "everything is in use");
+        rig.home.tidy(Subject { key: &key, name: &new }).await;
+        let all = ["ttn/lamp", "ttn/lamp/a/b", "ttn/lamp/availability", "ttn/lamp/downlink/pending"];
+        assert_eq!(rig.emptied(), all);
+        rig.home.tidy(Subject { key: &key, name: &new }).await;
+        assert!(rig.emptied().is_empty());
+        rig.tell_everything(Subject { key: &key, name: &new }).await;
+        rig.take();
+        rig.settings.send_replace(Arc::new(settings(&own, |home| home.output = Output::Attribute)));
+        rig.home.tidy(Subject { key: &key, name: &new }).await;
+        assert_eq!(rig.emptied(), ["ttn/hall/lamp"]);
+    }
+
+    #[tokio::test]
+    async fn a_device_that_is_gone_leaves_nothing_and_announcements_are_discoverys() {
+        let (mut rig, key, name) = (rig(&DeviceConfig::default()), key(), HomeName::parse("lamp").unwrap());
+        rig.tell_everything(Subject { key: &key, name: &name }).await;
+        rig.take();
+        rig.home.clear(Subject { key: &key, name: &HomeName::parse("other").unwrap() }).await;
+        assert!(rig.emptied().is_empty());
+        rig.home.abandon(&key).await;
+        assert_eq!(rig.emptied().len(), 4);
+        rig.home.retract(None, "homeassistant/device/x/config").await;
+        assert!(rig.emptied().is_empty(), "it is not the bridge's");
+        rig.home.retract(Some(&key), "homeassistant/device/x/config").await;
+        assert_eq!(rig.emptied(), ["homeassistant/device/x/config"]);
+        assert!(rig.home.ledger().devices().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_the_bridge_tells_of_itself_moves_with_the_base_topic() {
+        let mut rig = rig(&DeviceConfig::default());
+        rig.home.bridge_status("info", &json!({})).await;
+        rig.settings
+            .send_replace(Arc::new(settings(&DeviceConfig::default(), |home| home.base_topic = "house".into())));
+        rig.home.bridge_status("health", &json!({})).await;
+        rig.take();
+        rig.home.tidy_bridge().await;
+        assert_eq!(rig.emptied(), ["ttn/bridge/info"]);
+    }
+}

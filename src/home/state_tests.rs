@@ -10,8 +10,6 @@ use tokio::time::Instant;
 use super::{Kept, States, Told};
 use crate::model::{Radio, Uplink};
 
-/// The least time between two states.
-
 /// The state after this uplink.
 fn merge(states: &mut States, uplink: &Uplink, fields: &str) -> Value {
     let fields = RawValue::from_string(fields.to_owned()).unwrap();
@@ -75,4 +73,25 @@ fn lost_frames_and_airtime_are_in_the_link_and_outlive_the_process() {
     again.note_lost(&key, 2);
     let state = merge(&mut again, &uplink(8, 2), "{}");
     assert_eq!((&state["link"]["lost_frames"], &state["link"]["airtime_today"]), (&json!(3), &json!(0.1234)));
+}
+
+/// The clock stands still.
+#[tokio::test(start_paused = true)]
+async fn each_device_keeps_its_own_pace() {
+    let (mut states, start) = (States::default(), Instant::now());
+    let merge = |states: &mut States, device: &str, second: i64, throttle: u64| {
+        let uplink = Uplink::sample(device, 7, second);
+        states.merge(&uplink, Told::default(), Duration::from_secs(throttle), start).is_some()
+    };
+    assert!((1..4).all(|second| merge(&mut states, "eager", second, 0)), "each at once");
+    assert!(merge(&mut states, "slow", 1, 3600) && !merge(&mut states, "slow", 2, 3600));
+    assert!(merge(&mut states, "usual", 1, 1) && !merge(&mut states, "usual", 2, 1));
+    let mut due =
+        |seconds| states.take_due(start + Duration::from_secs(seconds)).map(|(key, _)| key.device.to_string());
+    assert_eq!((due(1).as_deref(), due(1)), (Some("usual"), None));
+    assert_eq!((due(3599), due(3600).as_deref()), (None, Some("slow")));
+    merge(&mut states, "slow", 3, 3600);
+    states.renew(start);
+    let renewed = std::iter::from_fn(|| states.take_due(start)).map(|(key, _)| key.device.to_string());
+    assert_eq!(renewed.collect::<Vec<_>>(), ["eager", "slow", "usual"], "a broker without memory waits for none");
 }

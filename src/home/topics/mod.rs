@@ -68,9 +68,9 @@ pub struct Candidate {
 /// What a topic calls a device, in a stranger's words. Has a name or an id, or both.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Called {
-    pub name: Option<String>,
-    pub device_id: Option<String>,
-    pub application: Option<String>,
+    pub name: Option<Box<str>>,
+    pub device_id: Option<Box<str>>,
+    pub application: Option<Box<str>>,
 }
 
 /// What a command topic asks for.

@@ -150,16 +150,19 @@ impl Variable {
 
 /// Puts values in their places.
 pub fn fill(pieces: &[Piece], values: Values<'_>) -> String {
-    let text = |piece| match piece {
-        &Piece::Text(ref text) => text.as_str(),
+    pieces.iter().map(|piece| stands_for(piece, values)).collect()
+}
+
+fn stands_for<'a>(piece: &'a Piece, values: Values<'a>) -> &'a str {
+    match piece {
+        Piece::Text(text) => text,
         Piece::Value(Variable::Name) => values.name,
         Piece::Value(Variable::DeviceId) => values.device_id,
         Piece::Value(Variable::Application) => values.application,
         Piece::Value(Variable::Field | Variable::Kind | Variable::Verb) => values.own,
         // It is text from the beginning.
         Piece::Value(Variable::Base) => "",
-    };
-    pieces.iter().map(text).collect()
+    }
 }
 
 /// The pieces of a template that has nothing but text and variables; none if it has more.

@@ -33,8 +33,8 @@ impl Meaning {
             ValueKind::Bool => flag().or(Some(Self { is_binary: true, ..Self::default() })),
             ValueKind::Binary => flag().or_else(|| number(false)),
             ValueKind::Number => number(false),
-            // A text may be a rounded number if the name says in which unit; else it says what it says.
-            ValueKind::Text => flag().or_else(|| number(true)),
+            // A text may be a rounded number if the name says in which unit, and an error tells more than that it is one.
+            ValueKind::Text => flag().filter(|it| it.device_class != Some("problem")).or_else(|| number(true)),
             ValueKind::Place | ValueKind::Null => None,
         };
         guessed.or_else(|| axis(path)).unwrap_or_default()
@@ -75,9 +75,8 @@ fn quantity_called(words: &[String], wants_unit: bool) -> Option<Meaning> {
 
 /// The quantity called this that is measured in this unit.
 fn quantity_in(words: &[String], unit: &'static str) -> Option<Meaning> {
-    let fits = |quantity: &&Quantity| quantity.device_class.is_some_and(|class| classes::has_unit(class, Some(unit)));
-    let named =
-        QUANTITIES.iter().filter(fits).filter_map(|quantity| Some((ends_with(words, quantity.names)?, quantity)));
+    let measured = QUANTITIES.iter().filter(|quantity| quantity.is_measured_in(unit));
+    let named = measured.filter_map(|quantity| Some((ends_with(words, quantity.names)?, quantity)));
     longest(named).map(|quantity| quantity.meaning(Some(unit)))
 }
 
@@ -175,6 +174,7 @@ mod tests {
         assert_eq!(flag("digital_in_1", ValueKind::Binary), Some(None));
         assert_eq!(flag("magnet_status", ValueKind::Text), Some(Some("opening")));
         assert_eq!(flag("led", ValueKind::Bool), Some(None));
+        assert_eq!(flag("error", ValueKind::Text), None);
         assert_eq!(flag("pulses", ValueKind::Binary), None);
         assert_eq!(flag("digital_in_1", ValueKind::Number), None);
     }
