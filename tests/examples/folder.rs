@@ -31,7 +31,8 @@ impl Folder {
 
     /// Mosquitto's clients, which the commands call without a port, use this one.
     pub fn mosquitto_at(self, port: u16) -> Self {
-        let clients = ["mosquitto_sub ", "mosquitto_pub "];
+        let clients = ["mosquitto_sub ", "mosquitto_pub "].into_iter().filter(|client| self.readme.contains(client));
+        let clients: Vec<_> = clients.collect();
         clients.iter().fold(self, |folder, client| folder.instead(client, format!("{client}-p {port} ")))
     }
 

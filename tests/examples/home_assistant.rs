@@ -12,7 +12,8 @@ const DOMAINS: [&str; 5] = ["binary_sensor", "device_tracker", "number", "sensor
 #[tokio::test]
 async fn every_entity_it_names_is_announced() {
     let folder = Folder::of("home-assistant");
-    let texts = ["configuration.yaml", "lorawan-dashboard.yaml"].map(|file| fs::read_to_string(folder.path.join(file)).unwrap());
+    let texts = ["configuration.yaml", "lorawan-dashboard.yaml"]
+        .map(|file| fs::read_to_string(folder.path.join(file)).unwrap());
     let named: BTreeSet<_> = texts.iter().flat_map(|text| entities(text)).collect();
     assert!(named.len() > 15, "only {named:?} were found");
     let demo = Demo::start().await;

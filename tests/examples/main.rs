@@ -11,6 +11,8 @@ mod process;
 mod arrival;
 mod demo;
 mod folder;
+mod home_assistant;
+mod living_room;
 mod mosquitto;
 mod mqttjs;
 mod node_red;
@@ -18,6 +20,7 @@ mod paho;
 mod runtime;
 mod scene;
 mod thermostat;
+mod two_applications;
 
 use std::future::Future;
 use std::time::Duration;
