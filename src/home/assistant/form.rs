@@ -41,13 +41,12 @@ impl Sheet<'_> {
     fn component(&self, entity: &Entity) -> (String, Value) {
         let mut keys = self.keys(entity, Discovery::Device);
         keys.insert("platform".into(), entity.component.as_str().into());
-        let readable = format!("{}.{}", entity.component.as_str(), self.readable(entity));
-        keys.entry("default_entity_id").or_insert(readable.into());
         (ids::entity(&entity.path), keys.into())
     }
 
     fn one(&self, entity: &Entity, place: &Place<'_>) -> Announcement {
         let mut keys = self.keys(entity, Discovery::Entity);
+        // Versions before 2025.10 know no other; newer ones warn of it only where it stands alone.
         keys.entry("object_id").or_insert(self.readable(entity).into());
         for (key, value) in self.shared(place) {
             keys.entry(key).or_insert(value);
@@ -61,6 +60,8 @@ impl Sheet<'_> {
         let mut keys = entity.keys.clone();
         classes::settle(&mut keys, entity.component, form);
         keys.entry("name").or_insert(names::beside(self.name, &entity.name).into());
+        let readable = format!("{}.{}", entity.component.as_str(), self.readable(entity));
+        keys.entry("default_entity_id").or_insert(readable.into());
         keys.insert("unique_id".into(), format!("{}_{}", self.id, ids::entity(&entity.path)).into());
         keys
     }
