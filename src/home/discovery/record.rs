@@ -4,11 +4,11 @@
 //!   time to forget, and would take the same entity on another topic for a second one.
 //! - If all topics are others than before (another form, another prefix), the entities move: Home Assistant is asked to
 //!   keep them, told of the new topics, and then the old ones are emptied (its documentation of MQTT discovery,
-//!   "Migration").
+//!   "Migration"). It takes its time over each: what comes too early it calls a conflict and drops (seen in 2026.2).
 //! - In one message for a whole device, a component that is left out stays. One that is named with nothing but its
 //!   platform goes; then the message without it follows.
 //! - Two announcements on one topic are a while apart: Home Assistant drops what comes for entities that it is still
-//!   making of the one before (seen in its version 2025.1).
+//!   making of the one before.
 //!
 //! Time comes in as an argument.
 
@@ -32,6 +32,8 @@ const MIGRATE: &[u8] = br#"{"migrate_discovery":true}"#;
 #[derive(Debug, Default)]
 pub struct Record {
     topics: BTreeMap<String, Told>,
+    /// Topics whose entities were asked to move, and are not announced elsewhere yet.
+    moving: BTreeSet<String>,
     /// Topics whose entities have moved, still to be emptied.
     left: BTreeSet<String>,
     /// Nothing is said before.
@@ -74,7 +76,7 @@ impl Record {
 
     /// Whether nothing is announced, and nothing is left to be emptied.
     pub fn is_empty(&self) -> bool {
-        self.topics.is_empty() && self.left.is_empty()
+        self.topics.is_empty() && self.moving.is_empty() && self.left.is_empty()
     }
 
     /// What is to be said now so that this is announced; whether more is to be said after a pause. Not to be asked
@@ -88,21 +90,23 @@ impl Record {
         for topic in &gone {
             self.topics.remove(topic);
         }
-        let mut more = moves;
         if moves {
             steps.extend(gone.iter().map(|topic| announce(topic, MIGRATE)));
-            self.left.extend(gone);
+            self.moving.extend(gone);
+            self.not_before = Some(now + PAUSE);
+            return (steps, true);
         } else if !gone.is_empty() {
             steps.extend(gone.into_iter().map(Step::Retract));
             let more = wanted.iter().any(|announcement| self.is_news(announcement));
             self.not_before = Some(now + PAUSE);
             return (steps, more);
         }
-        let said = steps.len();
+        self.left = std::mem::take(&mut self.moving).difference(&topics).cloned().collect();
+        let (said, mut more) = (steps.len(), !self.left.is_empty());
         for announcement in wanted {
             more |= self.say(announcement, &mut steps);
         }
-        if steps.len() > said {
+        if steps.len() > said || more {
             self.not_before = Some(now + PAUSE);
         }
         (steps, more)
@@ -239,11 +243,12 @@ mod tests {
     fn another_form_is_a_migration_also_from_what_was_announced_before_the_start() {
         let mut record = Record::restore(["ha/device/node/config".to_owned()]);
         let steps = said(&mut record, &[entity("ha/sensor/n/a/config"), entity("ha/sensor/n/b/config")]);
-        let moved = vec!["> ha/device/node/config", "+ ha/sensor/n/a/config", "+ ha/sensor/n/b/config"];
-        assert_eq!(steps, [moved, vec!["- ha/device/node/config"]]);
+        let there = vec!["+ ha/sensor/n/a/config", "+ ha/sensor/n/b/config"];
+        assert_eq!(steps, [vec!["> ha/device/node/config"], there, vec!["- ha/device/node/config"]]);
         let back = said(&mut record, &[device(&[("a", "sensor")])]);
-        let moved = vec!["> ha/sensor/n/a/config", "> ha/sensor/n/b/config", "+ ha/device/node/config sensor a"];
-        assert_eq!(back, [moved, vec!["- ha/sensor/n/a/config", "- ha/sensor/n/b/config"]]);
+        let asked = vec!["> ha/sensor/n/a/config", "> ha/sensor/n/b/config"];
+        let emptied = vec!["- ha/sensor/n/a/config", "- ha/sensor/n/b/config"];
+        assert_eq!(back, [asked, vec!["+ ha/device/node/config sensor a"], emptied]);
     }
 
     #[test]
@@ -251,9 +256,12 @@ mod tests {
         let mut record = Record::restore(["ha/device/node/config".to_owned()]);
         let now = Instant::now();
         record.next(vec![entity("ha/sensor/n/a/config")], now);
+        assert_eq!(said(&mut record, &[device(&[("a", "sensor")])]), [["+ ha/device/node/config sensor a"]]);
+        record.next(vec![entity("ha/sensor/n/a/config")], now + 20 * PAUSE);
+        record.next(vec![entity("ha/sensor/n/a/config")], now + 21 * PAUSE);
         let steps = said(&mut record, &[device(&[("a", "sensor")])]);
-        let back = vec!["> ha/sensor/n/a/config", "+ ha/device/node/config sensor a"];
-        assert_eq!(steps, [back, vec!["- ha/sensor/n/a/config"]]);
+        let back = vec!["+ ha/device/node/config sensor a"];
+        assert_eq!(steps, [vec!["> ha/sensor/n/a/config"], back, vec!["- ha/sensor/n/a/config"]]);
     }
 
     #[test]
