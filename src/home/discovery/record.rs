@@ -47,21 +47,40 @@ struct Told {
     hash: Option<u64>,
     /// The components in it, as `<platform> <id>`.
     components: Box<[Box<str>]>,
+    /// It was said before the start.
+    is_restored: bool,
 }
+
+/// The components of an announcement as [`Record::restore`] takes them.
+type Components = String;
 
 /// What is to be said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    Announce(Announcement),
+    Announce(Announcement, Components),
     /// Empty this topic.
     Retract(String),
 }
 
 impl Record {
     /// What is known to be on these topics, though not what exactly.
-    pub fn restore(topics: impl IntoIterator<Item = String>) -> Self {
-        let topics = topics.into_iter().map(|topic| (topic, Told::default())).collect();
+    pub fn restore(topics: impl IntoIterator<Item = (String, Components)>) -> Self {
+        let told = |components: Components| {
+            let components = components.split(',').filter(|component| !component.is_empty()).map(Into::into).collect();
+            Told { hash: None, components, is_restored: true }
+        };
+        let topics = topics.into_iter().map(|(topic, components)| (topic, told(components))).collect();
         Self { topics, ..Self::default() }
+    }
+
+    /// Too little is known of the device to say that something of it is gone which was there before the start.
+    pub fn keep_restored(&mut self) {
+        self.topics.values_mut().filter(|told| told.is_restored).for_each(|told| told.components = Box::default());
+    }
+
+    /// Whether something was announced since the start.
+    pub fn is_said(&self) -> bool {
+        self.topics.values().any(|told| !told.is_restored)
     }
 
     /// Nobody may have heard what was said: all of it is said again.
@@ -126,15 +145,16 @@ impl Record {
         let components = components(&payload);
         let told = self.topics.entry(topic.clone()).or_default();
         let gone: Vec<_> = told.components.iter().filter(|old| !components.contains(old)).cloned().collect();
-        *told = Told { hash: gone.is_empty().then(|| hash(&payload)), components };
+        let noted = components.join(",");
+        *told = Told { hash: gone.is_empty().then(|| hash(&payload)), components, is_restored: false };
         let payload = if gone.is_empty() { payload } else { without(&payload, &gone) };
-        steps.push(Step::Announce(Announcement { topic, payload }));
+        steps.push(Step::Announce(Announcement { topic, payload }, noted));
         !gone.is_empty()
     }
 }
 
 fn announce(topic: &str, payload: &'static [u8]) -> Step {
-    Step::Announce(Announcement { topic: topic.to_owned(), payload: Bytes::from_static(payload) })
+    Step::Announce(Announcement { topic: topic.to_owned(), payload: Bytes::from_static(payload) }, Components::new())
 }
 
 fn hash(payload: &Bytes) -> u64 {
@@ -197,11 +217,15 @@ mod tests {
         }
     }
 
+    fn restored(components: &str) -> Record {
+        Record::restore([("ha/device/node/config".to_owned(), components.to_owned())])
+    }
+
     fn shown(step: &Step) -> String {
         match step {
             Step::Retract(topic) => format!("- {topic}"),
-            Step::Announce(Announcement { topic, payload }) if payload == MIGRATE => format!("> {topic}"),
-            Step::Announce(announcement) => {
+            Step::Announce(Announcement { topic, payload }, _) if payload == MIGRATE => format!("> {topic}"),
+            Step::Announce(announcement, _) => {
                 let components = components(&announcement.payload).join(", ");
                 format!("+ {} {components}", announcement.topic).trim_end().to_owned()
             }
@@ -223,10 +247,10 @@ mod tests {
         let mut record = Record::default();
         said(&mut record, &[device(&[("a", "sensor"), ("b", "sensor")])]);
         let (steps, more) = record.next(vec![device(&[("a", "sensor"), ("b", "switch")])], Instant::now());
-        let [Step::Announce(Announcement { payload, .. })] = &steps[..] else { panic!("{steps:?}") };
+        let [Step::Announce(Announcement { payload, .. }, noted)] = &steps[..] else { panic!("{steps:?}") };
         let components = &serde_json::from_slice::<Value>(payload).unwrap()["components"];
         assert_eq!((&components["b"], more), (&json!({"platform": "sensor"}), true));
-        assert_eq!(components["a"]["unique_id"], "a");
+        assert_eq!((&components["a"]["unique_id"], noted.as_str()), (&json!("a"), "sensor a,switch b"));
         let next = said(&mut record, &[device(&[("a", "sensor"), ("b", "switch")])]);
         assert_eq!(next, [["+ ha/device/node/config sensor a, switch b"]]);
     }
@@ -241,7 +265,7 @@ mod tests {
 
     #[test]
     fn another_form_is_a_migration_also_from_what_was_announced_before_the_start() {
-        let mut record = Record::restore(["ha/device/node/config".to_owned()]);
+        let mut record = restored("");
         let steps = said(&mut record, &[entity("ha/sensor/n/a/config"), entity("ha/sensor/n/b/config")]);
         let there = vec!["+ ha/sensor/n/a/config", "+ ha/sensor/n/b/config"];
         assert_eq!(steps, [vec!["> ha/device/node/config"], there, vec!["- ha/device/node/config"]]);
@@ -253,7 +277,7 @@ mod tests {
 
     #[test]
     fn who_changes_his_mind_in_the_middle_of_a_migration_loses_nothing() {
-        let mut record = Record::restore(["ha/device/node/config".to_owned()]);
+        let mut record = restored("");
         let now = Instant::now();
         record.next(vec![entity("ha/sensor/n/a/config")], now);
         assert_eq!(said(&mut record, &[device(&[("a", "sensor")])]), [["+ ha/device/node/config sensor a"]]);
@@ -265,8 +289,21 @@ mod tests {
     }
 
     #[test]
+    fn a_component_that_went_while_the_bridge_was_off_is_taken_back_if_enough_is_known() {
+        let wanted = [device(&[("a", "sensor")])];
+        let whole = vec!["+ ha/device/node/config sensor a"];
+        let marked = vec!["+ ha/device/node/config sensor a, sensor b"];
+        assert_eq!(said(&mut restored("sensor a,sensor b"), &wanted), [marked, whole.clone()]);
+        let mut unsure = restored("sensor a,sensor b");
+        unsure.keep_restored();
+        assert!(!unsure.is_said());
+        assert_eq!(said(&mut unsure, &wanted), [whole]);
+        assert!(unsure.is_said());
+    }
+
+    #[test]
     fn what_is_not_wanted_at_all_is_emptied() {
-        let mut record = Record::restore(["ha/device/node/config".to_owned()]);
+        let mut record = restored("");
         assert_eq!(said(&mut record, &[]), [["- ha/device/node/config"]]);
         assert!(record.is_empty());
     }
