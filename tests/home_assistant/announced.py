@@ -47,8 +47,21 @@ class Announced:
         ]
 
 
+def forms(port: int) -> dict[str, list[str]]:
+    """In which forms each entity is announced, by unique id."""
+    found: dict[str, list[str]] = {}
+    for one in everything(port):
+        found.setdefault(one.unique_id, []).append(one.form)
+    return found
+
+
 def read(port: int) -> dict[str, Announced]:
-    """Everything that is retained below the prefix, by unique id."""
+    """What is announced, by unique id."""
+    return {one.unique_id: one for one in everything(port)}
+
+
+def everything(port: int) -> list[Announced]:
+    """What is retained below the prefix."""
     retained: dict[str, bytes] = {}
 
     def hear(_client, _data, message):
@@ -67,7 +80,7 @@ def read(port: int) -> dict[str, Announced]:
         while time.monotonic() < quiet:
             client.loop(0.1)
     client.disconnect()
-    return {one.unique_id: one for topic, body in retained.items() if body for one in entities(topic, json.loads(body))}
+    return [one for topic, body in retained.items() if body for one in entities(topic, json.loads(body))]
 
 
 def entities(topic: str, body: dict) -> list[Announced]:

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from announced import Announced, read
+from announced import Announced, forms, read
 from hass import Hass
 from processes import Process, ended, free_port, mosquitto
 
@@ -20,8 +20,8 @@ KNOWN = (
     "Disconnected from MQTT server",
     "The connection was lost",
 )
-#: What it says of each device whose form changed, though it asks for just that.
-MIGRATED = "No device components to cleanup"
+#: What it says when the old topics of a device are emptied that changed its form, though it asks for just that.
+MIGRATED = ("No device components to cleanup", "Received a conflicting MQTT discovery message")
 #: How long anything may take that takes seconds.
 PATIENCE = 90
 
@@ -243,9 +243,8 @@ class Check:
             self.configure(form)
 
             async def changed():
-                there = await asyncio.to_thread(read, self.port)
-                ours = [there.get(name) for name in self.announced]
-                return all(one and one.form == form for one in ours)
+                there = await asyncio.to_thread(forms, self.port)
+                return all(there.get(name) == [form] for name in self.announced)
 
             await self.until(f"announcements in the form {form}", changed)
             told = await self.as_before()
@@ -317,7 +316,7 @@ class Check:
         return found[0] if found and found[0] == "unavailable" else "known" if found else "missing"
 
     async def log(self) -> str:
-        complaints = self.hass.complaints((*KNOWN, MIGRATED))
+        complaints = self.hass.complaints(KNOWN + (MIGRATED if self.arguments.form == "device" else ()))
         if complaints:
             raise SystemExit("FAILED: Home Assistant's log:\n" + "\n".join(complaints))
         return f"see {self.hass.process.log}"

@@ -4,7 +4,8 @@
 //!   time to forget, and would take the same entity on another topic for a second one.
 //! - If all topics are others than before (another form, another prefix), the entities move: Home Assistant is asked to
 //!   keep them, told of the new topics, and then the old ones are emptied (its documentation of MQTT discovery,
-//!   "Migration"). It takes its time over each: what comes too early it calls a conflict and drops (seen in 2026.2).
+//!   "Migration"), each a while after the other. It warns of a conflict for each entity when the old topics are emptied
+//!   (2026.2), although it asks for that; nothing is lost by it.
 //! - In one message for a whole device, a component that is left out stays. One that is named with nothing but its
 //!   platform goes; then the message without it follows.
 //! - Two announcements on one topic are a while apart: Home Assistant drops what comes for entities that it is still
@@ -103,9 +104,15 @@ impl Record {
     pub fn next(&mut self, wanted: Vec<Announcement>, now: Instant) -> (Vec<Step>, bool) {
         let topics: BTreeSet<_> = wanted.iter().map(|announcement| announcement.topic.clone()).collect();
         let left = std::mem::take(&mut self.left);
-        let mut steps: Vec<_> = left.difference(&topics).cloned().map(Step::Retract).collect();
         let gone: Vec<_> = self.topics.keys().filter(|topic| !topics.contains(*topic)).cloned().collect();
         let moves = !gone.is_empty() && !wanted.is_empty() && gone.len() == self.topics.len();
+        let turns_back = !left.is_disjoint(&topics);
+        let mut steps: Vec<_> = left.into_iter().map(Step::Retract).collect();
+        // One move is brought to its end before the next: Home Assistant would not hear of that.
+        if !steps.is_empty() && (moves || turns_back) {
+            self.not_before = Some(now + PAUSE);
+            return (steps, true);
+        }
         for topic in &gone {
             self.topics.remove(topic);
         }
@@ -285,7 +292,8 @@ mod tests {
         record.next(vec![entity("ha/sensor/n/a/config")], now + 21 * PAUSE);
         let steps = said(&mut record, &[device(&[("a", "sensor")])]);
         let back = vec!["+ ha/device/node/config sensor a"];
-        assert_eq!(steps, [vec!["> ha/sensor/n/a/config"], back, vec!["- ha/sensor/n/a/config"]]);
+        let first = vec!["- ha/device/node/config"];
+        assert_eq!(steps, [first, vec!["> ha/sensor/n/a/config"], back, vec!["- ha/sensor/n/a/config"]]);
     }
 
     #[test]
