@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ttn_ferry::mqtt::{Address, Connection, Endpoint, Event, Message, MqttVersion, Qos};
 
-use crate::harness::{Heard, Home, Mosquitto, in_time};
+use crate::harness::{Ferry, Heard, Home, Mosquitto, in_time};
 
 const VERSIONS: [MqttVersion; 2] = [MqttVersion::V3_1_1, MqttVersion::V5];
 
@@ -82,4 +82,24 @@ async fn what_was_cut_off_half_way_neither_blocks_nor_swallows_what_comes_next()
         let numbers: Vec<usize> = heard.iter().map(|heard| heard.text.parse().unwrap()).collect();
         assert_eq!(numbers, (100..120).collect::<Vec<_>>(), "{version}");
     }
+}
+
+/// Mosquitto acknowledges more than 20 of them at once and forgets the rest.
+#[tokio::test]
+async fn what_a_reload_makes_exactly_once_all_comes_out_of_a_broker_that_takes_few_at_once() {
+    let mosquitto = Mosquitto::start().await;
+    let mut ferry = Ferry::with(|setup| {
+        setup.home_at = Some(mosquitto.address);
+        setup.add_device("node", "qos = 1");
+    })
+    .await;
+    ferry.reconfigure("qos = 1", "qos = 2");
+    let (status, _, told) = ferry.ask("POST", "config/reload", "{}").await;
+    assert!(status.is_success() && told["needs_restart"] == serde_json::json!([]), "{told}");
+    // Some at least once among them: those of another device.
+    (0..300).for_each(|f_cnt| ferry.network.up(if f_cnt % 3 == 0 { "other" } else { "node" }, f_cnt, b"x"));
+    let uplink = |heard: &Heard| heard.topic.ends_with("/uplink");
+    let heard = ferry.home.wait_for_many(300, "the uplinks", uplink).await;
+    let all: BTreeSet<_> = heard.iter().map(|heard| heard.json()["f_cnt"].as_u64().unwrap()).collect();
+    assert_eq!(all.len(), 300);
 }
