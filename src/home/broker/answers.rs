@@ -148,7 +148,10 @@ fn dropped_in_silence(topic: &str) -> Notice {
     let root = base.unwrap_or_else(|| topic.split('/').next().unwrap_or(topic));
     Notice::PublishRefused {
         topic: clip(topic),
-        reason: "acknowledged, and not passed on: the broker's access rules (ACL) seem to refuse it".into(),
+        reason:
+            "acknowledged, and it did not come back: the broker's access rules (ACL) seem to refuse writing it, or \
+                 reading it"
+                .into(),
         hint: format!(
             "let the bridge's user write to and read {root}/# in the broker's ACL; `check --connect` tries it"
         ),
