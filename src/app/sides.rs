@@ -117,22 +117,17 @@ pub(super) fn settings(config: &Config) -> Result<Settings, BuildError> {
     Ok(Settings::new(home, assistant, config.availability, config.devices()?, longest_name(config))?)
 }
 
-/// QoS 2 messages under way at once where the broker cannot say how many it takes: what Mosquitto takes by itself. With
-/// 200 of them most did not come out again (observed on Mosquitto 2.0.11 with MQTT 3.1.1).
-const MOST_EXACTLY_ONCE: u16 = 20;
-
 /// What the bridge is to the home broker: one that is heard to go, and whose commands wait for it.
 fn home_endpoint(config: &Config, environment: &dyn Environment, topics: &Topics) -> Result<Endpoint, BuildError> {
     let home = &config.home;
     let exactly_once = std::iter::once(Some(home.qos)).chain(config.device.iter().map(|device| device.qos));
     // What was under way when the last process ended is known to nobody. With MQTT 5 the broker says so itself.
     let unknown = exactly_once.flatten().any(|qos| qos == Qos::ExactlyOnce) && home.mqtt_version == MqttVersion::V3_1_1;
-    let window = if unknown { home.in_flight.min(MOST_EXACTLY_ONCE) } else { home.in_flight };
     Ok(Endpoint {
         keep_alive: HOME_KEEP_ALIVE,
-        window,
+        window: home.in_flight,
         keep_session: home.keep_session,
-        unreleased: if unknown { (1..=window).collect() } else { Vec::new() },
+        unreleased: if unknown { (1..=home.in_flight).collect() } else { Vec::new() },
         will: Some(Will { topic: topics.of_bridge("state"), payload: OFFLINE }),
         ..config::home_endpoint(home, environment)?
     })

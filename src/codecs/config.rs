@@ -22,11 +22,11 @@ pub struct CodecsConfig {
     #[schemars(example = &"lorawan-devices")]
     pub device_repository: Option<PathBuf>,
     /// How long the network's own payload formatter of a device counts before it is asked for again. 10min to 30d.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "crate::model::duration::required")]
     #[schemars(with = "String")]
     pub refresh: Duration,
     /// Time for one message. 1ms to 10s; The Things Network gives 100ms.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "crate::model::duration::required")]
     #[schemars(with = "String")]
     pub time_limit: Duration,
     /// Memory of one codec in bytes. 1 MiB to 256 MiB.

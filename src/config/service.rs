@@ -19,11 +19,11 @@ pub struct LogConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct ServiceConfig {
     /// How long a stop may take before what is left is given up. 1s to 5min.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "crate::model::duration::required")]
     #[schemars(with = "String")]
     pub grace: Duration,
     /// How often `bridge/health` is published. 1s to 1h.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "crate::model::duration::required")]
     #[schemars(with = "String")]
     pub health_interval: Duration,
     /// Uplinks the bridge holds between the TTN socket and its decoders before it must drop. 100 to 1,000,000.

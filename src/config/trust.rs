@@ -37,6 +37,9 @@ impl TrustError {
                 "nobody is there to type it: `openssl pkey -in key.pem -out plain.pem`, then chmod 600 plain.pem"
             }
             Self::Identity(IdentityError::Mismatch) => "name the key that this certificate was made with",
+            Self::Identity(IdentityError::Key(_)) => {
+                "it takes RSA of 2048 to 4096 bits, ECDSA with P-256 or P-384, or Ed25519"
+            }
             Self::Identity(error) if error.is_about_key() => "it takes the key: -----BEGIN PRIVATE KEY-----",
             Self::Identity(_) => "it takes the client's certificate, its chain after it: -----BEGIN CERTIFICATE-----",
             Self::HalfIdentity => "name both files, or neither",

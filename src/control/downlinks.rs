@@ -42,7 +42,7 @@ pub struct Wanted {
 #[serde(default, deny_unknown_fields)]
 pub struct Patience {
     /// For news, at most so long: a minute at most. No wait without it.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    #[serde(with = "crate::model::duration::optional")]
     pub wait: Option<Duration>,
     /// News is whatever comes after so many steps; without it, the end.
     pub after_steps: Option<u32>,

@@ -44,7 +44,7 @@ pub type Answer = Result<Box<RawValue>, Problem>;
 #[serde(deny_unknown_fields)]
 struct Show {
     id: String,
-    #[serde(default, with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    #[serde(default, with = "crate::model::duration::optional")]
     wait: Option<Duration>,
     after_steps: Option<u32>,
 }

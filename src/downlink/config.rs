@@ -33,7 +33,7 @@ pub struct DownlinkConfig {
     #[schemars(range(min = 1, max = 10000))]
     pub fair_use_downlinks: u32,
     /// Airtime a device's uplinks may take in a day. 1s to 24h.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "crate::model::duration::required")]
     #[schemars(with = "String")]
     pub fair_use_airtime: Duration,
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::refusal::Refusal;
-use crate::model::{DownlinkId, DownlinkRequest, FPort, InvalidDownlink, MAX_PAYLOAD, Payload, did_you_mean};
+use crate::model::{DownlinkId, DownlinkRequest, FPort, InvalidDownlink, MAX_PAYLOAD, Payload, did_you_mean, duration};
 
 /// Every key a downlink may have.
 const KEYS: [&str; 12] = [
@@ -128,7 +128,7 @@ fn expires_in(object: &Object) -> Result<Option<Duration>, Refusal> {
     let expected = "a duration such as \"30m\", or a number of seconds, at most a year";
     let Some(raw) = object.get("expires_in").filter(|raw| raw.get() != "null") else { return Ok(None) };
     let span = match serde_json::from_str::<String>(raw.get()) {
-        Ok(text) => text.parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok()),
+        Ok(text) => duration::parse(&text),
         Err(_) => raw.get().parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
     };
     let span = span.filter(|span| !span.is_zero() && *span <= LONGEST_EXPIRY);
@@ -194,7 +194,10 @@ mod tests {
         assert_eq!(request.expires_in, Some(Duration::from_secs(5400)));
         assert_eq!(request.supersedes.as_deref(), Some("led"));
         assert_eq!(request.id.unwrap().as_str(), "lamp-1");
-        assert_eq!(parse(r#"{"fields":{},"expires_in":90}"#).unwrap().expires_in, Some(Duration::from_secs(90)));
+        for (given, seconds) in [("90", 90), ("\"2d\"", 172_800)] {
+            let request = parse(&format!(r#"{{"fields":{{}},"expires_in":{given}}}"#)).unwrap();
+            assert_eq!(request.expires_in, Some(Duration::from_secs(seconds)));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod delivery;
 mod device;
 mod downlink;
+pub(crate) mod duration;
 mod event;
 mod ids;
 mod nearest;

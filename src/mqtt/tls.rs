@@ -124,6 +124,9 @@ fn client(roots: RootCertStore) -> rustls::ConfigBuilder<ClientConfig, rustls::c
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     #[test]
@@ -139,6 +142,18 @@ mod tests {
 
     fn of(certificate: &str, key: &str) -> Result<Identity, IdentityError> {
         Identity::from_pem(certificate.as_bytes(), key.as_bytes())
+    }
+
+    /// As `openssl ecparam -genkey` writes it: the curve in a part of its own before the key.
+    #[test]
+    fn an_older_form_of_a_key_is_taken_too() {
+        let made = rcgen::generate_simple_self_signed(["ferry".to_owned()]).unwrap();
+        let whole = made.signing_key.serialize_der();
+        // PKCS#8 wraps SEC 1's form, which is 109 bytes long for P-256 (RFC 5915, 3).
+        let inner = STANDARD.encode(&whole[whole.len() - 109..]);
+        let curve = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+        let key = format!("{curve}-----BEGIN EC PRIVATE KEY-----\n{inner}\n-----END EC PRIVATE KEY-----\n");
+        assert!(of(&made.cert.pem(), &key).is_ok());
     }
 
     #[test]

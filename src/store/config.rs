@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::{Span, SpanRelativeTo};
 use schemars::JsonSchema;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
@@ -16,7 +15,7 @@ pub struct StoreConfig {
     #[schemars(example = &"/var/lib/ttn-ferry")]
     pub path: Option<PathBuf>,
     /// What may be lost when the process is killed. 0s (every message is committed by itself) to 1s.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "crate::model::duration::required")]
     #[schemars(with = "String")]
     pub commit_interval: Duration,
     /// What may be lost when the power fails.
@@ -27,11 +26,11 @@ pub struct StoreConfig {
     #[schemars(with = "SizeOrBytes")]
     pub spool_size: u64,
     /// How long such a message is kept. 1min to 366d.
-    #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
+    #[serde(with = "crate::model::duration::required")]
     #[schemars(with = "String")]
     pub spool_age: Duration,
     /// How long a finished downlink is kept. 1min to 3660d.
-    #[serde(deserialize_with = "duration", serialize_with = "write_duration")]
+    #[serde(with = "crate::model::duration::required")]
     #[schemars(with = "String")]
     pub history: Duration,
 }
@@ -100,25 +99,6 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         }
     }
     deserializer.deserialize_any(Size)
-}
-
-/// Days and weeks too, which the standard library's durations are not written in.
-pub(crate) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let parsed = text.parse::<Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
-    let wrong = || D::Error::custom(format!("`{text}` is no duration: write \"12h\", \"7d\" or \"4w\""));
-    Duration::try_from(parsed.map_err(|_| wrong())?).map_err(|_| wrong())
-}
-
-/// In whole days if it is that.
-pub(crate) fn write_duration<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    const DAY: u64 = 24 * 3600;
-    match (duration.as_secs(), duration.subsec_nanos()) {
-        (seconds, 0) if seconds >= DAY && seconds.is_multiple_of(DAY) => {
-            serializer.collect_str(&format_args!("{}d", seconds / DAY))
-        }
-        _ => jiff::fmt::serde::unsigned_duration::friendly::compact::required::serialize(duration, serializer),
-    }
 }
 
 /// In the largest unit of which it is a whole number.

@@ -40,7 +40,6 @@ use crate::model::{DeviceKey, DeviceNotes, DownlinkId, Kept};
 use crate::telemetry::{Notices, WeakNotices};
 
 pub use config::{StoreConfig, Sync};
-pub(crate) use config::{duration, write_duration};
 pub use error::{EngineError, OpenError, StoreError};
 pub use rows::{
     DownlinkFilter, DownlinkRow, Entry, GapRow, Restored, RetainedRow, Run, RunChange, Shed, SpoolStats, StateRow,

@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct RepairConfig {
     /// How long the network keeps messages: a day on The Things Network, more on paid plans. 10min to 366d.
-    #[serde(deserialize_with = "crate::store::duration", serialize_with = "crate::store::write_duration")]
+    #[serde(with = "crate::model::duration::required")]
     #[schemars(with = "String")]
     pub retention: Duration,
     /// How long after a gap's end it is fetched: the network writes its storage in batches. Up to 5min.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "crate::model::duration::required")]
     #[schemars(with = "String")]
     pub fetch_after: Duration,
     /// How long after that it is fetched once more, for late batches; then it is told what is lost. Up to 10min.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "crate::model::duration::required")]
     #[schemars(with = "String")]
     pub fetch_again_after: Duration,
 }

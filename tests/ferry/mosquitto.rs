@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use simulator::stack::Device;
 
-use crate::harness::{APP, Ferry, Mosquitto, Process, Stage};
+use crate::harness::{APP, Ferry, Heard, Mosquitto, Process, Stage};
 
 #[tokio::test]
 async fn uplinks_state_and_presence_reach_mosquitto() {
@@ -85,6 +85,30 @@ async fn what_comes_while_mosquitto_is_killed_arrives_when_it_is_back() {
     let order: Vec<_> =
         ferry.home.all_on("ttn/node/uplink").iter().map(|uplink| uplink["f_cnt"].as_u64().unwrap()).collect();
     assert_eq!(order, (1..50).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_command_given_while_the_bridge_is_away_waits_for_it_where_the_session_is_kept() {
+    for (version, kept) in [("3.1.1", true), ("5", true), ("5", false)] {
+        let mosquitto = Mosquitto::start().await;
+        let ferry = Ferry::with(|setup| {
+            setup.home_at = Some(mosquitto.address);
+            setup.home = format!("mqtt_version = \"{version}\"\nkeep_session = {kept}");
+            setup.add_device("lamp", "");
+        })
+        .await;
+        let (_, mut stage) = ferry.stop().await;
+        stage.home.forget();
+        let push = |id: &str| json!({"f_port": 1, "payload_hex": "01", "id": id}).to_string();
+        stage.home.publish("ttn/lamp/downlink/push", push("early")).await;
+        let mut ferry = Ferry::on(stage).await;
+        assert_eq!(ferry.home.on("ttn/bridge/state").await["state"], "online");
+        ferry.home.publish("ttn/lamp/downlink/push", push("late")).await;
+        let is_late = |heard: &Heard| heard.topic == "ttn/lamp/downlink/state" && heard.json()["id"] == "late";
+        ferry.home.wait_for("the answer", is_late).await;
+        let steps = ferry.home.all_on("ttn/lamp/downlink/state");
+        assert_eq!(steps.iter().any(|step| step["id"] == "early"), kept, "{version}: {steps:?}");
+    }
 }
 
 #[tokio::test]

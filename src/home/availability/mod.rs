@@ -12,12 +12,12 @@ mod rhythm;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use jiff::{Span, SpanRelativeTo, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::rhythm::Rhythm;
 use super::{DeviceConfig, Settings};
-use crate::model::{ApplicationName, DeviceKey, Uplink};
+use crate::model::{ApplicationName, DeviceKey, Uplink, duration};
 
 /// The attribute of a device, set in the network's console, that says how often it reports.
 const INTERVAL_ATTRIBUTE: &str = "ferry-interval";
@@ -288,9 +288,7 @@ impl Listening {
 
 /// The interval an attribute names, if it does; else that is told.
 fn parse(key: &DeviceKey, text: &str) -> Option<Duration> {
-    let span = text.parse::<Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
-    let interval = span.ok().and_then(|span| Duration::try_from(span).ok());
-    let interval = interval.filter(|interval| (INTERVALS.0..=INTERVALS.1).contains(interval));
+    let interval = duration::parse(text).filter(|interval| (INTERVALS.0..=INTERVALS.1).contains(interval));
     if interval.is_none() {
         tracing::warn!(device = %key, text, "Attribute ferry-interval is no interval; write \"10m\" or \"1h 30m\".");
     }

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::echo::Verdict;
-use super::{Asked, Broker, ONLINE, clip};
+use super::{Asked, Broker, ONLINE, RETRY, clip};
 use crate::model::Receipt;
 use crate::mqtt::{Event, Inbound, Lost, Message, Reason, Sender};
 use crate::telemetry::{Count, Notice};
@@ -40,16 +40,22 @@ impl Broker {
         }
     }
 
-    /// It would be refused again: it counts as given up, and nobody waits for it any more.
-    fn refused(&mut self, packet: u16, reason: Reason) {
+    /// An uplink that the broker has no room for is tried again. Everything else would be refused again or is outdated by
+    /// then: it counts as given up, and nobody waits for it any more.
+    pub(super) fn refused(&mut self, packet: u16, reason: Reason) {
         let Some(message) = self.outbox.acked(packet) else { return };
         (self.progress, self.took_something) = (Instant::now(), true);
-        self.wiring.counters.count(Count::Dropped);
         if self.refusals.refused(&message.topic) {
             let (topic, reason, hint) = (clip(&message.topic), reason.to_string(), reason.hint().to_owned());
             self.wiring.notices.tell(Notice::PublishRefused { topic, reason, hint });
         }
-        self.settle(message.receipt);
+        if reason == Reason::Quota && matches!(message.receipt, Some(Receipt::Uplink(_))) {
+            self.outbox.put_off(message);
+            self.retry_at.get_or_insert_with(|| Instant::now() + RETRY);
+        } else {
+            self.wiring.counters.count(Count::Dropped);
+            self.settle(message.receipt);
+        }
         self.give_up_if_found();
     }
 
@@ -142,7 +148,10 @@ fn dropped_in_silence(topic: &str) -> Notice {
     let root = base.unwrap_or_else(|| topic.split('/').next().unwrap_or(topic));
     Notice::PublishRefused {
         topic: clip(topic),
-        reason: "acknowledged, and not passed on: the broker's access rules (ACL) seem to refuse it".into(),
+        reason:
+            "acknowledged, and it did not come back: the broker's access rules (ACL) seem to refuse writing it, or \
+                 reading it"
+                .into(),
         hint: format!(
             "let the bridge's user write to and read {root}/# in the broker's ACL; `check --connect` tries it"
         ),

@@ -43,6 +43,8 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 /// How long a broker may leave everything unacknowledged before the connection is taken for dead. The library's own
 /// sign of life is put off by each message sent, so it does not notice.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+/// How long an uplink waits that the broker has no room for, before it is tried again.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// What the last will says, and what is published before a wanted end.
 pub const OFFLINE: &str = r#"{"state":"offline"}"#;
@@ -64,6 +66,8 @@ pub struct Broker {
     progress: Instant,
     /// The broker acknowledged something on this connection.
     took_something: bool,
+    /// When what the broker did not take for now is tried again.
+    retry_at: Option<Instant>,
     /// What is subscribed to on this connection, and the questions the broker has not answered yet.
     subscribed: Vec<String>,
     asked: VecDeque<Asked>,
@@ -103,7 +107,7 @@ pub struct Wiring {
 
 impl Broker {
     pub fn new(endpoint: Endpoint, settings: LiveSettings, wiring: Wiring) -> Self {
-        let window = usize::from(endpoint.window);
+        let window = endpoint.window;
         let outbox = Outbox::new(Limits { messages: MOST_WAITING, bytes: MOST_WAITING_BYTES, window });
         Self {
             endpoint,
@@ -115,6 +119,7 @@ impl Broker {
             dropped: 0,
             progress: Instant::now(),
             took_something: false,
+            retry_at: None,
             subscribed: Vec::new(),
             asked: VecDeque::new(),
             echoes: Echoes::new(),
@@ -193,7 +198,8 @@ impl Broker {
     /// Serves one connection; well ended only after the farewell.
     async fn serve(&mut self, mut connection: Connection, stop: &CancellationToken) -> Result<(), Lost> {
         let (sender, allowed) = (connection.sender(), connection.allowed());
-        self.outbox.connected(allowed.window.into(), allowed.most_qos);
+        self.outbox.connected(allowed);
+        self.retry_at = None;
         self.greet(&sender)?;
         let (mut farewell, mut batch) = (false, Vec::with_capacity(BATCH));
         let mut silence = pin!(tokio::time::sleep(LONGEST_SILENCE));
@@ -217,6 +223,10 @@ impl Broker {
                     }
                     taken = self.wiring.messages.recv_many(&mut batch, BATCH), if self.open => self.take(taken, &mut batch),
                     () = self.settings.changed() => self.subscribe_anew(&sender)?,
+                    () = pause_until(self.retry_at) => {
+                        self.retry_at = None;
+                        self.outbox.try_again();
+                    }
                 }
             };
             match event {
@@ -316,6 +326,14 @@ impl Broker {
         }
         self.wiring.counters.set_waiting_at_home(self.outbox.len());
         Ok(())
+    }
+}
+
+/// Never ends without a time.
+async fn pause_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

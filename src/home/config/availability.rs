@@ -13,7 +13,7 @@ pub struct AvailabilityConfig {
     #[schemars(range(min = 1.5, max = 100.0))]
     pub factor: f64,
     /// The least silence that makes a device offline. 1s to 720h.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "crate::model::duration::required")]
     #[schemars(with = "String")]
     pub floor: Duration,
 }

@@ -45,20 +45,20 @@ pub struct DeviceConfig {
     #[schemars(with = "Option<u8>", range(min = 0, max = 2), example = 2)]
     pub qos: Option<Qos>,
     /// As in `[home]`, for this device.
-    #[serde(default, with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    #[serde(default, with = "crate::model::duration::optional")]
     #[schemars(with = "Option<String>", example = &"5s")]
     pub throttle: Option<Duration>,
     /// As in `[home]`, for this device.
-    #[serde(default, with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    #[serde(default, with = "crate::model::duration::optional")]
     #[schemars(with = "Option<String>", example = &"2h")]
     pub expiry: Option<Duration>,
 
     /// How often it reports, if that shall not be learned. 1s to 1 year.
-    #[serde(default, with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    #[serde(default, with = "crate::model::duration::optional")]
     #[schemars(with = "Option<String>", example = &"15min")]
     pub interval: Option<Duration>,
     /// After how long a silence it is offline, whatever its interval; `"0s"`: never.
-    #[serde(default, with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    #[serde(default, with = "crate::model::duration::optional")]
     #[schemars(with = "Option<String>", example = &"6h")]
     pub offline_after: Option<Duration>,
 

@@ -59,7 +59,8 @@ pub struct HomeConfig {
     pub client_id: String,
     /// Whether the broker keeps commands (QoS 1) while the bridge is away. Then none is lost over a restart.
     pub keep_session: bool,
-    /// QoS 1 and 2 messages sent and not yet acknowledged. 1 to 1000.
+    /// QoS 1 and 2 messages sent and not yet acknowledged; of QoS 2 with MQTT 3.1.1 never more than 20. 1 to 1000.
+    /// If a Mosquitto's max_inflight_messages is below 20, no more than that with QoS 2.
     #[schemars(range(min = 1, max = 1000))]
     pub in_flight: u16,
 
@@ -67,15 +68,15 @@ pub struct HomeConfig {
     pub output: Output,
     /// Whether the broker keeps states and fields for those who come later.
     pub retain: bool,
-    /// How states, fields, uplinks and events are published: 0, 1 or 2.
+    /// How states, fields, uplinks and events are published: 0, 1 or 2. A lost connection may double some.
     #[schemars(with = "u8", range(min = 0, max = 2))]
     pub qos: Qos,
     /// The least time between two states of one device. 0s to 1h.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "crate::model::duration::required")]
     #[schemars(with = "String")]
     pub throttle: Duration,
     /// How long the broker keeps what is published about a device. Needs MQTT 5. 1s to 1 year; for ever without it.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    #[serde(with = "crate::model::duration::optional")]
     #[schemars(with = "Option<String>", example = &"2h")]
     pub expiry: Option<Duration>,
 

@@ -150,7 +150,9 @@ impl Reason {
         match self {
             Self::NotAuthorized => "let the bridge's user write to this topic in the broker's access rules (ACL)",
             Self::Topic => "the broker takes no such topic: change the base topic, the device's name or the template",
-            Self::Quota => "a limit of the broker is reached: retained messages, storage or rate",
+            Self::Quota => {
+                "a limit of the broker is reached: retained messages, storage or rate; uplinks are tried again"
+            }
             Self::Payload => "the broker checks what is published: let this topic carry JSON and plain text",
             Self::Other(_) => "the broker's log may tell more",
         }

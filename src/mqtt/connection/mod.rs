@@ -87,11 +87,13 @@ enum Wire {
     V5(Box<v5::Wire>),
 }
 
-/// What the broker takes on this connection (MQTT 5, 3.2.2.3; MQTT 3.1.1 has no such limits).
+/// What the broker takes on this connection (MQTT 5, 3.2.2.3; MQTT 3.1.1 has no word for such limits).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowed {
     /// Publishes under way at once.
     pub window: u16,
+    /// Those of QoS 2 among them: while there are so many, nothing else may be sent either.
+    pub exactly_once: u16,
     pub most_qos: Qos,
     /// Its largest packet, in bytes.
     pub largest: Option<u32>,
@@ -225,8 +227,8 @@ pub fn unfit(message: &Message) -> Option<&'static str> {
 
 impl Allowed {
     /// Everything that the protocol has.
-    fn all(window: u16) -> Self {
-        Self { window, most_qos: Qos::ExactlyOnce, largest: None }
+    pub fn all(window: u16) -> Self {
+        Self { window, exactly_once: window, most_qos: Qos::ExactlyOnce, largest: None }
     }
 
     /// Whether the broker has room for a message of this size. The library would end the connection over a larger one.

@@ -195,7 +195,7 @@ async fn what_the_broker_takes_is_known_before_anything_is_sent() {
     )
     .await;
     let allowed = connection.allowed();
-    assert_eq!(allowed, Allowed { window: 3, most_qos: Qos::AtLeastOnce, largest: Some(100) });
+    assert_eq!(allowed, Allowed { window: 3, exactly_once: 3, most_qos: Qos::AtLeastOnce, largest: Some(100) });
     assert!(allowed.fits(&Message::new("topic", vec![0; 50])));
     assert!(!allowed.fits(&Message::new("topic", vec![0; 90])));
 }

@@ -19,6 +19,10 @@ use crate::mqtt::{Address, address::Server};
 /// is told, and a retained message would do so at every reconnect: what is too large is refused later, by itself.
 const MAX_PACKET: usize = 268_435_455;
 
+/// QoS 2 messages under way at once, as a broker cannot say how many it takes: Mosquitto's `max_inflight_messages`. What
+/// comes while so many are open, of QoS 1 too, Mosquitto acknowledges and passes on to nobody (observed on 2.0.11).
+const MOST_EXACTLY_ONCE: u16 = 20;
+
 pub struct Wire {
     sender: Sender,
     events: EventLoop,
@@ -56,7 +60,8 @@ pub async fn open(endpoint: &Endpoint) -> Result<(Wire, Allowed), ConnectError> 
     events.poll().await.map_err(|error| connect_error(address.clone(), error))?;
     events.mqtt_options.clear_session_store();
     let sender = Sender { client, by_hand: endpoint.keep_session };
-    Ok((Wire { sender, events }, Allowed::all(endpoint.window)))
+    let all = Allowed::all(endpoint.window);
+    Ok((Wire { sender, events }, Allowed { exactly_once: all.window.min(MOST_EXACTLY_ONCE), ..all }))
 }
 
 impl Wire {

@@ -187,9 +187,9 @@ fn target(endpoint: &Endpoint) -> Result<MqttOptions, OptionError> {
 
 fn allowed(properties: &ConnAckProperties, window: u16) -> Allowed {
     Allowed {
-        window: properties.receive_max.map_or(window, |most| most.min(window)),
         most_qos: properties.max_qos.and_then(|most| Qos::try_from(most).ok()).unwrap_or(Qos::ExactlyOnce),
         largest: properties.max_packet_size,
+        ..Allowed::all(properties.receive_max.map_or(window, |most| most.min(window)))
     }
 }
 

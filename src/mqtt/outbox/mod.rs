@@ -7,6 +7,8 @@
 //!            └─┴──── lost ◀───────┘   the connection ended: everything unacknowledged waits again, in its order
 //! ```
 //!
+//! What the broker does not take for now may be put off, and waits aside until it is tried again.
+//!
 //! A message may itself be why a connection ends: one the broker does not want, or may not see. So after a loss the
 //! first unacknowledged message goes alone. If the connection ends each time it is under way, the others go without it:
 //! once the broker acknowledges one of them, it was the message's fault, and it is given up. If that connection ends
@@ -20,6 +22,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::Allowed;
 use crate::model::Receipt;
 
 /// One message to publish.
@@ -93,10 +96,13 @@ pub struct Outbox {
     /// One that has ended several of them. It waits for what becomes of the others.
     accused: Option<Suspect>,
     given_up: Option<Message>,
+    /// Messages to try again, oldest first.
+    put_off: VecDeque<Message>,
     limits: Limits,
-    /// What the broker takes on this connection: messages under way at once, and the surest delivery.
-    window: usize,
-    most_qos: Qos,
+    /// What the broker takes on this connection.
+    allowed: Allowed,
+    /// How many of `sent` are of QoS 2 and not yet acknowledged.
+    exactly_once: usize,
     /// Turns of `take_next` since a `Latest` went first.
     turn: u32,
 }
@@ -108,7 +114,7 @@ pub struct Limits {
     pub messages: usize,
     pub bytes: usize,
     /// Most messages under way on one connection.
-    pub window: usize,
+    pub window: u16,
 }
 
 #[derive(Debug)]
@@ -188,16 +194,17 @@ impl Outbox {
             suspect: None,
             accused: None,
             given_up: None,
+            put_off: VecDeque::new(),
             limits,
-            window: limits.window,
-            most_qos: Qos::ExactlyOnce,
+            allowed: Allowed::all(limits.window),
+            exactly_once: 0,
             turn: 0,
         }
     }
 
     /// There is a new connection, on which the broker takes this much.
-    pub fn connected(&mut self, window: usize, most_qos: Qos) {
-        (self.window, self.most_qos) = (window.clamp(1, self.limits.window), most_qos);
+    pub fn connected(&mut self, allowed: Allowed) {
+        self.allowed = Allowed { window: allowed.window.clamp(1, self.limits.window), ..allowed };
     }
 
     /// Takes a message in. Returns how many had to go for it, oldest first, because a limit was reached.
@@ -218,16 +225,18 @@ impl Outbox {
     /// The next message to hand to the connection, or `None` while the window is full or nothing waits. The caller
     /// publishes it at once and in this order, or says [`Self::withdraw`].
     pub fn take_next(&mut self) -> Option<Message> {
+        let full = self.is_full();
         let mut message = match &mut self.suspect {
             Some(suspect) if suspect.under_way => return None,
             Some(suspect) => {
                 suspect.under_way = true;
                 suspect.message.clone()
             }
-            None if self.unacknowledged >= self.window => return None,
+            None if full => return None,
             None => self.choose()?,
         };
-        message.qos = message.qos.min(self.most_qos);
+        message.qos = message.qos.min(self.allowed.most_qos);
+        self.exactly_once += usize::from(message.qos == Qos::ExactlyOnce);
         self.sent.push_back(Sent { packet: None, message: Some(message.clone()) });
         self.unacknowledged += 1;
         Some(message)
@@ -235,8 +244,8 @@ impl Outbox {
 
     /// The message last taken is not published after all, and never will be.
     pub fn withdraw(&mut self) {
-        if self.sent.pop_back().is_some() {
-            self.unacknowledged -= 1;
+        if let Some(message) = self.sent.pop_back().and_then(|sent| sent.message) {
+            self.count_settled(&message);
             self.clear_suspect();
         }
     }
@@ -261,6 +270,17 @@ impl Outbox {
         message
     }
 
+    /// The broker does not take this message for now: it waits aside until [`Self::try_again`].
+    pub fn put_off(&mut self, message: Message) {
+        self.put_off.push_back(message);
+    }
+
+    /// What was put off waits for its turn again, before everything else.
+    pub fn try_again(&mut self) {
+        let put_off = std::mem::take(&mut self.put_off);
+        put_off.into_iter().rev().for_each(|message| self.put_back(message));
+    }
+
     /// Packet ids of QoS 2 messages under way: what the broker may hold half of if the connection ends now.
     pub fn unreleased(&self) -> Vec<u16> {
         let exactly_once = |message: &Message| message.qos == Qos::ExactlyOnce;
@@ -277,7 +297,8 @@ impl Outbox {
     pub fn lost(&mut self) {
         let mut lost: VecDeque<_> =
             std::mem::take(&mut self.sent).into_iter().filter_map(|sent| sent.message).collect();
-        (self.written, self.unacknowledged) = (0, 0);
+        (self.written, self.unacknowledged, self.exactly_once) = (0, 0, 0);
+        self.try_again();
         match (self.suspect.take(), self.accused.take()) {
             // It was alone.
             (Some(suspect), _) if suspect.under_way => return self.suspect_again(suspect),
@@ -295,11 +316,13 @@ impl Outbox {
 
     /// Messages that wait or are under way; not the one that waits for what becomes of them.
     pub fn len(&self) -> usize {
-        self.kept.len() + self.order.len() + self.unacknowledged + usize::from(self.waiting_suspect().is_some())
+        let waiting = self.kept.len() + self.order.len() + usize::from(self.waiting_suspect().is_some());
+        waiting + self.unacknowledged + self.put_off.len()
     }
 
+    /// Whether nothing is left to do but to try again.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len() == self.put_off.len()
     }
 
     /// Messages handed over and not yet acknowledged.
@@ -311,7 +334,7 @@ impl Outbox {
     /// comes for them.
     pub fn waiting_each(&self) -> (usize, usize) {
         let suspect = self.waiting_suspect().or(self.accused.as_ref()).map(|suspect| &suspect.message);
-        let each = || self.kept.iter().chain(suspect).filter(|message| message.kind == Kind::Each);
+        let each = || self.kept.iter().chain(&self.put_off).chain(suspect).filter(|message| message.kind == Kind::Each);
         let safe = each().filter(|message| message.receipt.is_some()).count();
         (safe, each().count() - safe)
     }
@@ -320,13 +343,23 @@ impl Outbox {
         let sent = self.sent.get_mut(at)?;
         sent.packet = None;
         let message = sent.message.take();
-        self.unacknowledged -= 1;
+        message.iter().for_each(|message| self.count_settled(message));
         while self.sent.front().is_some_and(|sent| sent.message.is_none()) {
             self.sent.pop_front();
             self.written -= 1;
         }
         self.clear_suspect();
         message
+    }
+
+    fn is_full(&self) -> bool {
+        let Allowed { window, exactly_once, .. } = self.allowed;
+        self.unacknowledged >= window.into() || self.exactly_once >= exactly_once.max(1).into()
+    }
+
+    fn count_settled(&mut self, message: &Message) {
+        self.unacknowledged -= 1;
+        self.exactly_once -= usize::from(message.qos == Qos::ExactlyOnce);
     }
 
     /// A suspect is under way alone: what was heard last was of it.

@@ -12,7 +12,7 @@ fn numbered(number: u32, kind: Kind, qos: Qos) -> Message {
     Message { qos, ..message("t", &number.to_string(), kind) }
 }
 
-fn outbox(messages: usize, window: usize) -> Outbox {
+fn outbox(messages: usize, window: u16) -> Outbox {
     Outbox::new(Limits { messages, bytes: 1 << 20, window })
 }
 
@@ -179,18 +179,63 @@ fn what_is_sent_at_most_once_is_delivered_when_it_is_written() {
 #[test]
 fn a_broker_may_take_less_at_once_and_less_surely() {
     let mut outbox = outbox(10, 5);
-    outbox.connected(2, Qos::AtLeastOnce);
+    outbox.connected(Allowed { most_qos: Qos::AtLeastOnce, ..Allowed::all(2) });
     for number in 0..3 {
         outbox.push(numbered(number, Kind::Each, Qos::ExactlyOnce));
     }
     let taken: Vec<_> = std::iter::from_fn(|| outbox.take_next()).map(|message| message.qos).collect();
     assert_eq!(taken, [Qos::AtLeastOnce; 2]);
     outbox.lost();
-    outbox.connected(100, Qos::ExactlyOnce);
+    outbox.connected(Allowed::all(100));
     outbox.take_next().unwrap();
     outbox.written(1);
     outbox.acked(1).unwrap();
     assert_eq!(std::iter::from_fn(|| outbox.take_next()).count(), 2);
+}
+
+#[test]
+fn nothing_goes_while_the_broker_holds_all_that_it_can_of_qos_2() {
+    let mut outbox = outbox(10, 8);
+    outbox.connected(Allowed { exactly_once: 2, ..Allowed::all(8) });
+    for (number, qos) in [Qos::AtLeastOnce, Qos::ExactlyOnce, Qos::ExactlyOnce, Qos::AtLeastOnce, Qos::ExactlyOnce]
+        .into_iter()
+        .enumerate()
+    {
+        outbox.push(numbered(number as u32, Kind::Each, qos));
+    }
+    let mut packets = 1..;
+    for (taken, acked) in [(3, 1), (0, 2), (2, 3), (0, 5)] {
+        let handed = std::iter::from_fn(|| outbox.take_next()).count();
+        assert_eq!(handed, taken, "before {acked} is acknowledged");
+        packets.by_ref().take(handed).for_each(|packet| drop(outbox.written(packet)));
+        outbox.acked(acked).unwrap();
+    }
+}
+
+#[test]
+fn what_is_put_off_is_tried_again_in_its_order_and_keeps_nobody_from_leaving() {
+    let mut outbox = outbox(10, 10);
+    for number in 0..4 {
+        outbox.push(Message {
+            receipt: Some(Receipt::Uplink(number)),
+            ..numbered(number as u32, Kind::Each, Qos::AtLeastOnce)
+        });
+    }
+    for packet in 1..=3 {
+        outbox.take_next().unwrap();
+        outbox.written(packet);
+        let refused = outbox.acked(packet).unwrap();
+        outbox.put_off(refused);
+    }
+    assert!(!outbox.is_empty());
+    assert_eq!(outbox.take_next().unwrap().payload, "3");
+    assert_eq!((outbox.take_next(), outbox.len()), (None, 4));
+    outbox.written(4);
+    outbox.acked(4);
+    assert!(outbox.is_empty() && outbox.len() == 3 && outbox.waiting_each() == (3, 0));
+    outbox.try_again();
+    let again: Vec<_> = std::iter::from_fn(|| outbox.take_next()).map(|message| message.payload).collect();
+    assert_eq!(again, ["0", "1", "2"]);
 }
 
 #[test]
