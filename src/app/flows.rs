@@ -19,8 +19,8 @@ use crate::shutdown::Tasks;
 use crate::store::{Restored, Store};
 use crate::telemetry::Notices;
 use crate::uplink::{
-    Decode, Hearing, HearingParts, HomePresence, Publish, Receive, Record, Repair, RepairHandle, RepairParts, Spool,
-    SpoolParts, Tidy, Uplinks,
+    Decode, Hearing, HearingParts, HomePresence, Publish, Receive, Record, Repair, RepairHandle, RepairParts, Roll,
+    Spool, SpoolParts, Tidy, Uplinks,
 };
 
 /// What the uplink flow waits for.
@@ -86,6 +86,7 @@ pub(super) fn uplink_flow(
         decode,
         publish,
         hearing,
+        roll: Roll::default(),
         tidy: Tidy::new(
             home.clone(),
             shared.directory.clone(),

@@ -88,7 +88,11 @@ impl Pending {
 
     /// The same of one device.
     pub async fn tell(&mut self, key: &DeviceKey, queue: &OpenDownlinks) {
-        let Some(name) = track::name(&self.directory, key) else { return };
+        let Some(name) = track::name(&self.directory, key) else {
+            // What was told of it was taken away.
+            self.told.remove(key);
+            return;
+        };
         let (queue, fields) = queue.pending(key);
         let body = Body { queue, fields };
         if self.told.get(key).is_none_or(|(old_name, old)| *old_name != name || *old != body) {

@@ -35,6 +35,18 @@ pub enum Content {
     Service(Box<ServiceData>),
 }
 
+impl Content {
+    /// Which device it is about.
+    pub fn key(&self) -> &DeviceKey {
+        match self {
+            Self::Uplink(uplink) => &uplink.key,
+            Self::Join(join) => &join.key,
+            Self::Location(location) => &location.key,
+            Self::Service(data) => &data.key,
+        }
+    }
+}
+
 /// What came of fetching an application's history.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {

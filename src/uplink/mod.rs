@@ -22,6 +22,7 @@ mod publish;
 mod receive;
 mod record;
 mod repair;
+mod roll;
 mod spool;
 mod tidy;
 
@@ -34,7 +35,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::codecs::Crossed;
 use crate::home::{self, AssistantStarts};
-use crate::model::{ApplicationName, HomeName, Receipt, Subject, Uplink};
+use crate::model::{ApplicationName, DeviceKey, HomeName, Receipt, Subject, Uplink};
 use crate::network::{Arrival, Content};
 
 pub use config::RepairConfig;
@@ -45,9 +46,10 @@ pub use formatters::{Formatters, Wants};
 pub use hearing::{Hearing, HearingParts};
 pub use memory::{Memory, Noted, What};
 pub use publish::Publish;
-pub use receive::Receive;
+pub use receive::{Receive, forget};
 pub use record::Record;
 pub use repair::{BackfillError, BackfillOutcome, Repair, RepairHandle, RepairParts};
+pub use roll::Roll;
 pub use spool::{Spool, SpoolParts};
 pub use tidy::Tidy;
 
@@ -71,6 +73,7 @@ pub struct Uplinks {
     pub publish: Publish,
     pub hearing: Hearing,
     pub tidy: Tidy,
+    pub roll: Roll,
     pub home: HomePresence,
     /// The applications whose registries were read, and whether they told every device.
     pub listed: watch::Sender<BTreeMap<ApplicationName, bool>>,
@@ -150,14 +153,14 @@ impl Uplinks {
                     }
                 }
                 Arrival::Registered(device) => {
+                    self.roll.list(&device.key);
+                    self.look_if_new(&device.key);
                     self.receive.register(&device).await;
                     self.decode.prepare(&device);
                     self.hearing.attributes(&device.key, &device.attributes);
                     self.publish.renew_state(&device.key);
                 }
-                Arrival::Listed { application, wholly } => {
-                    self.listed.send_if_modified(|listed| listed.insert(application, wholly) != Some(wholly));
-                }
+                Arrival::Listed { application, wholly } => self.listed(application, wholly).await,
                 // Whoever asked may have gone.
                 Arrival::Fetched { application, span, reply } => {
                     reply.send(self.record.tally(&application, span)).ok();
@@ -166,8 +169,26 @@ impl Uplinks {
         }
     }
 
+    /// An application's registry was read. What it has no more is of no concern.
+    async fn listed(&mut self, application: ApplicationName, wholly: bool) {
+        for key in self.receive.gone(&mut self.roll, &application, wholly) {
+            self.receive.forget(&key).await;
+        }
+        self.tidy.look_again();
+        self.listed.send_if_modified(|listed| listed.insert(application, wholly) != Some(wholly));
+    }
+
+    /// A device that is not known was perhaps forgotten: what was told of it then was taken away.
+    fn look_if_new(&mut self, key: &DeviceKey) {
+        if self.receive.met(key).is_none() {
+            self.publish.forget_told(key);
+            self.hearing.forget_told(key);
+        }
+    }
+
     async fn feed(&mut self) {
         let Some((seq, content)) = self.spool.take_next() else { return };
+        self.look_if_new(content.key());
         match content {
             Content::Uplink(uplink) => self.feed_uplink(uplink, seq).await,
             Content::Join(join) => self.receive.join(join, Receipt::Uplink(seq)).await,
@@ -234,7 +255,8 @@ impl Uplinks {
             self.publish.topics_changed();
         }
         if self.home.is_there() {
-            for key in self.tidy.look().await {
+            let listed = self.listed.borrow().clone();
+            for key in self.tidy.look(&listed).await {
                 self.publish.renamed(&key);
             }
         }

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::watch;
 
+use super::Roll;
 use crate::home::Home;
 use crate::model::{
-    DeviceKey, Directory, HomeName, Join, Location, Receipt, RegisteredDevice, ServiceData, Subject, Uplink,
+    ApplicationName, DeviceKey, Directory, HomeName, Join, Location, Receipt, RegisteredDevice, ServiceData, Subject,
+    Uplink,
 };
 use crate::telemetry::{Notice, Notices};
 
@@ -78,6 +81,18 @@ impl Receive {
     /// The home name of a device, if it has been met.
     pub fn met(&self, key: &DeviceKey) -> Option<HomeName> {
         self.directory().find(key).map(|device| device.name.clone())
+    }
+
+    /// The devices that the network has no more, now that its registry was read.
+    pub fn gone(&self, roll: &mut Roll, application: &ApplicationName, wholly: bool) -> Vec<DeviceKey> {
+        let settings = self.home.settings().now();
+        roll.end(application, wholly, Timestamp::now(), (&self.directory(), &settings))
+    }
+
+    /// Forgets a device.
+    pub async fn forget(&self, key: &DeviceKey) {
+        forget(key, &self.directory, &self.home, &self.notices).await;
+        self.devices_changed.send_replace(());
     }
 
     /// What an uplink tells of its device.
@@ -187,6 +202,14 @@ impl Receive {
     fn directory(&self) -> MutexGuard<'_, Directory> {
         Directory::lock(&self.directory)
     }
+}
+
+/// Forgets a device, and takes away what is retained of it. Whoever watches the list of devices is to be told.
+pub async fn forget(key: &DeviceKey, directory: &Mutex<Directory>, home: &Home, notices: &Notices) {
+    let Some(device) = Directory::lock(directory).remove(key) else { return };
+    home.abandon(key).await;
+    let (application, device_id) = (key.application.clone(), key.device.to_string());
+    notices.tell(Notice::DeviceRemoved { device: device.name, application, device_id });
 }
 
 /// What the attributes of an uplink say: stacks before 3.34 send none, which says nothing.

@@ -1,9 +1,9 @@
 //! Keeps the broker free of what was retained under topics that are not in use any more.
 //!
-//! It looks when names or settings changed, and only while the home broker is there: what is emptied is forgotten, so it
+//! It looks when names, devices or settings changed, and only while the home broker is there: what is emptied is forgotten, so it
 //! must arrive.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
@@ -46,8 +46,14 @@ impl Tidy {
         changed
     }
 
+    /// There is news of which devices there are.
+    pub fn look_again(&mut self) {
+        self.is_due = true;
+    }
+
     /// Empties what is not wanted any more. Returns the devices that have another name than before.
-    pub async fn look(&mut self) -> Vec<DeviceKey> {
+    /// `listed`: the applications whose registries were read, and whether they told every device.
+    pub async fn look(&mut self, listed: &BTreeMap<ApplicationName, bool>) -> Vec<DeviceKey> {
         // An end of the bridge is no change.
         if self.devices_changed.has_changed().unwrap_or(false) {
             self.devices_changed.mark_unchanged();
@@ -58,7 +64,8 @@ impl Tidy {
         }
         self.home.tidy_bridge().await;
         for key in self.home.ledger().devices() {
-            if !self.applications.contains(&key.application) {
+            let is_listed = listed.get(&key.application) == Some(&true);
+            if !self.applications.contains(&key.application) || (is_listed && !self.is_known(&key)) {
                 self.home.abandon(&key).await;
             }
         }
@@ -79,6 +86,10 @@ impl Tidy {
             let row = |Noted { topic, owner, kind }| RetainedRow { topic, owner, kind };
             store.save_retained(noted.into_iter().map(row).collect(), cleared).await;
         }
+    }
+
+    fn is_known(&self, key: &DeviceKey) -> bool {
+        Directory::lock(&self.directory).find(key).is_some()
     }
 
     fn newly_named(&self) -> Vec<(DeviceKey, HomeName)> {

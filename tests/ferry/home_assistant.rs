@@ -225,7 +225,31 @@ async fn a_device_that_the_network_no_longer_has_goes_and_the_others_stay() {
     stage.home.forget();
     let mut ferry = Ferry::on(stage).await;
     ferry.home.wait_for("its end", |heard| heard.topic == node.topic && heard.text.is_empty()).await;
+    ferry.home.wait_for("the end of its state", |heard| heard.topic == "ttn/node" && heard.text.is_empty()).await;
     ferry.home.wait_for("the lamp", announces("lamp")).await;
     let kept = kept(&ferry).await;
     assert!(!kept.contains_key(&node.topic) && kept.contains_key(&lamp.topic));
+}
+
+#[tokio::test]
+async fn a_device_that_is_removed_by_request_goes_and_comes_back_whole() {
+    let mut ferry = Ferry::with(|setup| {
+        usual(setup);
+        setup.home = "output = \"both\"\n".into();
+    })
+    .await;
+    ferry.network.handle.publish_up(APP, "node", &decoded(1, json!({"co2": 400})));
+    let node = ferry.home.wait_for("the node", announces("node")).await;
+    ferry.home.on("ttn/node/co2").await;
+    ferry.home.on("ttn/node/downlink/pending").await;
+    ferry.home.forget();
+    ferry.home.publish("ttn/bridge/request/device/remove", r#"{"device":"node"}"#).await;
+    ferry.home.wait_for("its end", |heard| heard.topic == node.topic && heard.text.is_empty()).await;
+    ferry.home.wait_for("the end of a field", |heard| heard.topic == "ttn/node/co2" && heard.text.is_empty()).await;
+    ferry.home.forget();
+    ferry.network.handle.publish_up(APP, "node", &decoded(2, json!({"co2": 400})));
+    ferry.home.wait_for("the node", announces("node")).await;
+    for topic in ["ttn/node", "ttn/node/co2", "ttn/node/availability"] {
+        ferry.home.wait_for(topic, |heard| heard.topic == topic && !heard.text.is_empty()).await;
+    }
 }

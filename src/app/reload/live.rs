@@ -13,6 +13,7 @@ use crate::config::{Config, DeviceConfig};
 use crate::home::{Home, Settings};
 use crate::model::{ApplicationName, DeviceKey, Directory, HomeName, InvalidName, Renamed, Subject, Taken};
 use crate::telemetry::{LogLevel, Notice, Notices};
+use crate::uplink;
 
 /// Everything that a reload can reach.
 pub(super) struct Live {
@@ -71,11 +72,8 @@ impl Live {
 
     /// Forgets a device, and takes away what is retained of it.
     pub async fn forget(&self, key: &DeviceKey) {
-        let Some(device) = Directory::lock(&self.directory).remove(key) else { return };
-        self.home.abandon(key).await;
+        uplink::forget(key, &self.directory, &self.home, &self.notices).await;
         self.devices_changed.send_replace(());
-        let (application, device_id) = (key.application.clone(), key.device.to_string());
-        self.notices.tell(Notice::DeviceRemoved { device: device.name, application, device_id });
     }
 
     /// What is retained under old names goes while the settings are still those under which it was published.

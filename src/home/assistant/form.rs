@@ -59,6 +59,9 @@ impl Sheet<'_> {
     fn keys(&self, entity: &Entity, form: Discovery) -> Map<String, Value> {
         let mut keys = entity.keys.clone();
         classes::settle(&mut keys, entity.component, form);
+        // Commands must not get lost between Home Assistant and the broker; at the root of a device it tells the entities
+        // nothing (Home Assistant's `SHARED_OPTIONS`).
+        keys.entry("qos").or_insert(1.into());
         keys.entry("name").or_insert(names::beside(self.name, &entity.name).into());
         keys.insert("unique_id".into(), format!("{}_{}", self.id, ids::entity(&entity.path)).into());
         let readable = format!("{}.{}", entity.component.as_str(), self.readable(entity));
@@ -75,8 +78,6 @@ impl Sheet<'_> {
         shared.insert("availability_mode".into(), "all".into());
         shared.insert("device".into(), self.device.clone().into());
         shared.insert("origin".into(), json!({ "name": "ttn-ferry", "sw_version": place.version }));
-        // Commands must not get lost between Home Assistant and the broker.
-        shared.insert("qos".into(), 1.into());
         shared
     }
 

@@ -25,7 +25,8 @@ use crate::store::Writer;
 use crate::store::here::{FullDisk, open_here};
 use crate::telemetry::Counters;
 use crate::uplink::{
-    Decode, Formatters, HomePresence, Memory, Publish, Receive, Record, RepairHandle, Spool, SpoolParts, Tidy, Uplinks,
+    Decode, Formatters, HomePresence, Memory, Publish, Receive, Record, RepairHandle, Roll, Spool, SpoolParts, Tidy,
+    Uplinks,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -248,6 +249,7 @@ fn flow(
             devices_changed: changed,
         },
         hearing,
+        roll: Roll::default(),
         home: HomePresence::new(connected, AssistantStarts::new(watch::channel(()).1)),
         listed: watch::Sender::default(),
         drain: MINUTE,

@@ -129,7 +129,7 @@ fn a_command_takes_the_place_of_the_field_it_sets_and_believes_only_the_device()
         (&json!("true"), &json!("false"), &json!("ttn/node"))
     );
     assert_eq!(led["json_attributes_topic"], "ttn/node/downlink/pending");
-    assert!(led.get("optimistic").is_none());
+    assert!(led.get("optimistic").is_none() && led["qos"] == 1);
     let interval = &components["interval"];
     assert_eq!((&interval["platform"], &interval["unit_of_measurement"]), (&json!("number"), &json!("s")));
     assert_eq!((&interval["min"], &interval["max"], &interval["mode"]), (&json!(10), &json!(65535), &json!("box")));
