@@ -229,6 +229,11 @@ impl Uplinks {
 
     /// What was told under topics that are not in use any more goes, and is told again under those that are.
     async fn look_after_topics(&mut self) {
+        for key in self.tidy.take_removed() {
+            self.publish.forget(&key);
+            self.hearing.forget(&key);
+            self.spool.store().forget_device(key).await;
+        }
         if self.tidy.settings_changed() {
             self.publish.topics_changed();
         }

@@ -24,8 +24,6 @@ pub struct Receive {
     pub notices: Notices,
     /// Marked when the list of devices reads differently.
     pub devices_changed: watch::Sender<()>,
-    /// Levels of the longest name that commands are subscribed to.
-    pub most_levels: usize,
 }
 
 type Attributes = BTreeMap<String, String>;
@@ -171,10 +169,11 @@ impl Receive {
     /// leave the device deaf.
     fn wanted_name(&self, key: &DeviceKey, attributes: &Attributes) -> HomeName {
         let Some(text) = attributes.get(NAME_ATTRIBUTE) else { return HomeName::of_id(&key.device) };
+        let most_levels = self.home.settings().now().topics.name_levels();
         match HomeName::parse(text) {
-            Ok(name) if name.as_str().split('/').count() <= self.most_levels => name,
+            Ok(name) if name.as_str().split('/').count() <= most_levels => name,
             Ok(name) => {
-                tracing::warn!(device = %key, %name, most_levels = self.most_levels, "Attribute ferry-name has too many levels.");
+                tracing::warn!(device = %key, %name, most_levels, "Attribute ferry-name has too many levels.");
                 HomeName::of_id(&key.device)
             }
             Err(error) => {
