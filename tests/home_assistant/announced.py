@@ -17,6 +17,7 @@ class Announced:
     unique_id: str
     config: dict
     device: dict
+    form: str
 
     def __str__(self) -> str:
         return f"{self.component} {self.unique_id}"
@@ -46,8 +47,21 @@ class Announced:
         ]
 
 
+def forms(port: int) -> dict[str, list[str]]:
+    """In which forms each entity is announced, by unique id."""
+    found: dict[str, list[str]] = {}
+    for one in everything(port):
+        found.setdefault(one.unique_id, []).append(one.form)
+    return found
+
+
 def read(port: int) -> dict[str, Announced]:
-    """Everything that is retained below the prefix, by unique id."""
+    """What is announced, by unique id."""
+    return {one.unique_id: one for one in everything(port)}
+
+
+def everything(port: int) -> list[Announced]:
+    """What is retained below the prefix."""
     retained: dict[str, bytes] = {}
 
     def hear(_client, _data, message):
@@ -66,12 +80,14 @@ def read(port: int) -> dict[str, Announced]:
         while time.monotonic() < quiet:
             client.loop(0.1)
     client.disconnect()
-    return {one.unique_id: one for topic, body in retained.items() if body for one in entities(topic, json.loads(body))}
+    return [one for topic, body in retained.items() if body for one in entities(topic, json.loads(body))]
 
 
 def entities(topic: str, body: dict) -> list[Announced]:
     component = topic.split("/")[1]
     if component != "device":
-        return [Announced(component, body["unique_id"], body, body["device"])]
-    components = body.get("components") or body["cmps"]
-    return [Announced(one["platform"], one["unique_id"], one, body["device"]) for one in components.values()]
+        # What moves to the other form is announced without anything first.
+        return [Announced(component, body["unique_id"], body, body["device"], "entity")] if "unique_id" in body else []
+    # One that goes is announced once more with its platform alone.
+    there = [one for one in body.get("components", {}).values() if "unique_id" in one]
+    return [Announced(one["platform"], one["unique_id"], one, body["device"], "device") for one in there]
