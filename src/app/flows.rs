@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::error::BuildError;
-use super::{Disk, Shared, by_name, longest_name};
+use super::{Disk, Shared, by_name};
 use crate::codecs::{Codecs, Crossed, Finder, Renewal, Shown};
 use crate::config::Config;
 use crate::downlink::{self, Desk, Downlinks};
@@ -81,7 +81,6 @@ pub(super) fn uplink_flow(
             home: home.clone(),
             notices: shared.notices.clone(),
             devices_changed: shared.devices_changed.clone(),
-            most_levels: longest_name(config),
         },
         decode,
         publish,

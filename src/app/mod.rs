@@ -140,7 +140,7 @@ impl App {
         let decode = Decode::new(codecs.clone(), wants, shared.counters.clone());
         let uplinks =
             uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, decode, &shared);
-        let reached = (settings, home.clone(), codecs.clone(), log.clone());
+        let reached = (settings, codecs.clone(), log.clone());
         let Kept { configuring, in_use, health_interval, reload } =
             reload_task(config, environment, reached, systemd, &shared, &mut tasks);
         let handles = Handles {

@@ -57,6 +57,7 @@ pub use values::{Changes, Shown};
 use crate::model::{ApplicationName, DeviceId, DeviceKey, InvalidName};
 use error::Report;
 use overlay::Overlay;
+use sources::{NONE, held};
 
 /// Where the service's configuration lies.
 const SYSTEM_PATH: &str = "/etc/ttn-ferry/ttn-ferry.toml";
@@ -117,14 +118,9 @@ impl Config {
     /// # Errors
     /// The file cannot be read, is no TOML, or breaks rules: then all broken rules at once.
     pub fn load(path: &Path, environment: &dyn Environment) -> Result<Self, ConfigError> {
-        Self::load_with(path, None, environment)
-    }
-
-    /// [`Config::load`] with this text in the place of what was said of devices while the bridge ran.
-    pub fn load_with(path: &Path, overlay: Option<&str>, environment: &dyn Environment) -> Result<Self, ConfigError> {
         let text =
             environment.read(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        Self::with_overlay(&text, path, overlay, environment)
+        Self::from_text(&text, path, environment)
     }
 
     /// [`Config::load`] for a text that is at hand; `path` is what relative paths are relative to, and what errors name.
@@ -163,11 +159,28 @@ impl Config {
         let mut sources = Sources::new(text, path, environment);
         sources.overlay = overlay_path(self, environment);
         sources.has_overlay = overlay.is_some();
-        sources.print = Print::of(Some(text), overlay.map(|overlay| overlay.text.as_str()));
+        sources.print = Print::of(Ok(text), overlay.map_or(NONE, |overlay| Ok(&overlay.text)));
+        let print = |path: &Path| Print::of(held(&environment.read(path)), NONE);
+        sources.files = self.files().map(|(key, path)| (key, print(path))).collect();
         for (key, line) in overlay.map(Overlay::keys).unwrap_or_default() {
             sources.note(key, format!("devices.toml line {line}"));
         }
         sources
+    }
+
+    /// The files that connections are made with and that hold no secret of their own kind: those are looked at by what they
+    /// hold.
+    fn files(&self) -> impl Iterator<Item = (String, &Path)> {
+        let home = &self.home;
+        let own = [
+            ("home.ca_file", &home.ca_file),
+            ("home.client_cert_file", &home.client_cert_file),
+            ("home.client_key_file", &home.client_key_file),
+        ];
+        let own = own.into_iter().map(|(key, path)| (key.to_owned(), path));
+        let applications = self.application.iter().enumerate();
+        let applications = applications.map(|(index, it)| (format!("application[{index}].ca_file"), &it.ca_file));
+        own.chain(applications).filter_map(|(key, path)| Some((key, path.as_deref()?)))
     }
 
     /// Each `[[device]]` with the application it belongs to: the one it names, else the only one.

@@ -401,3 +401,39 @@ fn what_is_shown_has_no_secret_and_what_the_home_sees_no_way_to_one() {
         assert!(!public.contains(private), "{private} is in {public}");
     }
 }
+
+#[test]
+fn a_certificate_with_something_else_in_its_file_counts_after_a_restart() {
+    let text = "[[application]]\nid = 'my-app'\nmqtt_url = 'mqtts://b.lan'\nca_file = 'ttn.pem'\n\
+                [home]\nurl = 'mqtts://b.lan'\nca_file = 'ca.pem'\nclient_cert_file = 'own.pem'\nclient_key_file = 'own.key'\n";
+    let made = || {
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(["b.lan".to_owned()]).unwrap();
+        (cert.pem(), signing_key.serialize_pem())
+    };
+    let (one, other) = (made(), made());
+    let load = |ttn: &str, ca: &str, (own, key): &(String, String)| {
+        let files = [("ttn.pem", ttn), ("ca.pem", ca), ("own.pem", own.as_str()), ("own.key", key.as_str())];
+        let environment =
+            files.into_iter().fold(environment(), |it, (name, pem)| it.file(&format!("CONFIG/{name}"), pem));
+        load(text, &environment).unwrap()
+    };
+    let (mine, theirs) = (&one.0, &other.0);
+    let old = load(mine, mine, &one);
+    let differs = |new: Config| old.changes_to(&new).needing_restart();
+    assert_eq!(differs(load(mine, mine, &one)), [""; 0]);
+    assert_eq!(differs(load(theirs, mine, &one)), ["application[my-app].ca_file"]);
+    assert_eq!(differs(load(mine, theirs, &one)), ["home.ca_file"]);
+    assert_eq!(differs(load(mine, mine, &other)), ["home.client_cert_file", "home.client_key_file"]);
+    let shown: String = old.shown().iter().map(|value| format!("{value}\n")).collect();
+    assert!(shown.contains("home.ca_file = \"CONFIG/ca.pem\"  #"), "{shown}");
+}
+
+#[test]
+fn a_text_without_a_file_can_be_read_again_and_shows_no_secret() {
+    let text = format!("[[application]]\nid = 'my-app'\ncluster = 'eu1'\napi_key = '{}'", key('B'));
+    let config = load(&text, &environment()).unwrap();
+    assert_eq!(config.sources.text(&environment()).unwrap(), text);
+    assert_eq!(config.sources.look(&environment()), config.sources.print);
+    assert!(!format!("{:?}", config.sources).contains(&key('B')));
+}

@@ -32,10 +32,6 @@ impl Config {
     pub fn public(&self) -> Value {
         let mut tree = json!(self);
         prune(&mut tree);
-        if let Some(Value::String(url)) = tree.pointer_mut("/home/url") {
-            // What stands behind it may be a token.
-            url.truncate(url.find('?').unwrap_or(url.len()));
-        }
         tree
     }
 
@@ -85,7 +81,12 @@ impl Config {
     /// Values and secrets, with names in the place of numbers. It stays in here.
     fn by_name(&self) -> BTreeMap<String, Value> {
         let secrets = self.secrets().into_iter().map(|(key, secret)| (key, secret.expose_secret().into()));
-        self.values().into_iter().chain(secrets).map(|(key, value)| (self.named(&key), value)).collect()
+        let mut values = self.values();
+        for (key, print) in &self.sources.files {
+            // A file is another one when something else is in it.
+            values.entry(key.clone()).and_modify(|path| *path = json!([path, print]));
+        }
+        values.into_iter().chain(secrets).map(|(key, value)| (self.named(&key), value)).collect()
     }
 
     fn named(&self, key: &str) -> String {

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::home::{AssistantStarts, Home, HomeRequest};
@@ -66,13 +67,15 @@ impl Control {
             stop: stop.clone(),
             running: JoinSet::new(),
         };
+        let mut listing = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return self.finish(serving).await,
                 Some(request) = self.requests.recv() => serving.take(request).await,
                 Some(notice) = self.notices.recv() => self.tell(notice).await,
-                Ok(()) = self.devices_changed.changed() => {
-                    tokio::time::sleep(GATHER).await;
+                Ok(()) = self.devices_changed.changed(), if listing.is_none() => listing = Some(Instant::now() + GATHER),
+                () = due(listing) => {
+                    listing = None;
                     self.home.bridge_status("devices", &self.answers.devices()).await;
                 }
                 Ok(()) = self.health_interval.changed() => {
@@ -116,6 +119,14 @@ impl Control {
             self.home.bridge_status("info", &self.answers.info()).await;
             self.home.bridge_status("health", &self.answers.health()).await;
         }
+    }
+}
+
+/// Resolves at that time; never without one.
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -96,17 +96,7 @@ impl Home {
         self.empty(owner, topic, &Retained::Discovery(String::new())).await;
     }
 
-    /// Takes everything that is retained of a device under this name away from the broker, but for what discovery
-    /// announced.
-    pub async fn clear(&self, device: Subject<'_>) {
-        let settings = self.settings.now();
-        self.empty_where(Some(device.key), |topic, what| {
-            settings.topics.of(device, what).is_some_and(|of_name| of_name == *topic)
-        })
-        .await;
-    }
-
-    /// The same under whatever name, for a device that is of no concern any more.
+    /// Takes everything that is retained of a device away from the broker, but for what discovery announced.
     pub async fn abandon(&self, key: &DeviceKey) {
         self.empty_where(Some(key), |_, what| !matches!(what, Retained::Discovery(_))).await;
     }
@@ -325,8 +315,6 @@ mod tests {
         let (mut rig, key, name) = (rig(&DeviceConfig::default()), key(), HomeName::parse("lamp").unwrap());
         rig.tell_everything(Subject { key: &key, name: &name }).await;
         rig.take();
-        rig.home.clear(Subject { key: &key, name: &HomeName::parse("other").unwrap() }).await;
-        assert!(rig.emptied().is_empty());
         rig.home.abandon(&key).await;
         assert_eq!(rig.emptied().len(), 4);
         rig.home.retract(None, "homeassistant/device/x/config").await;

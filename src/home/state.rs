@@ -184,6 +184,13 @@ impl States {
         None
     }
 
+    /// Nothing is remembered of a device any more.
+    pub fn forget(&mut self, key: &DeviceKey) {
+        self.devices.remove(key);
+        self.waiting.retain(|(_, waiting)| waiting != key);
+        self.unsaved.retain(|unsaved| unsaved != key);
+    }
+
     /// The broker may have lost its memory: every state goes again.
     pub fn renew(&mut self, now: Instant) {
         let Self { devices, waiting, .. } = self;

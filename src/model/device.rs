@@ -79,6 +79,8 @@ pub struct Directory {
     batteries: HashSet<DeviceKey>,
     /// The highest revision of any device.
     revision: u64,
+    /// Those removed since somebody asked.
+    removed: Vec<DeviceKey>,
 }
 
 impl Directory {
@@ -211,7 +213,13 @@ impl Directory {
         self.measured.remove(key);
         self.seen.remove(key);
         self.batteries.remove(key);
+        self.removed.push(key.clone());
         Some(device)
+    }
+
+    /// The devices that were removed since this was last asked; they may be back by now.
+    pub fn take_removed(&mut self) -> Vec<DeviceKey> {
+        std::mem::take(&mut self.removed)
     }
 
     /// Takes the name wanted for a device, or a free one if another device has it.

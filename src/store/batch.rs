@@ -19,12 +19,14 @@ pub struct Batch {
     pub delivered: BTreeSet<u64>,
     /// None: the run is forgotten.
     pub runs: HashMap<RunKey, Option<Run>>,
-    pub states: HashMap<DeviceKey, StateRow>,
+    /// None: nothing is remembered of the device.
+    pub states: HashMap<DeviceKey, Option<StateRow>>,
     pub usage: HashMap<(DeviceKey, i32), UsageRow>,
     /// None: the gap is closed.
     pub gaps: BTreeMap<u64, Option<GapRow>>,
     pub notes: HashMap<DeviceKey, String>,
-    pub availability: HashMap<DeviceKey, String>,
+    /// None: the same.
+    pub availability: HashMap<DeviceKey, Option<String>>,
     /// By topic. None: nothing is kept there any more.
     pub retained: BTreeMap<String, Option<RetainedRow>>,
     /// In the order of their first saving, which is their age.
@@ -63,7 +65,16 @@ impl Batch {
     }
 
     pub fn save_states(&mut self, rows: Vec<(DeviceKey, StateRow)>) {
-        self.states.extend(rows);
+        self.states.extend(rows.into_iter().map(|(key, row)| (key, Some(row))));
+    }
+
+    pub fn save_availability(&mut self, rows: Vec<(DeviceKey, String)>) {
+        self.availability.extend(rows.into_iter().map(|(key, row)| (key, Some(row))));
+    }
+
+    pub fn forget(&mut self, key: DeviceKey) {
+        self.states.insert(key.clone(), None);
+        self.availability.insert(key, None);
     }
 
     pub fn save_usage(&mut self, rows: Vec<UsageRow>) {
@@ -148,6 +159,7 @@ mod tests {
         Close(u64),
         Note(u8),
         Availability(u8),
+        Forget,
         Downlink(u8, bool),
         /// The gathered batch goes to the disk.
         Begin,
@@ -171,6 +183,7 @@ mod tests {
             1 => (0..3_u64).prop_map(Close),
             1 => any::<u8>().prop_map(Note),
             1 => any::<u8>().prop_map(Availability),
+            1 => Just(Forget),
             1 => (0..4_u8, any::<bool>()).prop_map(|(id, open)| Downlink(id, open)),
             2 => Just(Begin),
             2 => (any::<bool>(), any::<bool>()).prop_map(|(works, twice)| End { works, twice }),
@@ -209,7 +222,8 @@ mod tests {
                 batch.save_gaps(vec![GapRow { id, application, body: newest.to_string() }], vec![]);
             }
             Operation::Note(n) => drop(batch.notes.insert(key(), n.to_string())),
-            Operation::Availability(n) => drop(batch.availability.insert(key(), n.to_string())),
+            Operation::Availability(n) => batch.save_availability(vec![(key(), n.to_string())]),
+            Operation::Forget => batch.forget(key()),
             Operation::Close(id) => batch.save_gaps(vec![], vec![id]),
             Operation::Downlink(id, open) => {
                 let id = DownlinkId::parse(&id.to_string()).unwrap();
@@ -239,10 +253,13 @@ mod tests {
             self.entries.retain(|seq, _| !batch.delivered.contains(seq));
             self.runs.extend(batch.runs.iter().filter_map(|(key, run)| Some((key.clone(), run.clone()?))));
             self.runs.retain(|key, _| batch.runs.get(key) != Some(&None));
-            self.states.extend(batch.states.clone());
+            self.states.extend(batch.states.iter().filter_map(|(key, row)| Some((key.clone(), row.clone()?))));
+            self.states.retain(|key, _| batch.states.get(key) != Some(&None));
             self.usage.extend(batch.usage.clone());
             self.notes.extend(batch.notes.clone());
-            self.availability.extend(batch.availability.clone());
+            self.availability
+                .extend(batch.availability.iter().filter_map(|(key, row)| Some((key.clone(), row.clone()?))));
+            self.availability.retain(|key, _| batch.availability.get(key) != Some(&None));
             self.gaps.extend(batch.gaps.iter().filter_map(|(id, gap)| Some((*id, gap.clone()?))));
             self.gaps.retain(|id, _| batch.gaps.get(id) != Some(&None));
             for row in &batch.downlinks {

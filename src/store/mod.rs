@@ -183,6 +183,12 @@ impl Store {
         self.ask(Request::Availability(rows)).await;
     }
 
+    /// Forgets what the home has merged of a device, and how often it reports: within a second. Its frame counters stay, so
+    /// that what was delivered is not delivered again.
+    pub async fn forget_device(&self, key: DeviceKey) {
+        self.ask(Request::Forget(key)).await;
+    }
+
     /// Keeps what devices used: within a second.
     pub async fn save_usage(&self, rows: Vec<UsageRow>) {
         self.ask(Request::Usage(rows)).await;

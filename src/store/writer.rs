@@ -46,6 +46,8 @@ pub enum Request {
     Usage(Vec<UsageRow>),
     Gaps(Vec<GapRow>, Vec<u64>),
     Availability(Vec<(DeviceKey, String)>),
+    /// What the home has merged of a device, and how often it reports.
+    Forget(DeviceKey),
     Retained(Vec<RetainedRow>, Vec<String>),
     Downlinks(Vec<DownlinkRow>, Waiter),
     Note(DeviceKey, String, Option<Waiter>),
@@ -216,7 +218,11 @@ impl Writer {
                 self.gather.lazy(now);
             }
             Request::Availability(rows) => {
-                self.gather.batch.availability.extend(rows);
+                self.gather.batch.save_availability(rows);
+                self.gather.lazy(now);
+            }
+            Request::Forget(key) => {
+                self.gather.batch.forget(key);
                 self.gather.lazy(now);
             }
             Request::Gaps(rows, closed) => {

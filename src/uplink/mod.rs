@@ -172,7 +172,7 @@ impl Uplinks {
     /// An application's registry was read. What it has no more is of no concern.
     async fn listed(&mut self, application: ApplicationName, wholly: bool) {
         for key in self.receive.gone(&mut self.roll, &application, wholly) {
-            self.receive.forget(&key).await;
+            self.receive.forget(&key);
         }
         self.tidy.look_again();
         self.listed.send_if_modified(|listed| listed.insert(application, wholly) != Some(wholly));
@@ -251,6 +251,11 @@ impl Uplinks {
 
     /// What was told under topics that are not in use any more goes, and is told again under those that are.
     async fn look_after_topics(&mut self) {
+        for key in self.tidy.take_removed() {
+            self.publish.forget(&key);
+            self.hearing.forget(&key);
+            self.spool.store().forget_device(key).await;
+        }
         if self.tidy.settings_changed() {
             self.publish.topics_changed();
         }

@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::decode::Reading;
-use crate::home::{Attributes, Home, Kept, Output, States, Told};
+use crate::home::{Attributes, Home, Kept, Output, States, Told, Topics};
 use crate::model::{
-    ApplicationName, DeviceId, DeviceKey, Directory, EndDeviceIds, HomeName, Radio, Receipt, Subject, Uplink,
+    ApplicationName, Device, DeviceId, DeviceKey, Directory, EndDeviceIds, HomeName, Radio, Receipt, Subject, Uplink,
 };
 use crate::store::{StateRow, Store};
 
@@ -159,6 +159,12 @@ impl Publish {
         self.renew_states();
     }
 
+    /// A device was removed: nothing is remembered of it.
+    pub fn forget(&mut self, key: &DeviceKey) {
+        self.attributes.forget(Some(key));
+        self.states.forget(key);
+    }
+
     /// A device goes by another name: its state goes again, under that one.
     pub fn renamed(&mut self, key: &DeviceKey) {
         self.attributes.forget(Some(key));
@@ -221,7 +227,12 @@ impl Publish {
     /// Fields that the state has no more are taken from the broker: a value that became an object, for one.
     async fn fields(&mut self, device: Subject<'_>, state: &Bytes) {
         let settings = self.home.settings().now();
-        let is_free = |path: &str| settings.topics.free_field(device, path).is_some();
+        let is_free = |path: &str| {
+            settings
+                .topics
+                .free_field(device, path)
+                .is_some_and(|topic| !is_anothers(&self.directory, &settings.topics, (device, path), &topic))
+        };
         let news = self.attributes.news(device.key, state, is_free);
         for (path, value) in news.changed {
             self.home.field(device, &path, value.into()).await;
@@ -256,6 +267,20 @@ impl Publish {
         };
         self.home.event(Subject { key: &uplink.key, name }, "codec_error", &body, None).await;
     }
+}
+
+/// Whether a field's topic is one of another device, which is called like the beginning of its path: those of `lamp/a`
+/// are where `lamp`'s field `a` would be.
+fn is_anothers(directory: &Mutex<Directory>, topics: &Topics, (own, path): (Subject<'_>, &str), topic: &str) -> bool {
+    let directory = Directory::lock(directory);
+    let mut ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    ends.any(|end| {
+        let Some(Device { key, name, .. }) = directory.by_name(&format!("{}/{}", own.name, &path[..end])) else {
+            return false;
+        };
+        let (other, rest) = (Subject { key, name }, path[end..].strip_prefix('/'));
+        topics.tells(other, topic) || rest.is_some_and(|rest| topics.field(other, rest) == *topic)
+    })
 }
 
 fn row(Kept { last_seen, body }: Kept) -> StateRow {

@@ -27,8 +27,6 @@ pub struct Receive {
     pub notices: Notices,
     /// Marked when the list of devices reads differently.
     pub devices_changed: watch::Sender<()>,
-    /// Levels of the longest name that commands are subscribed to.
-    pub most_levels: usize,
 }
 
 type Attributes = BTreeMap<String, String>;
@@ -90,8 +88,8 @@ impl Receive {
     }
 
     /// Forgets a device.
-    pub async fn forget(&self, key: &DeviceKey) {
-        forget(key, &self.directory, &self.home, &self.notices).await;
+    pub fn forget(&self, key: &DeviceKey) {
+        forget(key, &self.directory, &self.notices);
         self.devices_changed.send_replace(());
     }
 
@@ -186,10 +184,11 @@ impl Receive {
     /// leave the device deaf.
     fn wanted_name(&self, key: &DeviceKey, attributes: &Attributes) -> HomeName {
         let Some(text) = attributes.get(NAME_ATTRIBUTE) else { return HomeName::of_id(&key.device) };
+        let most_levels = self.home.settings().now().topics.name_levels();
         match HomeName::parse(text) {
-            Ok(name) if name.as_str().split('/').count() <= self.most_levels => name,
+            Ok(name) if name.as_str().split('/').count() <= most_levels => name,
             Ok(name) => {
-                tracing::warn!(device = %key, %name, most_levels = self.most_levels, "Attribute ferry-name has too many levels.");
+                tracing::warn!(device = %key, %name, most_levels, "Attribute ferry-name has too many levels.");
                 HomeName::of_id(&key.device)
             }
             Err(error) => {
@@ -204,10 +203,9 @@ impl Receive {
     }
 }
 
-/// Forgets a device, and takes away what is retained of it. Whoever watches the list of devices is to be told.
-pub async fn forget(key: &DeviceKey, directory: &Mutex<Directory>, home: &Home, notices: &Notices) {
+/// Forgets a device. Whoever watches the list of devices is to be told; they take away what is retained of it.
+pub fn forget(key: &DeviceKey, directory: &Mutex<Directory>, notices: &Notices) {
     let Some(device) = Directory::lock(directory).remove(key) else { return };
-    home.abandon(key).await;
     let (application, device_id) = (key.application.clone(), key.device.to_string());
     notices.tell(Notice::DeviceRemoved { device: device.name, application, device_id });
 }

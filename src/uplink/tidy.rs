@@ -19,9 +19,13 @@ pub struct Tidy {
     devices_changed: watch::Receiver<()>,
     settings: LiveSettings,
     applications: BTreeSet<ApplicationName>,
-    /// The names under which devices were last looked at, since the settings last changed.
+    /// The names under which devices were last looked at.
     names: HashMap<DeviceKey, HomeName>,
+    /// Devices that were removed, and may be back by now.
+    removed: Vec<DeviceKey>,
     is_due: bool,
+    /// The settings changed: every device is to be looked at.
+    is_anew: bool,
 }
 
 impl Tidy {
@@ -33,15 +37,24 @@ impl Tidy {
         applications: BTreeSet<ApplicationName>,
     ) -> Self {
         let settings = home.settings().clone();
-        Self { home, directory, devices_changed, settings, applications, names: HashMap::new(), is_due: true }
+        Self {
+            home,
+            directory,
+            devices_changed,
+            settings,
+            applications,
+            names: HashMap::new(),
+            removed: Vec::new(),
+            is_due: true,
+            is_anew: true,
+        }
     }
 
     /// Whether the settings were replaced since this was last asked.
     pub fn settings_changed(&mut self) -> bool {
         let changed = self.settings.take_changed();
         if changed {
-            self.names.clear();
-            self.is_due = true;
+            (self.is_due, self.is_anew) = (true, true);
         }
         changed
     }
@@ -51,7 +64,16 @@ impl Tidy {
         self.is_due = true;
     }
 
-    /// Empties what is not wanted any more. Returns the devices that have another name than before.
+    /// The devices that were removed since this was last asked: nothing is to be remembered of them.
+    pub fn take_removed(&mut self) -> Vec<DeviceKey> {
+        let removed = Directory::lock(&self.directory).take_removed();
+        self.is_due |= !removed.is_empty();
+        self.removed.extend(removed.iter().cloned());
+        removed
+    }
+
+    /// Empties what is not wanted any more. Returns the devices whose states are to be told again: they have another name
+    /// than before, or a new one has one below theirs, where their fields may have been.
     /// `listed`: the applications whose registries were read, and whether they told every device.
     pub async fn look(&mut self, listed: &BTreeMap<ApplicationName, bool>) -> Vec<DeviceKey> {
         // An end of the bridge is no change.
@@ -63,20 +85,20 @@ impl Tidy {
             return Vec::new();
         }
         self.home.tidy_bridge().await;
-        for key in self.home.ledger().devices() {
-            let is_listed = listed.get(&key.application) == Some(&true);
-            if !self.applications.contains(&key.application) || (is_listed && !self.is_known(&key)) {
-                self.home.abandon(&key).await;
-            }
+        for key in self.gone(listed) {
+            self.names.remove(&key);
+            self.home.abandon(&key).await;
         }
-        let mut renamed = Vec::new();
+        let mut again = Vec::new();
         for (key, name) in self.newly_named() {
             self.home.tidy(Subject { key: &key, name: &name }).await;
-            if self.names.insert(key.clone(), name).is_some() {
-                renamed.push(key);
+            let old = self.names.insert(key.clone(), name.clone());
+            if old.as_ref() != Some(&name) {
+                again.extend(old.map(|_| key));
+                again.extend(self.above(&name));
             }
         }
-        renamed
+        again
     }
 
     /// Keeps on disk what changed in the ledger.
@@ -88,20 +110,39 @@ impl Tidy {
         }
     }
 
-    fn is_known(&self, key: &DeviceKey) -> bool {
-        Directory::lock(&self.directory).find(key).is_some()
+    /// Devices of which something is retained, and that are of no concern any more: they were removed, or their
+    /// application is not bridged any more or does not list them.
+    fn gone(&mut self, listed: &BTreeMap<ApplicationName, bool>) -> Vec<DeviceKey> {
+        let removed = std::mem::take(&mut self.removed);
+        let directory = Directory::lock(&self.directory);
+        let strangers = self.home.ledger().devices().into_iter();
+        let is_strange = |key: &DeviceKey| {
+            let is_unlisted = listed.get(&key.application) == Some(&true) && directory.find(key).is_none();
+            is_unlisted || !self.applications.contains(&key.application)
+        };
+        let removed = removed.into_iter().filter(|key| directory.find(key).is_none());
+        removed.chain(strangers.filter(is_strange)).collect()
     }
 
-    fn newly_named(&self) -> Vec<(DeviceKey, HomeName)> {
+    fn newly_named(&mut self) -> Vec<(DeviceKey, HomeName)> {
+        let is_anew = std::mem::take(&mut self.is_anew);
         let directory = Directory::lock(&self.directory);
-        let all = directory.all().into_iter().filter(|device| is_settled(device));
-        all.filter(|device| self.names.get(&device.key) != Some(&device.name))
+        let all = directory.all().into_iter().filter(|device| self.is_settled(device));
+        all.filter(|device| is_anew || self.names.get(&device.key) != Some(&device.name))
             .map(|device| (device.key.clone(), device.name.clone()))
             .collect()
     }
-}
 
-/// A name that is only a guess is not the last word, unless the device was heard and did not say another one.
-fn is_settled(device: &Device) -> bool {
-    !device.name_is_guess || device.last_seen.is_some()
+    /// A name that is only a guess is not the last word, unless the device was heard and did not say another one, or lost
+    /// the one it had.
+    fn is_settled(&self, device: &Device) -> bool {
+        !device.name_is_guess || device.last_seen.is_some() || self.names.contains_key(&device.key)
+    }
+
+    /// The devices whose names are the first levels of this one.
+    fn above(&self, name: &HomeName) -> Vec<DeviceKey> {
+        let directory = Directory::lock(&self.directory);
+        let ends = name.as_str().match_indices('/').map(|(at, _)| &name.as_str()[..at]);
+        ends.filter_map(|above| directory.by_name(above)).map(|device| device.key.clone()).collect()
+    }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use tokio::net::UnixDatagram;
 
-use crate::harness::{Ferry, Process, Stage, in_time};
+use crate::harness::{APP, Ferry, Process, Stage, in_time, uplink};
 
 impl Stage {
     /// Writes the configuration anew, with these changes of its text.
@@ -172,6 +172,58 @@ async fn a_device_that_is_forgotten_leaves_nothing_behind_and_comes_back_as_a_ne
     ferry.home.forget();
     ferry.network.up("node", 2, b"x");
     ferry.home.on("ttn/node/uplink").await;
+}
+
+#[tokio::test]
+async fn what_a_forgotten_device_told_is_forgotten_too_also_after_a_restart() {
+    let script = "function decodeUplink(input) { return { data: input.fPort === 7 ? {old: 1} : {young: 2} }; }";
+    let mut ferry = Ferry::with(|setup| setup.add_codec("node", script)).await;
+    let on_port_7 = |ferry: &Ferry, f_cnt| {
+        let mut up = uplink(f_cnt, b"x");
+        up["uplink_message"]["f_port"] = json!(7);
+        ferry.network.handle.publish_up(APP, "node", &up);
+    };
+    on_port_7(&ferry, 1);
+    assert_eq!(ferry.home.on("ttn/node").await["old"], 1);
+    ferry.granted("DELETE", "devices/node", Value::Null).await;
+    ferry.is_cleared("ttn/node").await;
+    ferry.home.forget();
+    ferry.network.up("node", 2, b"x");
+    let state = ferry.home.on("ttn/node").await;
+    assert_eq!((&state["young"], state.get("old")), (&json!(2), None), "{state}");
+    ferry.granted("DELETE", "devices/node", Value::Null).await;
+    ferry.is_cleared("ttn/node").await;
+    let (_, stage) = ferry.stop().await;
+    let mut ferry = Ferry::on(stage).await;
+    ferry.network.subscribed().await;
+    ferry.home.forget();
+    on_port_7(&ferry, 3);
+    let state = ferry.home.on("ttn/node").await;
+    assert_eq!((&state["old"], state.get("young")), (&json!(1), None), "{state}");
+}
+
+#[tokio::test]
+async fn what_was_said_of_devices_and_cannot_be_read_is_not_written_over() {
+    let mut ferry = Ferry::with(|setup| setup.add_device("node", "friendly_name = \"lamp\"")).await;
+    let overlay = ferry.folder().join("store/devices.toml");
+    fs::write(&overlay, b"# not text: \xff").unwrap();
+    assert_eq!(ferry.home.event("configuration_broken").await["problems"][0]["line"], 1);
+    let refused = ferry.refused("PATCH", "devices/lamp", json!({"options": {"qos": 1}})).await;
+    assert!(refused.contains("devices.toml cannot be read"), "{refused}");
+    assert_eq!(fs::read(&overlay).unwrap(), b"# not text: \xff");
+    fs::remove_file(&overlay).unwrap();
+    ferry.granted("PATCH", "devices/lamp", json!({"options": {"qos": 1}})).await;
+}
+
+#[tokio::test]
+async fn a_longer_name_makes_room_for_those_that_the_network_gives() {
+    let mut ferry = Ferry::with(|setup| setup.add_device("node", "friendly_name = \"lamp\"")).await;
+    ferry.rewrite(&[("friendly_name = \"lamp\"", "friendly_name = \"house/ground/lamp\"")], "");
+    ferry.granted("POST", "config/reload", json!({})).await;
+    let mut named = uplink(1, b"x");
+    named["uplink_message"]["attributes"] = json!({"ferry-name": "house/ground/bell"});
+    ferry.network.handle.publish_up(APP, "other", &named);
+    ferry.home.on("ttn/house/ground/bell/uplink").await;
 }
 
 #[tokio::test]

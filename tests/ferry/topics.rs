@@ -181,3 +181,36 @@ async fn a_field_that_is_none_any_more_goes() {
     let uplinks = ferry.home.all_on("ttn/node-1/uplink");
     assert!(uplinks.iter().all(|uplink| uplink["f_cnt"].is_u64()), "no field falls among them: {uplinks:?}");
 }
+
+#[tokio::test]
+async fn a_field_where_another_device_is_called_so_leaves_that_one_its_topics() {
+    let script = "function decodeUplink() { return { data: { a: { level: 5, uplink: 6 }, b: 7 } }; }";
+    let mut ferry = bridge(|setup| {
+        (setup.home, setup.log) = ("output = \"both\"\nthrottle = \"0s\"".into(), "info");
+        setup.add_device("node-1", "friendly_name = \"lamp\"");
+        setup.add_codec("node-1", script);
+        setup.add_codec("node-2", "function decodeUplink() { return { data: { level: 9 } }; }");
+    })
+    .await;
+    ferry.network.up("node-1", 1, b"x");
+    assert_eq!(text(&mut ferry.home, "ttn/lamp/a/level").await, "5");
+    ferry.home.on("ttn/lamp/uplink").await;
+    // The neighbour comes: what was the first one's field is that one's now.
+    let mut named = uplink(1, b"x");
+    named["uplink_message"]["attributes"] = json!({"ferry-name": "lamp/a"});
+    ferry.home.forget();
+    ferry.network.handle.publish_up(APP, "node-2", &named);
+    ferry.home.on("ttn/lamp/a").await;
+    // Its state goes again once.
+    ferry.home.on("ttn/lamp").await;
+    ferry.home.forget();
+    ferry.network.up("node-1", 2, b"x");
+    ferry.network.up("node-2", 2, b"x");
+    ferry.home.on("ttn/lamp/uplink").await;
+    ferry.home.on("ttn/lamp/a/uplink").await;
+    text(&mut ferry.home, "ttn/lamp/a/link/f_cnt").await;
+    let told = ferry.home.heard().iter().filter(|heard| heard.topic == "ttn/lamp/a/level");
+    assert!(told.clone().all(|heard| heard.text == "9"), "{:?}", told.collect::<Vec<_>>());
+    assert!(ferry.home.broker().retained("ttn/lamp/a/level").await.is_some_and(|kept| kept[..] == b"9"[..]));
+    assert!(ferry.home.all_on("ttn/lamp/a/uplink").iter().all(|uplink| uplink["f_cnt"].is_u64()));
+}

@@ -10,15 +10,14 @@ use crate::app::error::BuildError;
 use crate::app::sides::settings;
 use crate::codecs::Codecs;
 use crate::config::{Config, DeviceConfig};
-use crate::home::{Home, Settings};
-use crate::model::{ApplicationName, DeviceKey, Directory, HomeName, InvalidName, Renamed, Subject, Taken};
+use crate::home::Settings;
+use crate::model::{ApplicationName, DeviceKey, Directory, HomeName, InvalidName, Renamed, Taken};
 use crate::telemetry::{LogLevel, Notice, Notices};
 use crate::uplink;
 
 /// Everything that a reload can reach.
 pub(super) struct Live {
     pub settings: watch::Sender<Arc<Settings>>,
-    pub home: Home,
     pub directory: Arc<Mutex<Directory>>,
     pub devices_changed: watch::Sender<()>,
     pub codecs: Codecs,
@@ -54,8 +53,8 @@ impl Live {
     }
 
     /// Lets a configuration take its effect.
-    pub async fn apply(&self, old: &Config, new: &Config, prepared: Prepared) {
-        self.rename(old, prepared.names).await;
+    pub fn apply(&self, old: &Config, new: &Config, prepared: Prepared) {
+        self.rename(old, prepared.names);
         // After the names: states are published anew where they now belong.
         self.settings.send_replace(Arc::new(prepared.settings));
         self.codecs.reassign(prepared.codecs, prepared.default_codecs);
@@ -70,21 +69,20 @@ impl Live {
         }
     }
 
-    /// Forgets a device, and takes away what is retained of it.
-    pub async fn forget(&self, key: &DeviceKey) {
-        uplink::forget(key, &self.directory, &self.home, &self.notices).await;
+    /// Forgets a device. The flows follow, and take away what is retained of it.
+    pub fn forget(&self, key: &DeviceKey) {
+        uplink::forget(key, &self.directory, &self.notices);
         self.devices_changed.send_replace(());
     }
 
-    /// What is retained under old names goes while the settings are still those under which it was published.
-    async fn rename(&self, old: &Config, names: HashMap<DeviceKey, HomeName>) {
+    /// What is retained under old names is emptied by the uplink flow, as soon as the home broker is there.
+    fn rename(&self, old: &Config, names: HashMap<DeviceKey, HomeName>) {
         let before = names_or_none(old);
         let gone = before.keys().filter(|key| !names.contains_key(*key)).map(|key| (key.clone(), None));
         let now = names.iter().filter(|(key, name)| before.get(*key) != Some(*name));
         let wanted = gone.chain(now.map(|(key, name)| (key.clone(), Some(name.clone())))).collect();
         let (renamed, taken) = Directory::lock(&self.directory).rename_all(wanted);
         for Renamed { key, from, to } in renamed {
-            self.home.clear(Subject { key: &key, name: &from }).await;
             let (application, device_id) = (key.application.clone(), key.device.to_string());
             self.notices.tell(Notice::DeviceRenamed { from, to, application, device_id });
         }

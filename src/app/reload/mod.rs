@@ -9,6 +9,8 @@
 
 mod live;
 
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +29,7 @@ use crate::config::{
     write_overlay,
 };
 use crate::control::{Ask, Asked, Configuration, InUse, Kind, Problem};
-use crate::home::{Home, Settings};
+use crate::home::Settings;
 use crate::model::{DeviceKey, Directory, HomeName};
 use crate::shutdown::Tasks;
 use crate::telemetry::{ConfigurationProblem, LogLevel, Notice, Systemd, with_causes};
@@ -38,6 +40,10 @@ use crate::telemetry::{ConfigurationProblem, LogLevel, Notice, Systemd, with_cau
 const LOOK: Duration = Duration::from_secs(2);
 /// What a request may not say of a device: which one it is, and what leads to secrets.
 const FIXED: [&str; 3] = ["id", "application", "app_s_key_file"];
+
+/// What to do where devices' options cannot be kept.
+const STATE_FOLDER: &str = "what is said of devices while the bridge runs is kept there: the bridge's user must be able to \
+                            read and write it; what stands in the configuration file counts all the same";
 
 /// The task that keeps the configuration.
 struct Reload {
@@ -73,7 +79,7 @@ struct Reloaded {
 pub(super) fn reload_task(
     config: &Config,
     environment: &'static dyn Environment,
-    (settings, home, codecs, log): (watch::Sender<Arc<Settings>>, Home, Codecs, LogLevel),
+    (settings, codecs, log): (watch::Sender<Arc<Settings>>, Codecs, LogLevel),
     systemd: Systemd,
     shared: &Shared,
     tasks: &mut Tasks,
@@ -84,7 +90,6 @@ pub(super) fn reload_task(
     let reload = Arc::new(Notify::new());
     let live = Live {
         settings,
-        home,
         directory: shared.directory.clone(),
         devices_changed: shared.devices_changed.clone(),
         codecs,
@@ -168,7 +173,7 @@ impl Reload {
     async fn take(&mut self, new: Config, overlay: Option<&str>) -> Result<Reloaded, Vec<ConfigurationProblem>> {
         let prepared = self.live.prepare(&self.started, &new).map_err(|error| vec![whole(&error)])?;
         if let (Some(text), Some(path)) = (overlay, &new.sources.overlay) {
-            write_overlay(path, text).map_err(|error| vec![whole(&error)])?;
+            write_overlay(path, text).map_err(|error| vec![unwritten(path, &error)])?;
             self.tried = new.sources.print;
         }
         let Changes(changed) = self.current.changes_to(&new);
@@ -176,7 +181,7 @@ impl Reload {
         for warning in new.warnings.iter().filter(|warning| !self.current.warnings.contains(warning)) {
             tracing::warn!(key = warning.key, "{warning}");
         }
-        self.live.apply(&self.current, &new, prepared).await;
+        self.live.apply(&self.current, &new, prepared);
         self.current = new;
         self.in_use.send_replace(InUse {
             configuration: self.current.public(),
@@ -223,20 +228,20 @@ impl Reload {
             let hint = "take its [[device]] out of the configuration file first";
             return Err(Problem::new(Kind::Conflict, "the device stands in the configuration file").hint(hint));
         }
-        let said = overlaid_options(&self.overlay().await, device).map_err(|wrong| refused(vec![told(&wrong)]))?;
+        let said = overlaid_options(&self.overlay().await?, device).map_err(|wrong| refused(vec![told(&wrong)]))?;
         if !said.is_empty() {
             let nothing = said.into_iter().map(|(key, _)| (key, Value::Null)).collect();
             self.say(device, &nothing).await?;
         }
         let name = self.name_of(device);
-        self.live.forget(device).await;
+        self.live.forget(device);
         Ok(json!({ "device": name, "application": device.application, "device_id": device.device }))
     }
 
     /// Puts options of a device into the overlay, if the whole can be used then. Returns the overlay's new text.
     async fn say(&mut self, device: &DeviceKey, options: &Map<String, Value>) -> Result<String, Problem> {
         let wrong = |wrong: Wrong| refused(vec![told(&wrong)]);
-        let text = changed_overlay(&self.overlay().await, device, options).map_err(wrong)?;
+        let text = changed_overlay(&self.overlay().await?, device, options).map_err(wrong)?;
         let new = self.load(None, Some(text.clone())).await.map_err(|error| refused(problems(&error)))?;
         self.take(new, Some(&text)).await.map_err(refused)?;
         Ok(text)
@@ -278,10 +283,11 @@ impl Reload {
     /// The configuration as it would be with these texts in the place of its files. The disk is read on a thread where it
     /// holds nobody up.
     async fn load(&self, text: Option<String>, overlay: Option<String>) -> Result<Config, ConfigError> {
-        let (path, environment) = (self.started.sources.file.clone(), self.environment);
-        let read = move || match text {
-            Some(text) => Config::with_overlay(&text, &path, overlay.as_deref(), environment),
-            None => Config::load_with(&path, overlay.as_deref(), environment),
+        let (sources, environment) = (self.started.sources.clone(), self.environment);
+        let read = move || {
+            let text = text.map_or_else(|| sources.text(environment), Ok);
+            let text = text.map_err(|source| ConfigError::Unreadable { path: sources.file.clone(), source })?;
+            Config::with_overlay(&text, &sources.file, overlay.as_deref(), environment)
         };
         tokio::task::spawn_blocking(read).await.expect("reading a configuration does not panic")
     }
@@ -291,11 +297,19 @@ impl Reload {
         tokio::task::spawn_blocking(move || sources.look(environment)).await.unwrap_or(self.tried)
     }
 
-    /// The overlay's text as it is now.
-    async fn overlay(&self) -> String {
+    /// The overlay's text as it is now. One that is there and cannot be read must not be written over.
+    async fn overlay(&self) -> Result<String, Problem> {
         let (path, environment) = (self.current.sources.overlay.clone(), self.environment);
-        let read = move || path.and_then(|path| environment.read(&path).ok());
-        tokio::task::spawn_blocking(read).await.ok().flatten().unwrap_or_default()
+        let read = move || match path.map(|path| environment.read(&path).map_err(|error| (path, error))) {
+            None => Ok(String::new()),
+            Some(Err((_, error))) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+            Some(Err((path, error))) => {
+                let detail = format!("{} cannot be read: {error}", path.display());
+                Err(Problem::new(Kind::Refused, detail).hint(STATE_FOLDER))
+            }
+            Some(Ok(text)) => Ok(text),
+        };
+        tokio::task::spawn_blocking(read).await.expect("reading a file does not panic")
     }
 }
 
@@ -310,6 +324,11 @@ fn told(wrong: &Wrong) -> ConfigurationProblem {
     let Wrong { file, line, key, message, hint } = wrong.clone();
     let file = file.map(|file| file.display().to_string());
     ConfigurationProblem { file, line: Some(line), key, message, hint }
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> ConfigurationProblem {
+    let message = format!("{} cannot be written: {error}", path.display());
+    ConfigurationProblem { file: None, line: None, key: String::new(), message, hint: STATE_FOLDER.into() }
 }
 
 /// A problem that has no line.

@@ -98,6 +98,13 @@ impl Availability {
         }
     }
 
+    /// Nothing is remembered of a device any more.
+    pub fn forget(&mut self, key: &DeviceKey) {
+        self.devices.remove(key);
+        self.untold.remove(key);
+        self.unsaved.remove(key);
+    }
+
     /// Notes what the network says of a device.
     pub fn attributes(&mut self, key: &DeviceKey, attributes: &Attributes, settings: &Settings) {
         let text = attributes.get(INTERVAL_ATTRIBUTE);

@@ -148,8 +148,7 @@ impl Topics {
     /// The same, unless that is the topic of something else: a field `uplink` would fall among the uplinks.
     pub fn free_field(&self, device: Subject<'_>, field: &str) -> Option<String> {
         let topic = self.field(device, field);
-        let is_told = self.told(device).contains(&topic);
-        (!is_told && !self.filters.iter().any(|filter| hears(filter, &topic))).then_some(topic)
+        (!self.tells(device, &topic) && !self.filters.iter().any(|filter| hears(filter, &topic))).then_some(topic)
     }
 
     /// One message per uplink.
@@ -208,6 +207,11 @@ impl Topics {
         format!("{}/bridge/{what}", self.base)
     }
 
+    /// Levels of the longest device name that commands are subscribed to.
+    pub fn name_levels(&self) -> usize {
+        self.name_levels
+    }
+
     /// Everything the bridge listens to. Enumerated rather than one `#`, so that it never hears its own messages.
     pub fn filters(&self) -> Vec<String> {
         self.filters.to_vec()
@@ -227,6 +231,11 @@ impl Topics {
             }
         }
         (!candidates.is_empty()).then_some(Route::Command(candidates))
+    }
+
+    /// Whether something but a field of this device is told there.
+    pub fn tells(&self, device: Subject<'_>, topic: &str) -> bool {
+        self.told(device).iter().any(|told| told == topic)
     }
 
     /// What is told of a device besides its fields.

@@ -4,12 +4,12 @@
 //! |---|---|---|
 //! | `spool` | message of the network on its way | the home has what became of it, or it is shed |
 //! | `runs` | unbroken run of frame counters | old, and not its device's newest |
-//! | `states` | device | never |
+//! | `states` | device | when it is removed |
 //! | `downlinks` | downlink | finished, told, and older than `history` |
 //! | `usage` | device and day | the day is past |
 //! | `gaps` | span in which messages may be missing | settled |
 //! | `notes` | device of which its network server has something to remember | never |
-//! | `availability` | device that was heard | never |
+//! | `availability` | device that was heard | when it is removed |
 //! | `retained` | topic on which the home broker keeps something | it is emptied |
 
 mod migrations;

@@ -47,9 +47,13 @@ fn write_runs(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
 
 fn write_states(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)")?;
+    let mut forget = connection.prepare_cached("DELETE FROM states WHERE application = ? AND device = ?")?;
     for (key, state) in &batch.states {
-        let seen = nanoseconds(state.last_seen);
-        put.execute(params![key.application.as_str(), key.device.as_str(), seen, state.body])?;
+        let (application, device) = (key.application.as_str(), key.device.as_str());
+        match state {
+            Some(state) => put.execute(params![application, device, nanoseconds(state.last_seen), state.body])?,
+            None => forget.execute([application, device])?,
+        };
     }
     Ok(())
 }
@@ -106,8 +110,13 @@ fn write_notes(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
 
 fn write_availability(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached("INSERT OR REPLACE INTO availability VALUES (?, ?, ?)")?;
+    let mut forget = connection.prepare_cached("DELETE FROM availability WHERE application = ? AND device = ?")?;
     for (key, body) in &batch.availability {
-        put.execute(params![key.application.as_str(), key.device.as_str(), body])?;
+        let (application, device) = (key.application.as_str(), key.device.as_str());
+        match body {
+            Some(body) => put.execute(params![application, device, body])?,
+            None => forget.execute([application, device])?,
+        };
     }
     Ok(())
 }

@@ -111,7 +111,7 @@ fn everything_comes_back_after_a_restart() {
         batch.save_usage(vec![usage.clone()]);
         batch.save_gaps(vec![gap.clone()], vec![]);
         batch.notes.insert(key("soil-1"), "{}".into());
-        batch.availability.insert(key("soil-1"), "{}".into());
+        batch.save_availability(vec![(key("soil-1"), "{}".into())]);
         batch.save_retained(retained.to_vec(), vec!["emptied".into()]);
         batch.save_downlinks(vec![open.clone(), untold.clone(), downlink("done", "soil-1", false, true)]);
     });
@@ -131,6 +131,11 @@ fn everything_comes_back_after_a_restart() {
     assert_eq!(restored.spool, SpoolStats { entries: 2, bytes: 1900 + 2 * 31, oldest: Some(at(1)) });
     assert_eq!(store.after(0, 10).unwrap(), [entry(1, 1900), entry(2, 0)]);
     assert_eq!(store.after(1, 10).unwrap(), [entry(2, 0)]);
+    store.apply(&batch(|batch| batch.forget(key("soil-1")))).unwrap();
+    drop(store);
+    let (_, restored) = place.open();
+    assert!(restored.states.is_empty() && restored.availability.is_empty());
+    assert_eq!((restored.runs.len(), restored.notes.len()), (1, 1), "what was received stays known");
 }
 
 #[test]

@@ -239,7 +239,7 @@ fn flow(
         record: Record::new(Memory::restore(restored.runs), counters.clone(), RepairHandle::deaf()),
         spool: Spool::new(spool),
         tidy: Tidy::new(home.clone(), directory.clone(), changed.subscribe(), BTreeSet::from([app()])),
-        receive: Receive { directory: directory.clone(), home: home.clone(), notices, devices_changed, most_levels: 1 },
+        receive: Receive { directory: directory.clone(), home: home.clone(), notices, devices_changed },
         decode: Decode::new(codecs, wants, counters),
         publish: Publish {
             home,

@@ -96,6 +96,12 @@ impl Hearing {
         self.availability.attributes(key, attributes, &self.settings);
     }
 
+    /// Nothing is remembered of a device any more.
+    pub fn forget(&mut self, key: &DeviceKey) {
+        self.availability.forget(key);
+        self.names.remove(key);
+    }
+
     /// Tells whether a device is there, if that is news at home.
     pub async fn tell(&mut self, device: Subject<'_>) {
         if self.names.get(device.key) != Some(device.name) {
