@@ -1,7 +1,8 @@
 //! A look-alike of The Things Stack with two nodes, to try `ttn-ferry init`, `check` and `run` against:
 //!
 //! ```sh
-//! cargo run -p simulator --example look_alike
+//! cargo run -p simulator --example look_alike             # MQTT on port 1881, HTTP on 1885
+//! cargo run -p simulator --example look_alike 2881 2885
 //! ```
 //!
 //! It prints the flags for `init` and where it wrote the API key, and runs until Ctrl-C. SIGUSR1 silences the node
@@ -12,6 +13,7 @@ use std::error::Error;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::num::ParseIntError;
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
@@ -36,8 +38,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .open(KEY_FILE)?
         .write_all(key.key.as_bytes())?;
     let stack = Stack::start(StackConfig {
-        mqtt: SocketAddr::from(([127, 0, 0, 1], 1881)),
-        http: SocketAddr::from(([127, 0, 0, 1], 1885)),
+        mqtt: SocketAddr::from(([127, 0, 0, 1], port(1, 1881)?)),
+        http: SocketAddr::from(([127, 0, 0, 1], port(2, 1885)?)),
         applications: vec![Application { id: "my-app".into(), tenant: Some("ttn".into()), keys: vec![key] }],
         storage: StorageConfig { active: true, ..StorageConfig::default() },
         ..StackConfig::default()
@@ -58,6 +60,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     while nodes.join_next().await.is_some() {}
     stack.stop().await;
     Ok(())
+}
+
+/// The port that the command line says, or the usual one.
+fn port(argument: usize, usual: u16) -> Result<u16, ParseIntError> {
+    std::env::args().nth(argument).map_or(Ok(usual), |port| port.parse())
 }
 
 /// A node that falls silent with a SIGUSR1, and speaks again with the next.

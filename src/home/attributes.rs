@@ -79,29 +79,36 @@ impl Attributes {
 }
 
 /// The values in a state by their paths: levels of objects by name, of lists by number, joined by `/`. A text stands
-/// without quotes, a number with all its digits.
+/// without quotes, a number with all its digits. A place stands there as a whole as well: a map needs both coordinates in
+/// one message.
 fn fields(state: &[u8]) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     if let Ok(state) = serde_json::from_slice::<&RawValue>(state) {
-        take_apart("", state, 0, &mut found);
+        take_apart("", &parts(state.get(), 0), 0, &mut found);
     }
     found
 }
 
-fn take_apart(path: &str, value: &RawValue, level: usize, found: &mut BTreeMap<String, String>) {
+fn take_apart(path: &str, members: &[(String, &RawValue)], level: usize, found: &mut BTreeMap<String, String>) {
     if found.len() >= MOST_FIELDS {
         return;
     }
-    for (name, value) in parts(value.get(), level) {
+    for (name, value) in members {
         // A level is a level: the name of a field adds none.
         let name = name.replace('/', "_");
         let path = if path.is_empty() { name } else { format!("{path}/{name}") };
-        if !parts(value.get(), level + 1).is_empty() {
-            take_apart(&path, value, level + 1, found);
-        } else if found.len() < MOST_FIELDS {
+        let parts = parts(value.get(), level + 1);
+        if !parts.is_empty() {
+            take_apart(&path, &parts, level + 1, found);
+        }
+        if (parts.is_empty() || is_place(&parts)) && found.len() < MOST_FIELDS {
             found.insert(path, bare(value.get()));
         }
     }
+}
+
+fn is_place(parts: &[(String, &RawValue)]) -> bool {
+    ["latitude", "longitude"].iter().all(|wanted| parts.iter().any(|(name, _)| name == wanted))
 }
 
 /// What an object or a list holds; nothing if it is told as a whole.
@@ -154,6 +161,18 @@ mod tests {
             pair("l/1/z", "true"),
             pair("last_seen", "2026-11-21T00:00:00Z"),
             pair("n", "null"),
+        ];
+        assert_eq!(told(&mut Attributes::default(), state), expected);
+    }
+
+    #[test]
+    fn a_place_is_told_as_a_whole_too() {
+        let state = r#"{"gps": {"fix": {"latitude": 1.5, "longitude": null}, "latitude": 2}}"#;
+        let expected = [
+            pair("gps/fix", r#"{"latitude": 1.5, "longitude": null}"#),
+            pair("gps/fix/latitude", "1.5"),
+            pair("gps/fix/longitude", "null"),
+            pair("gps/latitude", "2"),
         ];
         assert_eq!(told(&mut Attributes::default(), state), expected);
     }

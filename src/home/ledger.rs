@@ -22,8 +22,8 @@ pub enum Retained {
     DownlinkState,
     /// What is under way to the device.
     DownlinkPending,
-    /// An announcement of Home Assistant's discovery.
-    Discovery,
+    /// An announcement of Home Assistant's discovery, with the components in it: `<platform> <id>`, joined by commas.
+    Discovery(String),
     /// What the bridge tells of itself: `info`, `devices` …
     Bridge(String),
 }
@@ -156,8 +156,11 @@ impl Retained {
             "availability" => Some(Self::Availability),
             "downlink/state" => Some(Self::DownlinkState),
             "downlink/pending" => Some(Self::DownlinkPending),
-            "discovery" => Some(Self::Discovery),
-            _ => rest("field/").map(Self::Field).or_else(|| rest("bridge/").map(Self::Bridge)),
+            "discovery" => Some(Self::Discovery(String::new())),
+            _ => rest("discovery/")
+                .map(Self::Discovery)
+                .or_else(|| rest("field/").map(Self::Field))
+                .or_else(|| rest("bridge/").map(Self::Bridge)),
         }
     }
 }
@@ -170,7 +173,8 @@ impl fmt::Display for Retained {
             Self::Availability => f.write_str("availability"),
             Self::DownlinkState => f.write_str("downlink/state"),
             Self::DownlinkPending => f.write_str("downlink/pending"),
-            Self::Discovery => f.write_str("discovery"),
+            Self::Discovery(components) if components.is_empty() => f.write_str("discovery"),
+            Self::Discovery(components) => write!(f, "discovery/{components}"),
             Self::Bridge(what) => write!(f, "bridge/{what}"),
         }
     }
@@ -209,7 +213,8 @@ mod tests {
             Retained::Availability,
             Retained::DownlinkState,
             Retained::DownlinkPending,
-            Retained::Discovery,
+            Retained::Discovery(String::new()),
+            Retained::Discovery("sensor a,switch b".into()),
             Retained::Bridge("info".into()),
         ];
         let ledger = Ledger::default();

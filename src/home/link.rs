@@ -1,5 +1,6 @@
 //! How well a device is heard: the `link` of its state.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Uplink;
@@ -24,7 +25,7 @@ pub struct Link {
     f_cnt: u32,
     /// Frames that never came, since the device was first heard.
     lost_frames: u64,
-    /// Seconds on air, on the UTC day of its last uplink.
+    /// Seconds on air on this UTC day.
     airtime_today: f64,
     /// That day: days since 1970.
     #[serde(skip)]
@@ -56,17 +57,29 @@ impl Link {
     /// Adds an uplink's time on air to that of its day, unless that day is over. Returns whether it did.
     pub fn add_airtime(&mut self, uplink: &Uplink) -> bool {
         let Some(airtime) = uplink.radio.airtime else { return false };
-        let day = uplink.at.as_second().div_euclid(SECONDS_A_DAY);
-        if day < self.airtime_day {
+        if day_of(uplink.at) < self.airtime_day {
             return false;
         }
-        if day > self.airtime_day {
-            (self.airtime_day, self.airtime_today) = (day, 0.0);
-        }
+        self.begin_day(uplink.at);
         // To the microsecond: sums of fractions have long tails.
         self.airtime_today = ((self.airtime_today + airtime) * 1e6).round() / 1e6;
         true
     }
+
+    /// It is this day now: what was used on one before does not count any more. Returns whether that was anything.
+    pub fn begin_day(&mut self, now: Timestamp) -> bool {
+        let day = day_of(now);
+        let is_over = day > self.airtime_day && self.airtime_today > 0.0;
+        if day > self.airtime_day {
+            (self.airtime_day, self.airtime_today) = (day, 0.0);
+        }
+        is_over
+    }
+}
+
+/// Days since 1970, UTC.
+fn day_of(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(SECONDS_A_DAY)
 }
 
 #[cfg(test)]
@@ -90,6 +103,16 @@ mod tests {
         }
         assert!(!link.add_airtime(&heard(SECONDS_A_DAY + 9, 1.0)), "fetched too late");
         assert_eq!(link.airtime_today, 0.05);
+    }
+
+    #[test]
+    fn at_midnight_it_is_nothing_before_the_first_uplink_of_the_day() {
+        let mut link = Link::default();
+        link.add_airtime(&heard(SECONDS_A_DAY, 0.1));
+        assert!(!link.begin_day(Timestamp::from_second(2 * SECONDS_A_DAY - 1).unwrap()));
+        assert!(link.begin_day(Timestamp::from_second(2 * SECONDS_A_DAY).unwrap()));
+        assert_eq!(link.airtime_today, 0.0);
+        assert!(!link.begin_day(Timestamp::from_second(3 * SECONDS_A_DAY).unwrap()), "it was nothing");
     }
 
     #[test]

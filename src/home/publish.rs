@@ -86,13 +86,14 @@ impl Home {
     }
 
     /// Announces something to Home Assistant: retained, and only the newest counts. Without an owner it is the bridge.
-    pub async fn announce(&self, owner: Option<&DeviceKey>, topic: String, payload: Bytes) {
-        self.keep(Message::new(topic, payload).retained().latest(), (owner, Retained::Discovery)).await;
+    /// `components` is for nobody but who announces.
+    pub async fn announce(&self, owner: Option<&DeviceKey>, topic: String, payload: Bytes, components: String) {
+        self.keep(Message::new(topic, payload).retained().latest(), (owner, Retained::Discovery(components))).await;
     }
 
     /// Takes back what was announced on a topic; does nothing if the topic is not, or no longer, this owner's.
     pub async fn retract(&self, owner: Option<&DeviceKey>, topic: &str) {
-        self.empty(owner, topic, &Retained::Discovery).await;
+        self.empty(owner, topic, &Retained::Discovery(String::new())).await;
     }
 
     /// Takes everything that is retained of a device under this name away from the broker, but for what discovery
@@ -107,7 +108,7 @@ impl Home {
 
     /// The same under whatever name, for a device that is of no concern any more.
     pub async fn abandon(&self, key: &DeviceKey) {
-        self.empty_where(Some(key), |_, what| *what != Retained::Discovery).await;
+        self.empty_where(Some(key), |_, what| !matches!(what, Retained::Discovery(_))).await;
     }
 
     /// Takes away what is retained of a device and is not wanted any more: under another name, by other templates, in
@@ -267,7 +268,8 @@ mod tests {
             self.home.pending(device, &json!({})).await;
             self.home.uplink(device, body(), None).await;
             self.home.event(device, "join", &json!({}), None).await;
-            self.home.announce(Some(device.key), "homeassistant/device/x/config".into(), body()).await;
+            let topic = "homeassistant/device/x/config".to_owned();
+            self.home.announce(Some(device.key), topic, body(), String::new()).await;
         }
 
         fn take(&mut self) -> Vec<Message> {

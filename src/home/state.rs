@@ -194,6 +194,16 @@ impl States {
         }
     }
 
+    /// It is this day now: states that told yesterday's airtime go again.
+    pub fn begin_day(&mut self, today: Timestamp, now: Instant) {
+        let Self { devices, waiting, .. } = self;
+        for (key, state) in devices.iter_mut().filter(|(_, state)| !state.own.is_stale) {
+            if state.link.begin_day(today) && !std::mem::replace(&mut state.is_waiting, true) {
+                waiting.insert((now, key.clone()));
+            }
+        }
+    }
+
     /// The state that was due could not go: nobody knows yet what its device is called.
     pub fn hold_back(&mut self, key: &DeviceKey) {
         if let Some(state) = self.devices.get_mut(key) {

@@ -34,6 +34,20 @@ fn which_fields_were_seen_outlives_the_process_and_is_news_once() {
 }
 
 #[test]
+fn yesterdays_airtime_is_not_told_today() {
+    let mut states = States::default();
+    let radio = Radio { airtime: Some(0.5), ..Radio::default() };
+    let uplink = Uplink { radio, ..*Uplink::sample("node", 7, 1) };
+    assert_eq!(merge(&mut states, &uplink, "{}")["link"]["airtime_today"], 0.5);
+    let now = Instant::now();
+    for (second, goes) in [(86_399, false), (86_400, true), (86_401, false)] {
+        states.begin_day(Timestamp::from_second(second).unwrap(), now);
+        let due = states.take_due(now).map(|(_, state)| serde_json::from_slice::<Value>(&state).unwrap());
+        assert_eq!(due.map(|state| state["link"]["airtime_today"].clone()), goes.then(|| json!(0.0)), "{second}");
+    }
+}
+
+#[test]
 fn what_an_earlier_version_saved_has_its_fields() {
     let link = r#"{"rssi":-1.0,"gateways":1,"f_cnt":1}"#;
     let body = format!(r#"{{"fields":{{"a":1,"b":{{"c":"x"}}}},"link":{link},"received_at":"1970-01-01T00:00:01Z"}}"#);

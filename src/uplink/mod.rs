@@ -223,6 +223,7 @@ impl Uplinks {
         if self.publish.saving_is_due(Instant::now()) {
             self.publish.save_states(self.spool.store()).await;
         }
+        self.publish.begin_day();
         self.hearing.tick(self.spool.store()).await;
         self.look_after_topics().await;
     }

@@ -148,6 +148,11 @@ impl Publish {
         self.states.renew(Instant::now());
     }
 
+    /// What states tell of today is today's.
+    pub fn begin_day(&mut self) {
+        self.states.begin_day(Timestamp::now(), Instant::now());
+    }
+
     /// Every state goes again, under other topics or in another form.
     pub fn topics_changed(&mut self) {
         self.attributes.forget(None);

@@ -17,6 +17,7 @@ class Announced:
     unique_id: str
     config: dict
     device: dict
+    form: str
 
     def __str__(self) -> str:
         return f"{self.component} {self.unique_id}"
@@ -72,6 +73,8 @@ def read(port: int) -> dict[str, Announced]:
 def entities(topic: str, body: dict) -> list[Announced]:
     component = topic.split("/")[1]
     if component != "device":
-        return [Announced(component, body["unique_id"], body, body["device"])]
-    components = body.get("components") or body["cmps"]
-    return [Announced(one["platform"], one["unique_id"], one, body["device"]) for one in components.values()]
+        # What moves to the other form is announced without anything first.
+        return [Announced(component, body["unique_id"], body, body["device"], "entity")] if "unique_id" in body else []
+    # One that goes is announced once more with its platform alone.
+    there = [one for one in body.get("components", {}).values() if "unique_id" in one]
+    return [Announced(one["platform"], one["unique_id"], one, body["device"], "device") for one in there]

@@ -14,7 +14,14 @@ from hass import Hass
 from processes import Process, ended, free_port, mosquitto
 
 #: What it says about itself, whoever talks to it, and of the broker that is killed.
-KNOWN = ("running Python version", "Disconnected from MQTT server", "isal are not available")
+KNOWN = (
+    "running Python version",
+    "isal are not available",
+    "Disconnected from MQTT server",
+    "The connection was lost",
+)
+#: What it says of each device whose form changed, though it asks for just that.
+MIGRATED = "No device components to cleanup"
 #: How long anything may take that takes seconds.
 PATIENCE = 90
 
@@ -43,7 +50,9 @@ class Check:
         demo = [ferry, "demo", "--no-broker", "--home", home, "--speed", "2", "--discovery", arguments.form]
         self.demo = Process("demo", demo, self.folder)
         self.hass = Hass(arguments.hass.resolve(), self.folder, free_port())
-        self.stack = Process("look-alike", [str(arguments.look_alike.resolve())], self.folder, cwd=self.folder)
+        self.ports = {"port": self.port, "mqtt": free_port(), "http": free_port()}
+        look_alike = [str(arguments.look_alike.resolve()), str(self.ports["mqtt"]), str(self.ports["http"])]
+        self.stack = Process("look-alike", look_alike, self.folder, cwd=self.folder)
         self.second = Process("second", [ferry, "run", "--config", "second.toml"], self.folder, cwd=self.folder)
         self.announced: dict[str, Announced] = {}
         self.first_ids: set[str] = set()
@@ -67,6 +76,8 @@ class Check:
         await self.step("the bridge is killed: nothing is available; it starts again: all as before", self.bridge_restart())
         await self.step("Home Assistant starts again: all as before", self.hass_restart())
         await self.step("a second bridge: a silent device falls and returns, its neighbour stays", self.silence())
+        if self.arguments.form == "device":
+            await self.step("the second bridge is announced in the other form, and back: all as before", self.other_form())
         await self.step("the broker forgets everything: all of the second bridge as before", self.broker_restart())
         await self.step("nothing in Home Assistant's log is about us", self.log())
 
@@ -224,12 +235,33 @@ class Check:
         there = [name for name in ours if states[name]["state"] != "unavailable" and "bridge" not in name]
         return Missing(there) if there else True
 
-    async def broker_restart(self) -> str:
-        """The demo ends with its broker; a service does not."""
-        self.demo.stop()
+    async def other_form(self) -> str:
+        """Only newer versions know both. The bridge sees by itself that its configuration changed."""
+        first, announced = self.first_ids, self.announced
+        await self.only_second()
+        for form in ("entity", "device"):
+            self.configure(form)
+
+            async def changed():
+                there = await asyncio.to_thread(read, self.port)
+                ours = [there.get(name) for name in self.announced]
+                return all(one and one.form == form for one in ours)
+
+            await self.until(f"announcements in the form {form}", changed)
+            told = await self.as_before()
+        self.first_ids, self.announced = first, announced
+        return told
+
+    async def only_second(self) -> None:
+        """From here on only the entities of the second bridge count."""
         everything = await asyncio.to_thread(read, self.port)
         self.announced = {name: one for name, one in everything.items() if name not in self.announced}
         self.first_ids = await self.ids()
+
+    async def broker_restart(self) -> str:
+        """The demo ends with its broker; a service does not."""
+        self.demo.stop()
+        await self.only_second()
         self.broker.stop(signal.SIGKILL)
         self.broker.start()
         return await self.as_before()
@@ -249,7 +281,7 @@ class Check:
 
     async def silence(self) -> str:
         self.stack.start()
-        (self.folder / "second.toml").write_text(SECOND.format(port=self.port, form=self.arguments.form))
+        self.configure(self.arguments.form)
 
         async def has_key():
             return (self.folder / "look-alike.key").exists()
@@ -276,13 +308,16 @@ class Check:
         await self.until("it is back", both)
         return f"unavailable {fell:.0f} s after its last word"
 
+    def configure(self, form: str) -> None:
+        (self.folder / "second.toml").write_text(SECOND.format(form=form, **self.ports))
+
     @staticmethod
     def of_second(states: dict, part: str) -> str:
         found = [state["state"] for name, state in states.items() if part in name]
         return found[0] if found and found[0] == "unavailable" else "known" if found else "missing"
 
     async def log(self) -> str:
-        complaints = self.hass.complaints(KNOWN)
+        complaints = self.hass.complaints((*KNOWN, MIGRATED))
         if complaints:
             raise SystemExit("FAILED: Home Assistant's log:\n" + "\n".join(complaints))
         return f"see {self.hass.process.log}"
@@ -298,8 +333,8 @@ class Missing(list):
 SECOND = """[[application]]
 id = "my-app"
 tenant = "ttn"
-mqtt_url = "mqtt://127.0.0.1:1881"
-api_url = "http://127.0.0.1:1885"
+mqtt_url = "mqtt://127.0.0.1:{mqtt}"
+api_url = "http://127.0.0.1:{http}"
 api_key_file = "look-alike.key"
 
 [home]

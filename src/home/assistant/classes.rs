@@ -129,6 +129,11 @@ const BINARY: [&str; 28] = [
     "window",
 ];
 
+/// The classes of controls that have some.
+const BUTTON: [&str; 3] = ["identify", "restart", "update"];
+const SWITCH: [&str; 2] = ["outlet", "switch"];
+const VALVE: [&str; 2] = ["gas", "water"];
+
 /// Other ways to write a unit.
 const SPELLINGS: [(&str, &str); 26] = [
     ("C", "°C"),
@@ -172,8 +177,7 @@ pub fn settle(keys: &mut Map<String, Value>, component: Component, form: Discove
     match component {
         Component::Sensor => settle_sensor(keys, form),
         Component::Number => drop_unless(keys, "device_class", |keys, class| fits(keys, class, form)),
-        Component::BinarySensor => drop_unless(keys, "device_class", |_, class| BINARY.contains(&class)),
-        _ => {}
+        _ => drop_unless(keys, "device_class", |_, class| names(component).contains(&class)),
     }
 }
 
@@ -183,14 +187,17 @@ pub fn has_unit(class: &str, unit: Option<&str>) -> bool {
     find(class).is_some_and(|class| unit.is_none_or(|unit| class.takes(&unit, Discovery::Device)))
 }
 
-/// Every device class that an entity of this kind can have; none that is checked for the others.
+/// Every device class that an entity of this kind can have.
 pub fn names(component: Component) -> Vec<&'static str> {
     let numbers = || SENSOR.iter().map(|class| class.name);
     match component {
         Component::Sensor => numbers().chain(WORDS).collect(),
         Component::Number => numbers().collect(),
         Component::BinarySensor => BINARY.to_vec(),
-        _ => Vec::new(),
+        Component::Button => BUTTON.to_vec(),
+        Component::Switch => SWITCH.to_vec(),
+        Component::Valve => VALVE.to_vec(),
+        Component::DeviceTracker | Component::Select | Component::Text => Vec::new(),
     }
 }
 
@@ -281,6 +288,21 @@ mod tests {
         assert_eq!(settled(wrong, Discovery::Device), plain);
         assert_eq!(settled(json!({"device_class": "humidity"}), Discovery::Device), json!({}));
         assert_eq!(settled(json!({"device_class": "nonsense"}), Discovery::Device), json!({}));
+    }
+
+    #[test]
+    fn a_control_has_a_controls_class_or_none() {
+        for (component, class, is_kept) in [
+            (Component::Button, "restart", true),
+            (Component::Button, "temperature", false),
+            (Component::Switch, "outlet", true),
+            (Component::Valve, "switch", false),
+            (Component::Valve, "water", true),
+        ] {
+            let mut keys = Map::from_iter([("device_class".to_owned(), class.into())]);
+            settle(&mut keys, component, Discovery::Device);
+            assert_eq!(!keys.is_empty(), is_kept, "{class} of {component:?}");
+        }
     }
 
     #[test]

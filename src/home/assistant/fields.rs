@@ -150,9 +150,10 @@ fn guessed(
 /// Whether it is the only field of its class, and the network normalised one quantity of that class: most probably this.
 fn is_shown(meaning: &Meaning, fields: &BTreeMap<&str, ValueKind>, quantities: &[Field]) -> bool {
     let Some(class) = meaning.device_class else { return false };
-    let of_class = fields.iter().filter(|(path, kind)| Meaning::of(path, **kind).device_class == Some(class));
     let normalised = quantities.iter().filter(|field| field.device_class.as_deref() == Some(class));
-    of_class.count() == 1 && normalised.count() == 1
+    // Reading all names anew for each field is what an announcement costs most: only where it matters.
+    let of_class = fields.iter().filter(|(path, kind)| Meaning::of(path, **kind).device_class == Some(class));
+    normalised.count() == 1 && of_class.count() == 1
 }
 
 fn sensor(path: &str, name: String, topic: String, template: String) -> Entity {

@@ -41,13 +41,12 @@ impl Sheet<'_> {
     fn component(&self, entity: &Entity) -> (String, Value) {
         let mut keys = self.keys(entity, Discovery::Device);
         keys.insert("platform".into(), entity.component.as_str().into());
-        let readable = format!("{}.{}", entity.component.as_str(), self.readable(entity));
-        keys.entry("default_entity_id").or_insert(readable.into());
         (ids::entity(&entity.path), keys.into())
     }
 
     fn one(&self, entity: &Entity, place: &Place<'_>) -> Announcement {
         let mut keys = self.keys(entity, Discovery::Entity);
+        // All that versions before 2025.10 know; later ones warn if it stands alone.
         keys.entry("object_id").or_insert(self.readable(entity).into());
         for (key, value) in self.shared(place) {
             keys.entry(key).or_insert(value);
@@ -62,6 +61,8 @@ impl Sheet<'_> {
         classes::settle(&mut keys, entity.component, form);
         keys.entry("name").or_insert(names::beside(self.name, &entity.name).into());
         keys.insert("unique_id".into(), format!("{}_{}", self.id, ids::entity(&entity.path)).into());
+        let readable = format!("{}.{}", entity.component.as_str(), self.readable(entity));
+        keys.entry("default_entity_id").or_insert(readable.into());
         keys
     }
 
@@ -81,7 +82,13 @@ impl Sheet<'_> {
 
     /// What an entity is called in Home Assistant's automations, as long as nobody renames it there.
     fn readable(&self, entity: &Entity) -> String {
-        ids::slug(&format!("{} {}", self.name, entity.path))
+        let short = entity.path.strip_prefix("link.").filter(|short| !self.has_called(short));
+        ids::slug(&format!("{} {}", self.name, short.unwrap_or(&entity.path)))
+    }
+
+    /// Whether a field is called like this: Home Assistant would number one of the two.
+    fn has_called(&self, path: &str) -> bool {
+        self.entities.iter().any(|entity| entity.path.eq_ignore_ascii_case(path))
     }
 }
 

@@ -107,7 +107,7 @@ fn check_key(name: &str, key: &str, known: &BTreeSet<&'static str>) -> Option<In
 fn check_class(name: &str, keys: &Map<String, Value>) -> Option<InvalidOverride> {
     let class = keys.get("device_class")?.as_str().filter(|class| *class != "null")?;
     let unit = keys.get("unit_of_measurement").and_then(Value::as_str).filter(|unit| *unit != "null");
-    let all: BTreeSet<_> = Component::ALL.into_iter().flat_map(classes::names).chain(OF_CONTROLS).collect();
+    let all: BTreeSet<_> = Component::ALL.into_iter().flat_map(classes::names).collect();
     let at = format!("{name}.device_class");
     if !all.contains(class) {
         let likeness = |known: &&&str| strsim::normalized_damerau_levenshtein(class, known);
@@ -119,9 +119,6 @@ fn check_class(name: &str, keys: &Map<String, Value>) -> Option<InvalidOverride>
     let message = format!("Home Assistant does not take the unit `{unit}` with the class `{class}`");
     Some(invalid(at, message, "another unit, or device_class = \"null\"".into()))
 }
-
-/// Classes of switches, buttons and valves.
-const OF_CONTROLS: [&str; 7] = ["gas", "identify", "outlet", "restart", "switch", "update", "water"];
 
 fn merge_one(keys: &mut Map<String, Value>, key: &str, value: &Value) {
     if is_null(value) {

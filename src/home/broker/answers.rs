@@ -55,7 +55,7 @@ impl Broker {
 
     fn take_message(&mut self, message: Inbound, sender: &Sender, stopping: bool) -> Result<(), Lost> {
         let topic = std::str::from_utf8(&message.topic).unwrap_or_default();
-        match self.echoes.heard(topic, message.retain) {
+        match self.echoes.heard(topic, &message.payload, message.retain) {
             Some(verdict) => {
                 message.ack.done();
                 self.judge(verdict, sender)

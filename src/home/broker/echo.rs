@@ -3,9 +3,13 @@
 //! MQTT 3.1.1 has no word for "you may not publish this": Mosquitto acknowledges such a message and forgets it, and with
 //! MQTT 5 some brokers do so too. So for one topic below the base topic and one below the discovery prefix the task
 //! subscribes for a moment to what it publishes there.
+//!
+//! The message may overtake the subscription; then it comes back as a retained one. So a retained message counts if it is
+//! what was published: the broker has it, and nobody misses anything.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 /// How long a message may take to come back once the broker has acknowledged it.
@@ -36,8 +40,8 @@ enum Scope {
 #[derive(Debug)]
 enum Watched {
     Nothing,
-    Published(String),
-    Acknowledged(String, Instant),
+    Published(String, Bytes),
+    Acknowledged(String, Bytes, Instant),
     Over,
 }
 
@@ -68,9 +72,9 @@ impl Echoes {
     }
 
     /// Whether to subscribe to this topic, on which something is now published.
-    pub fn watch(&mut self, topic: &str) -> bool {
+    pub fn watch(&mut self, topic: &str, payload: &Bytes) -> bool {
         let place = self.places.iter_mut().find(|place| place.waits_for(topic));
-        place.map(|place| place.watched = Watched::Published(topic.to_owned())).is_some()
+        place.map(|place| place.watched = Watched::Published(topic.to_owned(), payload.clone())).is_some()
     }
 
     /// It cannot be subscribed to: nothing will be known of it.
@@ -85,9 +89,12 @@ impl Echoes {
         self.places.iter_mut().find_map(|place| place.acked(topic, now))
     }
 
-    /// A message came. A retained one tells of the past only.
-    pub fn heard(&mut self, topic: &str, retain: bool) -> Option<Verdict> {
-        let place = self.places.iter_mut().find(|place| place.watched.topic() == Some(topic)).filter(|_| !retain)?;
+    /// A message came. A retained one that is another tells of the past only.
+    pub fn heard(&mut self, topic: &str, payload: &Bytes, retain: bool) -> Option<Verdict> {
+        let place = self.places.iter_mut().find(|place| place.watched.topic() == Some(topic))?;
+        if retain && place.watched.payload() != Some(payload) {
+            return None;
+        }
         place.watched = Watched::Over;
         Some(Verdict::Heard { topic: topic.to_owned(), again: place.told.take().is_some() })
     }
@@ -105,8 +112,10 @@ impl Place {
 
     fn acked(&mut self, topic: &str, now: Instant) -> Option<Verdict> {
         match &self.watched {
-            Watched::Published(own) if own == topic => self.watched = Watched::Acknowledged(topic.to_owned(), now),
-            Watched::Acknowledged(own, since) if own != topic && now - *since >= LIMIT => {
+            Watched::Published(own, payload) if own == topic => {
+                self.watched = Watched::Acknowledged(topic.to_owned(), payload.clone(), now);
+            }
+            Watched::Acknowledged(own, _, since) if own != topic && now - *since >= LIMIT => {
                 let own = own.clone();
                 self.watched = Watched::Over;
                 let told = self.told.replace(own.clone()).is_some();
@@ -121,7 +130,14 @@ impl Place {
 impl Watched {
     fn topic(&self) -> Option<&str> {
         match self {
-            Self::Published(topic) | Self::Acknowledged(topic, _) => Some(topic),
+            Self::Published(topic, _) | Self::Acknowledged(topic, ..) => Some(topic),
+            Self::Nothing | Self::Over => None,
+        }
+    }
+
+    fn payload(&self) -> Option<&Bytes> {
+        match self {
+            Self::Published(_, payload) | Self::Acknowledged(_, payload, _) => Some(payload),
             Self::Nothing | Self::Over => None,
         }
     }
@@ -130,6 +146,8 @@ impl Watched {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ONLINE: Bytes = Bytes::from_static(b"online");
 
     fn begun() -> Echoes {
         let mut echoes = Echoes::new();
@@ -140,12 +158,19 @@ mod tests {
     #[test]
     fn the_first_message_of_each_place_is_watched_until_it_comes_back() {
         let (mut echoes, now) = (begun(), Instant::now());
-        assert!(!echoes.watch("ttn/lamp") && echoes.watch("ttn/bridge/state") && !echoes.watch("ttn/bridge/state"));
-        assert!(echoes.watch("homeassistant/device/a/config") && !echoes.watch("homeassistant/device/b/config"));
+        assert!(
+            !echoes.watch("ttn/lamp", &ONLINE)
+                && echoes.watch("ttn/bridge/state", &ONLINE)
+                && !echoes.watch("ttn/bridge/state", &ONLINE)
+        );
+        assert!(
+            echoes.watch("homeassistant/device/a/config", &ONLINE)
+                && !echoes.watch("homeassistant/device/b/config", &ONLINE)
+        );
         assert_eq!(echoes.acked("ttn/bridge/state", now), None);
-        assert_eq!(echoes.heard("ttn/bridge/state", true), None);
+        assert_eq!(echoes.heard("ttn/bridge/state", &Bytes::from_static(b"offline"), true), None);
         let heard = Verdict::Heard { topic: "ttn/bridge/state".into(), again: false };
-        assert_eq!(echoes.heard("ttn/bridge/state", false), Some(heard));
+        assert_eq!(echoes.heard("ttn/bridge/state", &ONLINE, false), Some(heard));
         assert_eq!(echoes.acked("ttn/lamp", now + LIMIT), None);
     }
 
@@ -156,22 +181,30 @@ mod tests {
             (Verdict::Dropped("ttn/bridge/state".into()), now),
             (Verdict::StillDropped("ttn/bridge/state".into()), now + LIMIT * 5),
         ] {
-            echoes.watch("ttn/bridge/state");
+            echoes.watch("ttn/bridge/state", &ONLINE);
             assert_eq!(echoes.acked("ttn/bridge/state", later), None);
             assert_eq!(echoes.acked("ttn/lamp", later + LIMIT / 2), None);
             assert_eq!(echoes.acked("ttn/lamp", later + LIMIT), Some(verdict));
             assert_eq!(echoes.acked("ttn/lamp", later + LIMIT * 2), None);
             echoes.begin("ttn/bridge/state".into(), None);
         }
-        echoes.watch("ttn/bridge/state");
+        echoes.watch("ttn/bridge/state", &ONLINE);
         let heard = Verdict::Heard { topic: "ttn/bridge/state".into(), again: true };
-        assert_eq!(echoes.heard("ttn/bridge/state", false), Some(heard));
+        assert_eq!(echoes.heard("ttn/bridge/state", &ONLINE, false), Some(heard));
+    }
+
+    #[test]
+    fn a_message_that_overtook_its_subscription_comes_back_as_a_retained_one() {
+        let mut echoes = begun();
+        echoes.watch("ttn/bridge/state", &ONLINE);
+        let heard = Verdict::Heard { topic: "ttn/bridge/state".into(), again: false };
+        assert_eq!(echoes.heard("ttn/bridge/state", &ONLINE, true), Some(heard));
     }
 
     #[test]
     fn a_slow_connection_is_no_refusal() {
         let (mut echoes, now) = (begun(), Instant::now());
-        echoes.watch("ttn/bridge/state");
+        echoes.watch("ttn/bridge/state", &ONLINE);
         assert_eq!(echoes.acked("ttn/lamp", now + LIMIT * 100), None);
         assert_eq!(echoes.acked("ttn/bridge/state", now + LIMIT * 101), None);
         assert_eq!(echoes.acked("ttn/lamp", now + LIMIT * 101), None);

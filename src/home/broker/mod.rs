@@ -308,7 +308,7 @@ impl Broker {
                 self.give_up(&message, "it is larger than the broker takes");
                 continue;
             }
-            if self.echoes.watch(&message.topic) {
+            if self.echoes.watch(&message.topic, &message.payload) {
                 sender.subscribe(std::slice::from_ref(&message.topic), Qos::AtMostOnce)?;
                 self.asked.push_back(Asked::Echo(message.topic.clone()));
             }

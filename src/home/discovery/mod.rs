@@ -183,7 +183,11 @@ impl Keeper {
                 continue;
             }
             let Some(wanted) = self.wanted(&owner) else { continue };
+            let is_listed = self.is_listed(&owner);
             let record = self.records.entry(owner.clone()).or_default();
+            if !is_listed {
+                record.keep_restored();
+            }
             let (steps, more) = record.next(wanted, now);
             if record.is_empty() && !more {
                 self.records.remove(&owner);
@@ -198,12 +202,19 @@ impl Keeper {
         }
     }
 
-    /// Those that changed since the last look.
+    /// Those that changed since the last look, or were forgotten.
     fn gather(&mut self) {
         let directory = Directory::lock(&self.directory);
         let changed = directory.changed_since(self.revision).map(|device| Some(device.key.clone()));
         self.dirty.extend(changed);
+        let is_forgotten = |owner: &&Owner| owner.as_ref().is_some_and(|key| directory.find(key).is_none());
+        self.dirty.extend(self.records.keys().filter(is_forgotten).cloned());
         self.revision = directory.revision();
+    }
+
+    /// Whether the registry that a device may stand in was read.
+    fn is_listed(&self, owner: &Owner) -> bool {
+        owner.as_ref().is_none_or(|key| self.signals.listed.borrow().contains_key(&key.application))
     }
 
     fn look_later(&mut self, owner: Owner, at: Instant) {
@@ -234,12 +245,17 @@ impl Keeper {
         let listed = self.signals.listed.borrow().get(&key.application).copied();
         let directory = Directory::lock(&self.directory);
         match directory.find(key) {
-            None if listed == Some(true) => Standing::Gone,
+            None if listed == Some(true) || self.is_said(key) => Standing::Gone,
             Some(device) if is_met(device) && (listed.is_some() || self.patient_until.is_none()) => {
                 Standing::Announced(Box::new(portrait(device, &directory, residence, settings)))
             }
             _ => Standing::Unclear,
         }
+    }
+
+    /// Whether a device was announced since the start: if nobody knows it now, it was forgotten.
+    fn is_said(&self, key: &DeviceKey) -> bool {
+        self.records.get(&Some(key.clone())).is_some_and(Record::is_said)
     }
 
     /// Uplinks go first, but not for ever.
@@ -255,8 +271,8 @@ impl Keeper {
     async fn say(&self, owner: &Owner, steps: Vec<Step>) {
         for step in steps {
             match step {
-                Step::Announce(Announcement { topic, payload }) => {
-                    self.home.announce(owner.as_ref(), topic, payload).await;
+                Step::Announce(Announcement { topic, payload }, components) => {
+                    self.home.announce(owner.as_ref(), topic, payload, components).await;
                 }
                 Step::Retract(topic) => self.home.retract(owner.as_ref(), &topic).await,
             }
@@ -264,10 +280,14 @@ impl Keeper {
     }
 }
 
-/// The topics on which something was announced before the start.
-fn announced(home: &Home, owner: &Owner) -> Vec<String> {
+/// The topics on which something was announced before the start, with the components in it.
+fn announced(home: &Home, owner: &Owner) -> Vec<(String, String)> {
     let retained = home.ledger().of(owner.as_ref()).into_iter();
-    retained.filter(|(_, what)| *what == Retained::Discovery).map(|(topic, _)| topic).collect()
+    let announced = retained.filter_map(|(topic, what)| match what {
+        Retained::Discovery(components) => Some((topic, components)),
+        _ => None,
+    });
+    announced.collect()
 }
 
 /// Whether the network has told of it: one that only the configuration speaks of has no fields and no commands yet.

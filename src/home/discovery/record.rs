@@ -4,11 +4,11 @@
 //!   time to forget, and would take the same entity on another topic for a second one.
 //! - If all topics are others than before (another form, another prefix), the entities move: Home Assistant is asked to
 //!   keep them, told of the new topics, and then the old ones are emptied (its documentation of MQTT discovery,
-//!   "Migration").
+//!   "Migration"). It takes its time over each: what comes too early it calls a conflict and drops (seen in 2026.2).
 //! - In one message for a whole device, a component that is left out stays. One that is named with nothing but its
 //!   platform goes; then the message without it follows.
 //! - Two announcements on one topic are a while apart: Home Assistant drops what comes for entities that it is still
-//!   making of the one before (seen in its version 2025.1).
+//!   making of the one before.
 //!
 //! Time comes in as an argument.
 
@@ -32,6 +32,8 @@ const MIGRATE: &[u8] = br#"{"migrate_discovery":true}"#;
 #[derive(Debug, Default)]
 pub struct Record {
     topics: BTreeMap<String, Told>,
+    /// Topics whose entities were asked to move, and are not announced elsewhere yet.
+    moving: BTreeSet<String>,
     /// Topics whose entities have moved, still to be emptied.
     left: BTreeSet<String>,
     /// Nothing is said before.
@@ -45,21 +47,40 @@ struct Told {
     hash: Option<u64>,
     /// The components in it, as `<platform> <id>`.
     components: Box<[Box<str>]>,
+    /// It was said before the start.
+    is_restored: bool,
 }
+
+/// The components of an announcement as [`Record::restore`] takes them.
+type Components = String;
 
 /// What is to be said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    Announce(Announcement),
+    Announce(Announcement, Components),
     /// Empty this topic.
     Retract(String),
 }
 
 impl Record {
     /// What is known to be on these topics, though not what exactly.
-    pub fn restore(topics: impl IntoIterator<Item = String>) -> Self {
-        let topics = topics.into_iter().map(|topic| (topic, Told::default())).collect();
+    pub fn restore(topics: impl IntoIterator<Item = (String, Components)>) -> Self {
+        let told = |components: Components| {
+            let components = components.split(',').filter(|component| !component.is_empty()).map(Into::into).collect();
+            Told { hash: None, components, is_restored: true }
+        };
+        let topics = topics.into_iter().map(|(topic, components)| (topic, told(components))).collect();
         Self { topics, ..Self::default() }
+    }
+
+    /// Too little is known of the device to say that something of it is gone which was there before the start.
+    pub fn keep_restored(&mut self) {
+        self.topics.values_mut().filter(|told| told.is_restored).for_each(|told| told.components = Box::default());
+    }
+
+    /// Whether something was announced since the start.
+    pub fn is_said(&self) -> bool {
+        self.topics.values().any(|told| !told.is_restored)
     }
 
     /// Nobody may have heard what was said: all of it is said again.
@@ -74,7 +95,7 @@ impl Record {
 
     /// Whether nothing is announced, and nothing is left to be emptied.
     pub fn is_empty(&self) -> bool {
-        self.topics.is_empty() && self.left.is_empty()
+        self.topics.is_empty() && self.moving.is_empty() && self.left.is_empty()
     }
 
     /// What is to be said now so that this is announced; whether more is to be said after a pause. Not to be asked
@@ -88,21 +109,23 @@ impl Record {
         for topic in &gone {
             self.topics.remove(topic);
         }
-        let mut more = moves;
         if moves {
             steps.extend(gone.iter().map(|topic| announce(topic, MIGRATE)));
-            self.left.extend(gone);
+            self.moving.extend(gone);
+            self.not_before = Some(now + PAUSE);
+            return (steps, true);
         } else if !gone.is_empty() {
             steps.extend(gone.into_iter().map(Step::Retract));
             let more = wanted.iter().any(|announcement| self.is_news(announcement));
             self.not_before = Some(now + PAUSE);
             return (steps, more);
         }
-        let said = steps.len();
+        self.left = std::mem::take(&mut self.moving).difference(&topics).cloned().collect();
+        let (said, mut more) = (steps.len(), !self.left.is_empty());
         for announcement in wanted {
             more |= self.say(announcement, &mut steps);
         }
-        if steps.len() > said {
+        if steps.len() > said || more {
             self.not_before = Some(now + PAUSE);
         }
         (steps, more)
@@ -122,15 +145,16 @@ impl Record {
         let components = components(&payload);
         let told = self.topics.entry(topic.clone()).or_default();
         let gone: Vec<_> = told.components.iter().filter(|old| !components.contains(old)).cloned().collect();
-        *told = Told { hash: gone.is_empty().then(|| hash(&payload)), components };
+        let noted = components.join(",");
+        *told = Told { hash: gone.is_empty().then(|| hash(&payload)), components, is_restored: false };
         let payload = if gone.is_empty() { payload } else { without(&payload, &gone) };
-        steps.push(Step::Announce(Announcement { topic, payload }));
+        steps.push(Step::Announce(Announcement { topic, payload }, noted));
         !gone.is_empty()
     }
 }
 
 fn announce(topic: &str, payload: &'static [u8]) -> Step {
-    Step::Announce(Announcement { topic: topic.to_owned(), payload: Bytes::from_static(payload) })
+    Step::Announce(Announcement { topic: topic.to_owned(), payload: Bytes::from_static(payload) }, Components::new())
 }
 
 fn hash(payload: &Bytes) -> u64 {
@@ -193,11 +217,15 @@ mod tests {
         }
     }
 
+    fn restored(components: &str) -> Record {
+        Record::restore([("ha/device/node/config".to_owned(), components.to_owned())])
+    }
+
     fn shown(step: &Step) -> String {
         match step {
             Step::Retract(topic) => format!("- {topic}"),
-            Step::Announce(Announcement { topic, payload }) if payload == MIGRATE => format!("> {topic}"),
-            Step::Announce(announcement) => {
+            Step::Announce(Announcement { topic, payload }, _) if payload == MIGRATE => format!("> {topic}"),
+            Step::Announce(announcement, _) => {
                 let components = components(&announcement.payload).join(", ");
                 format!("+ {} {components}", announcement.topic).trim_end().to_owned()
             }
@@ -219,10 +247,10 @@ mod tests {
         let mut record = Record::default();
         said(&mut record, &[device(&[("a", "sensor"), ("b", "sensor")])]);
         let (steps, more) = record.next(vec![device(&[("a", "sensor"), ("b", "switch")])], Instant::now());
-        let [Step::Announce(Announcement { payload, .. })] = &steps[..] else { panic!("{steps:?}") };
+        let [Step::Announce(Announcement { payload, .. }, noted)] = &steps[..] else { panic!("{steps:?}") };
         let components = &serde_json::from_slice::<Value>(payload).unwrap()["components"];
         assert_eq!((&components["b"], more), (&json!({"platform": "sensor"}), true));
-        assert_eq!(components["a"]["unique_id"], "a");
+        assert_eq!((&components["a"]["unique_id"], noted.as_str()), (&json!("a"), "sensor a,switch b"));
         let next = said(&mut record, &[device(&[("a", "sensor"), ("b", "switch")])]);
         assert_eq!(next, [["+ ha/device/node/config sensor a, switch b"]]);
     }
@@ -237,28 +265,45 @@ mod tests {
 
     #[test]
     fn another_form_is_a_migration_also_from_what_was_announced_before_the_start() {
-        let mut record = Record::restore(["ha/device/node/config".to_owned()]);
+        let mut record = restored("");
         let steps = said(&mut record, &[entity("ha/sensor/n/a/config"), entity("ha/sensor/n/b/config")]);
-        let moved = vec!["> ha/device/node/config", "+ ha/sensor/n/a/config", "+ ha/sensor/n/b/config"];
-        assert_eq!(steps, [moved, vec!["- ha/device/node/config"]]);
+        let there = vec!["+ ha/sensor/n/a/config", "+ ha/sensor/n/b/config"];
+        assert_eq!(steps, [vec!["> ha/device/node/config"], there, vec!["- ha/device/node/config"]]);
         let back = said(&mut record, &[device(&[("a", "sensor")])]);
-        let moved = vec!["> ha/sensor/n/a/config", "> ha/sensor/n/b/config", "+ ha/device/node/config sensor a"];
-        assert_eq!(back, [moved, vec!["- ha/sensor/n/a/config", "- ha/sensor/n/b/config"]]);
+        let asked = vec!["> ha/sensor/n/a/config", "> ha/sensor/n/b/config"];
+        let emptied = vec!["- ha/sensor/n/a/config", "- ha/sensor/n/b/config"];
+        assert_eq!(back, [asked, vec!["+ ha/device/node/config sensor a"], emptied]);
     }
 
     #[test]
     fn who_changes_his_mind_in_the_middle_of_a_migration_loses_nothing() {
-        let mut record = Record::restore(["ha/device/node/config".to_owned()]);
+        let mut record = restored("");
         let now = Instant::now();
         record.next(vec![entity("ha/sensor/n/a/config")], now);
+        assert_eq!(said(&mut record, &[device(&[("a", "sensor")])]), [["+ ha/device/node/config sensor a"]]);
+        record.next(vec![entity("ha/sensor/n/a/config")], now + 20 * PAUSE);
+        record.next(vec![entity("ha/sensor/n/a/config")], now + 21 * PAUSE);
         let steps = said(&mut record, &[device(&[("a", "sensor")])]);
-        let back = vec!["> ha/sensor/n/a/config", "+ ha/device/node/config sensor a"];
-        assert_eq!(steps, [back, vec!["- ha/sensor/n/a/config"]]);
+        let back = vec!["+ ha/device/node/config sensor a"];
+        assert_eq!(steps, [vec!["> ha/sensor/n/a/config"], back, vec!["- ha/sensor/n/a/config"]]);
+    }
+
+    #[test]
+    fn a_component_that_went_while_the_bridge_was_off_is_taken_back_if_enough_is_known() {
+        let wanted = [device(&[("a", "sensor")])];
+        let whole = vec!["+ ha/device/node/config sensor a"];
+        let marked = vec!["+ ha/device/node/config sensor a, sensor b"];
+        assert_eq!(said(&mut restored("sensor a,sensor b"), &wanted), [marked, whole.clone()]);
+        let mut unsure = restored("sensor a,sensor b");
+        unsure.keep_restored();
+        assert!(!unsure.is_said());
+        assert_eq!(said(&mut unsure, &wanted), [whole]);
+        assert!(unsure.is_said());
     }
 
     #[test]
     fn what_is_not_wanted_at_all_is_emptied() {
-        let mut record = Record::restore(["ha/device/node/config".to_owned()]);
+        let mut record = restored("");
         assert_eq!(said(&mut record, &[]), [["- ha/device/node/config"]]);
         assert!(record.is_empty());
     }

@@ -185,7 +185,7 @@ impl Topics {
             Retained::Availability => Some(self.availability(device)),
             Retained::DownlinkState => Some(self.downlink(device, "state")),
             Retained::DownlinkPending => Some(self.downlink(device, "pending")),
-            Retained::Discovery | Retained::Bridge(_) => None,
+            Retained::Discovery(_) | Retained::Bridge(_) => None,
         }
     }
 

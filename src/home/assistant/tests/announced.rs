@@ -86,6 +86,22 @@ fn a_value_that_is_there_twice_is_offered_and_not_shown_twice() {
 }
 
 #[test]
+fn readable_ids_have_no_levels_of_our_own_and_both_versions_of_the_key_are_told() {
+    let mut portrait = stranger("node");
+    portrait.seen = shape(&[("RSSI", ValueKind::Number)]);
+    let whole = components(&portrait);
+    assert_eq!(whole["link--downlink_state"]["default_entity_id"], "sensor.node_downlink_state");
+    assert_eq!(whole["link--rssi"]["default_entity_id"], "sensor.node_link_rssi", "a field is called like it");
+    let settings = settings(Discovery::Entity, Output::Json);
+    let each = device(&portrait, &place(&settings));
+    let state = each.iter().find(|one| one.topic.ends_with("/link--downlink_state/config")).map(parsed).unwrap();
+    assert_eq!(
+        (&state["object_id"], &state["default_entity_id"]),
+        (&json!("node_downlink_state"), &json!("sensor.node_downlink_state"))
+    );
+}
+
+#[test]
 fn coordinates_beside_each_other_are_a_place_on_the_map() {
     let mut portrait = stranger("node");
     portrait.seen = shape(&[

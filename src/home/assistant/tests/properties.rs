@@ -124,7 +124,8 @@ fn check_entity(component: Component, keys: &Map<String, Value>) {
     let is_word = class.is_some_and(|class| ["enum", "timestamp"].contains(&class));
     if let Some(class) = class {
         assert!(classes::names(component).contains(&class), "no class {class} for {component:?}");
-        let needs_no_unit = component == Component::BinarySensor || is_word;
+        let has_units = matches!(component, Component::Sensor | Component::Number);
+        let needs_no_unit = !has_units || is_word;
         assert!(needs_no_unit || classes::has_unit(class, Some(unit.unwrap_or_default())), "{class} in {unit:?}");
     }
     assert!(!is_word || (unit.is_none() && !keys.contains_key("state_class")));
