@@ -31,6 +31,10 @@ demo *arguments:
 bench:
     cargo bench --locked --bench bridge
 
+# 1,000 devices announced to Home Assistant: messages, bytes, time
+bench-discovery:
+    cargo bench --locked --bench discovery
+
 # What the store writes for each uplink, and how fast
 bench-store:
     cargo bench --locked --bench store
@@ -38,6 +42,14 @@ bench-store:
 # Nothing lost, nothing doubled, at length: 20,000 uplinks and 2,000 downlinks through every trouble; 20 minutes
 soak *arguments:
     scripts/soak {{arguments}}
+
+# A real Home Assistant against the demo; another version: `just ha-check 2026.2.1 device`
+ha-check *arguments:
+    scripts/ha-check {{arguments}}
+
+# RabbitMQ as the home broker
+rabbitmq-check:
+    scripts/rabbitmq-check
 
 # Fuzz a parser of strangers' bytes: `just fuzz cayenne_lpp 600`; without arguments, which there are
 fuzz *arguments:
