@@ -17,6 +17,7 @@ mod service;
 mod terminal;
 
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -89,11 +90,17 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match cli.command.run(cli.config, &Process, &mut terminal).await {
         Ok(exit) => exit.into(),
+        // Whoever read the output had enough: nothing to tell, and nobody to tell it to.
+        Err(error) if is_closed_pipe(&error) => Exit::Success.into(),
         Err(error) => {
             terminal.complain(&error);
             exit_of(&error).into()
         }
     }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(|cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 impl Command {

@@ -161,7 +161,9 @@ impl Home {
     async fn tell(&self, device: Subject<'_>, what: Retained, body: Bytes) {
         let settings = self.settings.now();
         let Some(topic) = settings.topics.of(device, &what) else { return };
-        let message = self.about(device, topic, body).latest();
+        let mut message = self.about(device, topic, body).latest();
+        // What is told only when it changes must not fade away while it is true.
+        message.expiry = message.expiry.filter(|_| matches!(what, Retained::State | Retained::Field(_)));
         if settings.wants(device.key, &what) {
             self.keep(message.retained(), (Some(device.key), what)).await;
         } else {
@@ -283,7 +285,10 @@ mod tests {
         let messages = rig.take();
         let (announced, told) = messages.split_last().unwrap();
         assert_eq!(told.len(), 6);
-        assert!(told.iter().all(|message| message.qos == Qos::ExactlyOnce && message.expiry == expiry));
+        assert!(told.iter().all(|message| message.qos == Qos::ExactlyOnce));
+        let lasting: Vec<_> = told.iter().filter(|message| message.expiry.is_none()).map(|it| &*it.topic).collect();
+        assert_eq!(lasting, ["ttn/lamp/availability", "ttn/lamp/downlink/pending"], "they are told on a change only");
+        assert!(told.iter().all(|message| message.expiry.is_none_or(|some| Some(some) == expiry)));
         let retained: Vec<_> = told.iter().filter(|message| message.retain).map(|message| &*message.topic).collect();
         assert_eq!(retained, ["ttn/lamp/availability", "ttn/lamp/downlink/pending"]);
         assert_eq!((announced.qos, announced.expiry, announced.retain), (Qos::AtLeastOnce, None, true));

@@ -241,7 +241,11 @@ impl Reload {
     /// Puts options of a device into the overlay, if the whole can be used then. Returns the overlay's new text.
     async fn say(&mut self, device: &DeviceKey, options: &Map<String, Value>) -> Result<String, Problem> {
         let wrong = |wrong: Wrong| refused(vec![told(&wrong)]);
-        let text = changed_overlay(&self.overlay().await?, device, options).map_err(wrong)?;
+        let before = self.overlay().await?;
+        if options.is_empty() {
+            return Ok(before);
+        }
+        let text = changed_overlay(&before, device, options).map_err(wrong)?;
         let new = self.load(None, Some(text.clone())).await.map_err(|error| refused(problems(&error)))?;
         self.take(new, Some(&text)).await.map_err(refused)?;
         Ok(text)
