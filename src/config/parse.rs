@@ -1,4 +1,4 @@
-//! TOML into [`Config`]: what is unknown or of the wrong type, on which line, and what was probably meant.
+//! TOML into [`Config`](super::Config): what is unknown or of the wrong type, on which line, and what was probably meant.
 
 use serde_path_to_error::Segment;
 use toml::de::{DeTable, DeValue};

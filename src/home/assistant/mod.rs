@@ -117,7 +117,7 @@ pub fn bridge(applications: &[ApplicationName], place: &Place<'_>) -> Vec<Announ
     sheet.announce(place)
 }
 
-/// The first topic of [`bridge`], whatever the applications; `None` if discovery is off.
+/// The first topic of [`bridge()`], whatever the applications; `None` if discovery is off.
 pub fn bridge_topic(place: &Place<'_>) -> Option<String> {
     bridge(&[], place).into_iter().next().map(|announcement| announcement.topic)
 }
