@@ -98,6 +98,8 @@ async fn a_restart_announces_the_same_bytes_and_nothing_in_between() {
     let stage = Stage::set(usual).await;
     register(&stage, "lamp");
     let mut ferry = Ferry::on(stage).await;
+    // The registry says which codec it has: before that its uplink would stay raw.
+    ferry.home.wait_for("the lamp", announces("lamp")).await;
     ferry.network.subscribed().await;
     ferry.network.up("lamp", 1, &REPORT);
     let has_temperature = |heard: &Heard| announces("lamp")(heard) && heard.text.contains("temperature");
