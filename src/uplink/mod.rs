@@ -35,7 +35,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::codecs::Crossed;
 use crate::home::{self, AssistantStarts};
-use crate::model::{ApplicationName, DeviceKey, HomeName, Receipt, Subject, Uplink};
+use crate::model::{ApplicationName, HomeName, Receipt, Subject, Uplink};
 use crate::network::{Arrival, Content};
 
 pub use config::RepairConfig;
@@ -154,7 +154,6 @@ impl Uplinks {
                 }
                 Arrival::Registered(device) => {
                     self.roll.list(&device.key);
-                    self.look_if_new(&device.key);
                     self.receive.register(&device).await;
                     self.decode.prepare(&device);
                     self.hearing.attributes(&device.key, &device.attributes);
@@ -178,17 +177,8 @@ impl Uplinks {
         self.listed.send_if_modified(|listed| listed.insert(application, wholly) != Some(wholly));
     }
 
-    /// A device that is not known was perhaps forgotten: what was told of it then was taken away.
-    fn look_if_new(&mut self, key: &DeviceKey) {
-        if self.receive.met(key).is_none() {
-            self.publish.forget_told(key);
-            self.hearing.forget_told(key);
-        }
-    }
-
     async fn feed(&mut self) {
         let Some((seq, content)) = self.spool.take_next() else { return };
-        self.look_if_new(content.key());
         match content {
             Content::Uplink(uplink) => self.feed_uplink(uplink, seq).await,
             Content::Join(join) => self.receive.join(join, Receipt::Uplink(seq)).await,

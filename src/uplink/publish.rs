@@ -172,11 +172,6 @@ impl Publish {
         self.states.renew_one(key, Instant::now());
     }
 
-    /// What was told of a device was taken away.
-    pub fn forget_told(&mut self, key: &DeviceKey) {
-        self.attributes.forget(Some(key));
-    }
-
     /// A state goes now if it was held back.
     pub fn renew_state(&mut self, key: &DeviceKey) {
         self.states.renew_one(key, Instant::now());

@@ -9,14 +9,13 @@ mod source;
 mod test;
 mod watched;
 
-use std::io;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use payload_codecs::Limits;
 
 use super::moment::span;
-use super::{Exit, Terminal};
+use super::{Exit, Terminal, is_closed_pipe};
 use header::Header;
 use look_over::LookOver;
 use once::{Decode, DecodeDownlink, Encode, Normalize};
@@ -69,8 +68,7 @@ impl Codec {
         };
         done.unwrap_or_else(|error| {
             // Whoever read the output had enough: nothing to tell, and nobody to tell it to.
-            let is_closed = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
-            if !error.downcast_ref().is_some_and(is_closed) {
+            if !is_closed_pipe(&error) {
                 terminal.complain(&error);
             }
             Exit::CouldNotRun

@@ -117,11 +117,6 @@ impl Hearing {
         }
     }
 
-    /// What was told of a device was taken away.
-    pub fn forget_told(&mut self, key: &DeviceKey) {
-        self.names.remove(key);
-    }
-
     /// Everything is told again, for a broker that has just come.
     pub fn renew(&mut self) {
         self.availability.renew();
