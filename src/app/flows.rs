@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::error::BuildError;
-use super::{Disk, Shared, by_name};
+use super::{Disk, Site, by_name};
 use crate::codecs::{Codecs, Crossed, Finder, Renewal, Shown};
 use crate::config::Config;
 use crate::downlink::{self, Desk, Downlinks};
@@ -15,7 +15,6 @@ use crate::home::{self, AssistantStarts, Home};
 use crate::model::{ApplicationName, DownlinkId};
 use crate::network::ttn::Endpoints;
 use crate::network::{Arrival, NetworkServer, Tracked};
-use crate::shutdown::Tasks;
 use crate::store::{Restored, Store};
 use crate::telemetry::Notices;
 use crate::uplink::{
@@ -34,13 +33,12 @@ pub(super) struct Entrances {
 }
 
 pub(super) fn uplink_flow(
-    config: &Config,
+    Site { config, shared, .. }: &Site<'_>,
     Entrances { arrivals, crossed, receipts, home_connected, assistant, listed }: Entrances,
     (store, restored, record): (Store, Restored, Record),
     servers: &[Arc<dyn NetworkServer>],
     home: &Home,
     decode: Decode,
-    shared: &Shared,
 ) -> Uplinks {
     let mut publish = Publish {
         home: home.clone(),
@@ -109,12 +107,11 @@ pub(super) struct Orders {
 }
 
 pub(super) fn downlink_flow(
-    config: &Config,
+    Site { config, shared, .. }: &Site<'_>,
     Orders { commands, tracked, step_receipts, listed, home_connected, assistant }: Orders,
     servers: &[Arc<dyn NetworkServer>],
     (home, codecs): (&Home, &Codecs),
     disk: &mut Disk,
-    shared: &Shared,
 ) -> (Downlinks, Desk) {
     Downlinks::new(downlink::Parts {
         config: config.downlink,
@@ -137,12 +134,10 @@ pub(super) fn downlink_flow(
 }
 
 pub(super) fn repair_task(
-    config: &Config,
+    Site { config, shared, tasks, .. }: &mut Site<'_>,
     disk: &mut Disk,
     servers: &[Arc<dyn NetworkServer>],
     (arrivals, tracked): (mpsc::Sender<Arrival>, mpsc::Sender<Tracked>),
-    shared: &Shared,
-    tasks: &mut Tasks,
 ) -> RepairHandle {
     let heard_until = |server: &Arc<dyn NetworkServer>| {
         let name = server.name().clone();
@@ -167,11 +162,9 @@ pub(super) fn repair_task(
 
 /// Keeps Home Assistant told of the devices.
 pub(super) fn discovery_task(
-    config: &Config,
+    Site { config, shared, tasks, .. }: &mut Site<'_>,
     home: &Home,
     signals: Signals,
-    shared: &Shared,
-    tasks: &mut Tasks,
 ) -> Result<(), BuildError> {
     let mut applications = BTreeMap::new();
     for application in &config.application {
@@ -193,10 +186,8 @@ pub(super) fn discovery_task(
 }
 
 pub(super) fn codecs(
-    config: &Config,
+    Site { config, shared, tasks, .. }: &mut Site<'_>,
     crossed: mpsc::Sender<Crossed>,
-    shared: &Shared,
-    tasks: &mut Tasks,
 ) -> Result<(Codecs, Renewal), BuildError> {
     let shown = Shown::new(shared.directory.clone(), shared.devices_changed.clone());
     let finder = finder(config, shared.notices.clone())?;

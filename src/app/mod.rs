@@ -38,18 +38,18 @@ use tokio_util::sync::CancellationToken;
 pub use error::BuildError;
 
 use self::flows::{Entrances, Orders, codecs, discovery_task, downlink_flow, repair_task, uplink_flow};
-use self::reload::{Kept, reload_task};
+use self::reload::reload_task;
 use self::sides::{Asked, home_side, network_side};
 use crate::config::{Config, Environment, control_socket, store_folder};
 use crate::control::{self, Answers, Control};
-use crate::downlink::Desk;
+use crate::downlink::{Desk, Downlinks};
 use crate::home::discovery::Signals;
 use crate::model::{ApplicationName, Directory, HomeName};
 use crate::network::{NetworkServer, Outages};
 use crate::shutdown::{Ended, Hangups, Tasks};
 use crate::store::{self, Restored, Store};
 use crate::telemetry::{Counters, LogLevel, Notices, Systemd};
-use crate::uplink::{Decode, Formatters, MOST_IN_DECODING, Memory, Record, RepairHandle};
+use crate::uplink::{Decode, Formatters, MOST_IN_DECODING, Memory, Record, RepairHandle, Uplinks};
 use crate::web::{Socket, Web};
 
 /// Parsed messages between the network and a flow. The raw ones before them are `service.intake`.
@@ -76,6 +76,15 @@ pub struct App {
     reload: Arc<Notify>,
 }
 
+/// What every part of a bridge is built from, and where its tasks go.
+struct Site<'a> {
+    config: &'a Config,
+    environment: &'static dyn Environment,
+    shared: Shared,
+    systemd: Systemd,
+    tasks: Tasks,
+}
+
 /// What the tasks of a bridge share.
 struct Shared {
     stop: CancellationToken,
@@ -99,24 +108,44 @@ impl Shared {
     }
 }
 
+impl Site<'_> {
+    /// Adds the last tasks, those that the others lead to.
+    fn run_these(
+        self,
+        (uplinks, formatters, downlinks, control): (Uplinks, Vec<Formatters>, Downlinks, Control),
+        reload: Arc<Notify>,
+    ) -> App {
+        let Self { config, shared, systemd, mut tasks, .. } = self;
+        let stop = &shared.stop;
+        tasks.add("uplinks", uplinks.run());
+        formatters.into_iter().for_each(|task| tasks.add("formatters", task.run(stop.clone())));
+        tasks.add("downlinks", downlinks.run(stop.clone()));
+        tasks.add("control", control.run(stop.clone()));
+        tasks.add_background("watchdog", async move { systemd.watchdog().await });
+        let (stop, counters) = (shared.stop, shared.counters);
+        App { tasks, stop, grace: config.service.grace, systemd, counters, reload }
+    }
+}
+
 impl App {
     /// Builds a bridge: everything that can be wrong without a network is found here.
     pub fn build(config: &Config, environment: &'static dyn Environment, log: LogLevel) -> Result<Self, BuildError> {
         let (notices, told) = mpsc::channel(NOTICE_CAPACITY);
         let shared = Shared::new(directory(config)?, Notices::new(notices));
-        let (systemd, mut tasks) = (Systemd::detect(), Tasks::default());
-        let mut disk = open_store(config, environment, &shared, &mut tasks)?;
+        let mut site = Site { config, environment, shared, systemd: Systemd::detect(), tasks: Tasks::default() };
+        let mut disk = open_store(&mut site)?;
         let (arrivals, arrived) = mpsc::channel(FLOW_CAPACITY);
         let (tracked, tracking) = mpsc::channel(FLOW_CAPACITY);
-        let servers = network_side(config, environment, (&disk, &shared), &arrivals, &tracked, &mut tasks)?;
-        let repair = repair_task(config, &mut disk, &servers, (arrivals, tracked), &shared, &mut tasks);
+        let servers = network_side(&mut site, &disk, &arrivals, &tracked)?;
+        let repair = repair_task(&mut site, &mut disk, &servers, (arrivals, tracked));
         let retained = std::mem::take(&mut disk.restored.retained);
-        let (home, asked, settings) = home_side(config, environment, retained, &shared, &mut tasks)?;
+        let (home, asked, settings) = home_side(&mut site, retained)?;
         let (crossed, back) = mpsc::channel(MOST_IN_DECODING);
-        let (codecs, renewal) = codecs(config, crossed, &shared, &mut tasks)?;
+        let (codecs, renewal) = codecs(&mut site, crossed)?;
 
         let (listed, known) = watch::channel(BTreeMap::new());
-        let signals = signals(&asked, known.clone(), &shared);
+        let signals = signals(&asked, known.clone(), &site.shared);
+        discovery_task(&mut site, &home, signals)?;
         let orders = Orders {
             commands: asked.commands,
             tracked: tracking,
@@ -125,7 +154,7 @@ impl App {
             home_connected: asked.connected.clone(),
             assistant: asked.assistant.clone(),
         };
-        let (downlinks, desk) = downlink_flow(config, orders, &servers, (&home, &codecs), &mut disk, &shared);
+        let (downlinks, desk) = downlink_flow(&site, orders, &servers, (&home, &codecs), &mut disk);
         let entrances = Entrances {
             arrivals: arrived,
             crossed: back,
@@ -134,44 +163,35 @@ impl App {
             assistant: asked.assistant.clone(),
             listed,
         };
-        discovery_task(config, &home, signals, &shared, &mut tasks)?;
-        let (backfill, record) = (repair.clone(), Record::new(disk.memory, shared.counters.clone(), repair));
+        let record = Record::new(disk.memory, site.shared.counters.clone(), repair.clone());
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
-        let decode = Decode::new(codecs.clone(), wants, shared.counters.clone());
-        let uplinks =
-            uplink_flow(config, entrances, (disk.store, disk.restored, record), &servers, &home, decode, &shared);
-        let reached = (settings, codecs.clone(), log.clone());
-        let Kept { configuring, in_use, health_interval, reload } =
-            reload_task(config, environment, reached, systemd, &shared, &mut tasks);
+        let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
+        let uplinks = uplink_flow(&site, entrances, (disk.store, disk.restored, record), &servers, &home, decode);
+        let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
         let handles = Handles {
-            backfill,
+            backfill: repair,
             codecs: control::Codecs::new(codecs.clone(), renewal, desk.clone(), config.codecs.limits()),
-            configuring,
-            in_use,
+            configuring: kept.configuring,
+            in_use: kept.in_use,
             log: control::Log(log),
             desk,
         };
-        let answers = Arc::new(answers(servers, handles, &shared));
+        let answers = Arc::new(answers(servers, handles, &site.shared));
         let control = Control {
             answers: answers.clone(),
             home,
             requests: asked.requests,
             notices: told,
-            devices_changed: shared.devices_changed.subscribe(),
+            devices_changed: site.shared.devices_changed.subscribe(),
             home_connected: asked.connected,
             assistant: asked.assistant,
-            health_interval,
-            systemd,
+            health_interval: kept.health_interval,
+            systemd: site.systemd,
         };
-        let stop = shared.stop.clone();
-        tasks.add("uplinks", uplinks.run());
-        formatters.into_iter().for_each(|task| tasks.add("formatters", task.run(stop.clone())));
-        tasks.add("downlinks", downlinks.run(stop.clone()));
-        tasks.add("control", control.run(stop.clone()));
-        control_api(config, environment, answers, &shared, &mut tasks)?;
-        tasks.add_background("codec watch", codecs.watch(shared.notices.downgrade(), systemd.is_there()));
-        tasks.add_background("watchdog", async move { systemd.watchdog().await });
-        Ok(Self { tasks, stop, grace: config.service.grace, systemd, counters: shared.counters, reload })
+        let watch = codecs.watch(site.shared.notices.downgrade(), site.systemd.is_there());
+        site.tasks.add_background("codec watch", watch);
+        web(&mut site, answers)?;
+        Ok(site.run_these((uplinks, formatters, downlinks, control), kept.reload))
     }
 
     /// Reads the configuration again at each hangup.
@@ -211,13 +231,8 @@ struct Disk {
     memory: Memory,
 }
 
-fn open_store(
-    config: &Config,
-    environment: &dyn Environment,
-    shared: &Shared,
-    tasks: &mut Tasks,
-) -> Result<Disk, BuildError> {
-    let folder = store_folder(config, environment)?;
+fn open_store(Site { config, environment, shared, tasks, .. }: &mut Site<'_>) -> Result<Disk, BuildError> {
+    let folder = store_folder(config, *environment)?;
     let (store, writer, mut restored) = store::open(&folder.join(store::FILE), &config.store, shared.notices.clone())?;
     tasks.add("store", writer.run());
     let memory = Memory::restore(std::mem::take(&mut restored.runs));
@@ -270,14 +285,12 @@ fn signals(asked: &Asked, listed: watch::Receiver<BTreeMap<ApplicationName, bool
     }
 }
 
-fn control_api(
-    config: &Config,
-    environment: &dyn Environment,
+/// The doors that are not MQTT's.
+fn web(
+    Site { config, environment, shared, tasks, .. }: &mut Site<'_>,
     answers: Arc<Answers>,
-    shared: &Shared,
-    tasks: &mut Tasks,
 ) -> Result<(), BuildError> {
-    if let Some(path) = control_socket(config, environment) {
+    if let Some(path) = control_socket(config, *environment) {
         let web = Web { socket: Socket::open(&path)?, answers };
         tasks.add("control API", web.run(shared.stop.clone()));
     }

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::error::BuildError;
-use super::{COMMAND_CAPACITY, Disk, HOME_CAPACITY, HOME_KEEP_ALIVE, Shared, longest_name};
+use super::{COMMAND_CAPACITY, Disk, HOME_CAPACITY, HOME_KEEP_ALIVE, Site, longest_name};
 use crate::config::{self, Config, Environment};
 use crate::home::{self, AssistantStarts, Home, Ledger, LiveSettings, Noted, OFFLINE, Settings, Topics, Wiring};
 use crate::model::{DeviceKey, DownlinkId, InvalidName};
 use crate::mqtt::{Endpoint, MqttVersion, Qos, Will};
 use crate::network::ttn::{self, EncryptedDevices, Parts};
 use crate::network::{Arrival, Late, NetworkServer, Sorting, Tracked};
-use crate::shutdown::Tasks;
 use crate::store::RetainedRow;
 use crate::uplink::MOST_IN_FLIGHT;
 
@@ -27,12 +26,10 @@ pub(super) struct Asked {
 }
 
 pub(super) fn network_side(
-    config: &Config,
-    environment: &dyn Environment,
-    (disk, shared): (&Disk, &Shared),
+    Site { config, environment, shared, tasks, .. }: &mut Site<'_>,
+    disk: &Disk,
     arrivals: &mpsc::Sender<Arrival>,
     tracked: &mpsc::Sender<Tracked>,
-    tasks: &mut Tasks,
 ) -> Result<Vec<Arc<dyn NetworkServer>>, BuildError> {
     let mut servers = Vec::new();
     for application in &config.application {
@@ -41,7 +38,8 @@ pub(super) fn network_side(
         let (outages, notices) = (shared.outages.clone(), shared.notices.clone());
         let encrypted = encrypted_devices(config, application.name(), disk)?;
         let Parts { server, stream, registry } =
-            ttn::parts(application, environment, encrypted, raw, arrivals.clone(), outages, notices).map_err(failed)?;
+            ttn::parts(application, *environment, encrypted, raw, arrivals.clone(), outages, notices)
+                .map_err(failed)?;
         let sorting = Sorting {
             server: server.clone(),
             raw: heard,
@@ -76,14 +74,11 @@ pub(super) fn encrypted_devices(
 }
 
 pub(super) fn home_side(
-    config: &Config,
-    environment: &dyn Environment,
+    Site { config, environment, shared, tasks, .. }: &mut Site<'_>,
     retained: Vec<RetainedRow>,
-    shared: &Shared,
-    tasks: &mut Tasks,
 ) -> Result<(Home, Asked, watch::Sender<Arc<Settings>>), BuildError> {
     let (replace, settings) = LiveSettings::new(settings(config)?);
-    let endpoint = home_endpoint(config, environment, &settings.now().topics)?;
+    let endpoint = home_endpoint(config, *environment, &settings.now().topics)?;
     let (messages, published) = mpsc::channel(HOME_CAPACITY);
     let (command, commands) = mpsc::channel(COMMAND_CAPACITY);
     let (request, requests) = mpsc::channel(COMMAND_CAPACITY);

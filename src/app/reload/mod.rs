@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use live::Live;
 
-use super::Shared;
+use super::Site;
 use crate::codecs::{self, Codecs};
 use crate::config::{
     Changes, Config, ConfigError, Environment, Print, Problem as Wrong, changed_overlay, overlaid_options,
@@ -31,7 +31,6 @@ use crate::config::{
 use crate::control::{Ask, Asked, Configuration, InUse, Kind, Problem};
 use crate::home::Settings;
 use crate::model::{DeviceKey, Directory, HomeName};
-use crate::shutdown::Tasks;
 use crate::telemetry::{ConfigurationProblem, LogLevel, Notice, Systemd, with_causes};
 
 /// How often the files are looked at. What changed is read once it stayed the same for as long: whoever writes it is done.
@@ -77,12 +76,8 @@ struct Reloaded {
 }
 
 pub(super) fn reload_task(
-    config: &Config,
-    environment: &'static dyn Environment,
+    Site { config, environment, shared, systemd, tasks }: &mut Site<'_>,
     (settings, codecs, log): (watch::Sender<Arc<Settings>>, Codecs, LogLevel),
-    systemd: Systemd,
-    shared: &Shared,
-    tasks: &mut Tasks,
 ) -> Kept {
     let (configuring, asked) = Configuration::new();
     let (showing, in_use) = watch::channel(InUse::of(config.public()));
@@ -98,15 +93,15 @@ pub(super) fn reload_task(
         notices: shared.notices.clone(),
     };
     let task = Reload {
-        environment,
-        started: config.clone(),
-        current: config.clone(),
+        environment: *environment,
+        started: (*config).clone(),
+        current: (*config).clone(),
         tried: config.sources.print,
         live,
         hangup: reload.clone(),
         asked,
         in_use: showing,
-        systemd,
+        systemd: *systemd,
     };
     tasks.add("configuration", task.run(shared.stop.clone()));
     Kept { configuring, in_use, health_interval, reload }
