@@ -1,11 +1,11 @@
 //! The control API: HTTP on a Unix socket, for the command line and for whoever may open that file.
 //!
-//! Thin by intent: [`routes`] takes JSON in and gives JSON out, [`crate::control`] answers. What a request may cost is
-//! bounded here: connections ([`door`]), the length of a body and the time of an answer ([`routes`]).
+//! Thin by intent: [`api`] takes JSON in and gives JSON out, [`crate::control`] answers. What a request may cost is
+//! bounded here: connections ([`door`]), the length of a body and the time of an answer ([`api`]).
 
+mod api;
 mod door;
 mod problem;
-mod routes;
 mod socket;
 
 use std::future::IntoFuture;
@@ -15,8 +15,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Answers;
+use api::Api;
 use door::Door;
-use routes::Api;
 pub use socket::{Socket, SocketError};
 
 /// How long requests under way may take once the bridge stops. Those that only wait for news end at once.
@@ -36,7 +36,7 @@ impl Web {
         let cut = CancellationToken::new();
         // However this ends: no connection is served longer than this task lives.
         let _cut = cut.clone().drop_guard();
-        let router = routes::router(Api { answers, stop: stop.clone() });
+        let router = api::router(Api { answers, stop: stop.clone() });
         let served =
             axum::serve(Door::new(listener, cut), router).with_graceful_shutdown(stop.clone().cancelled_owned());
         let over = async {
