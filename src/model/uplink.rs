@@ -116,7 +116,7 @@ pub struct DataRate {
 }
 
 /// Which product the device is, in the terms of the LoRaWAN device repository.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub struct VersionIds {
     pub brand_id: String,
     pub model_id: String,
