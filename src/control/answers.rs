@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::home::live::Live;
 use crate::model::{Device, Directory};
 use crate::network::{NetworkHealth, NetworkServer};
 use crate::telemetry::{Counters, Snapshot, memory_bytes};
@@ -19,6 +20,7 @@ pub struct Answers {
     pub servers: Vec<Arc<dyn NetworkServer>>,
     pub directory: Arc<Mutex<Directory>>,
     pub counters: Counters,
+    pub live: Live,
     pub open_downlinks: crate::downlink::OpenDownlinks,
     pub downlinks: super::Downlinks,
     pub backfill: super::Backfill,

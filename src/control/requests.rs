@@ -12,10 +12,11 @@ use super::{Answers, Body, Patience};
 use crate::model::did_you_mean;
 
 /// What can be asked, by the names below `bridge/request/`.
-pub const REQUESTS: [&str; 17] = [
+pub const REQUESTS: [&str; 18] = [
     "info",
     "health",
     "devices",
+    "states",
     "device/options",
     "device/rename",
     "device/remove",
@@ -73,6 +74,7 @@ impl Answers {
             "info" => body.nothing().and_then(|()| json(&self.info())),
             "health" => body.nothing().and_then(|()| json(&self.health())),
             "devices" => body.nothing().and_then(|()| json(&self.devices())),
+            "states" => body.nothing().and_then(|()| json(&self.states())),
             "device/options" => json(&self.device_changes.options(body).await?),
             "device/rename" => json(&self.device_changes.rename(body).await?),
             "device/remove" => json(&self.device_changes.remove(body).await?),

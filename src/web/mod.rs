@@ -4,6 +4,7 @@
 //! bounded here: connections ([`door`]), the length of a body and the time of an answer ([`routes`]).
 
 mod door;
+mod live;
 mod problem;
 mod routes;
 mod socket;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control::Answers;
 use door::Door;
+use live::Listeners;
 use routes::Api;
 pub use socket::{Socket, SocketError};
 
@@ -36,15 +38,21 @@ impl Web {
         let cut = CancellationToken::new();
         // However this ends: no connection is served longer than this task lives.
         let _cut = cut.clone().drop_guard();
-        let router = routes::router(Api { answers, stop: stop.clone() });
+        let listeners = Listeners::default();
+        let router = routes::router(Api { answers, stop: stop.clone(), listeners: listeners.clone() });
         let served =
             axum::serve(Door::new(listener, cut), router).with_graceful_shutdown(stop.clone().cancelled_owned());
         let over = async {
             stop.cancelled().await;
             tokio::time::sleep(FAREWELL).await;
         };
+        let done = async {
+            // It ends when the bridge stops, or cannot be told anything.
+            served.into_future().await.ok();
+            listeners.gone().await;
+        };
         tokio::select! {
-            _ = served.into_future() => {}
+            () = done => {}
             () = over => tracing::debug!("Requests to the control API were cut short."),
         }
     }

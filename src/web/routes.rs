@@ -3,6 +3,8 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /api/v1/info`, `health`, `devices` | what `bridge/info`, `bridge/health`, `bridge/devices` show |
+//! | `GET /api/v1/states` | the newest state, availability and pending of each device |
+//! | `GET /api/v1/live?kinds=&devices=&after=` | a WebSocket with everything that happens: see `live.rs` |
 //! | `POST /api/v1/downlinks` | 201 and the downlink, once it is stored |
 //! | `GET /api/v1/downlinks?device=&application=&open=true&limit=` | the newest downlinks |
 //! | `GET /api/v1/downlinks/{id}?wait=30s&after_steps=2` | one downlink, at once or with its news |
@@ -35,6 +37,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
+use super::live::{self, Listeners};
 use super::problem::details;
 use crate::control::{Answers, Body, FETCH, Kind, LONGEST_WAIT, Patience, Problem, QUICK, Wanted, Whose};
 use crate::downlink::DownlinkView;
@@ -47,6 +50,7 @@ const LONGEST_BODY: usize = 1 << 20;
 pub struct Api {
     pub answers: Arc<Answers>,
     pub stop: CancellationToken,
+    pub listeners: Listeners,
 }
 
 type Answer<T> = Result<Json<T>, Problem>;
@@ -63,6 +67,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/v1/info", plain("info"))
         .route("/api/v1/health", plain("health"))
         .route("/api/v1/devices", plain("devices"))
+        .route("/api/v1/states", plain("states"))
         .route("/api/v1/devices/{device}", patch(change_device).delete(remove_device))
         .route("/api/v1/devices/{device}/rename", post(rename_device))
         .route("/api/v1/config/check", told(MethodFilter::POST, "config/check"))
@@ -78,7 +83,9 @@ pub fn router(api: Api) -> Router {
     let slow = Router::new()
         .route("/api/v1/backfill", told(MethodFilter::POST, "backfill"))
         .route_layer(from_fn(|request, next| within(FETCH, request, next)));
+    let lasting = Router::new().route("/api/v1/live", get(live::open));
     quick
+        .merge(lasting)
         .merge(patient)
         .merge(slow)
         .fallback(nothing_here)
