@@ -15,22 +15,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
-use axum::extract::{FromRef, Query, State};
+use axum::extract::{FromRef, RawQuery, State};
+use axum::routing::on;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
+use url::form_urlencoded;
 
+use super::api::{Api, Given, Own};
 use super::problem::details;
-use super::routes::Api;
 use crate::control::{Kind as Sort, Problem};
 use crate::home::live::{Filter, Follower, Kind, Live, Piece};
 use crate::model::did_you_mean;
@@ -47,6 +49,14 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// What a client has said and nobody has looked at.
 const ORDERS: usize = 4;
 
+/// `GET /live`.
+pub const OPERATION: Own = Own {
+    summary: "A WebSocket with everything that happens, as JSON texts",
+    route: |method| on(method, open),
+    takes: Some(SchemaGenerator::subschema_for::<Wanted>),
+    gives: Given::Nothing,
+};
+
 /// Those who listen. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Listeners(Arc<Semaphore>);
@@ -60,11 +70,16 @@ pub struct Hall {
 }
 
 /// What a client wants to hear, in its address.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Wanted {
-    kinds: String,
-    devices: String,
+#[derive(Debug, Default, PartialEq, JsonSchema)]
+#[schemars(default)]
+struct Wanted {
+    /// All of them without it: `state`, `uplink`, `event`, `availability`, `pending`, `downlink`, `bridge`, `info`,
+    /// `health`, `devices`.
+    kinds: Vec<String>,
+    /// By their names at home, their ids at the network, or `<application>/<id>`; all without it. What is about no device
+    /// comes in any case.
+    devices: Vec<String>,
+    /// The number of an event: it begins behind that one. From now on without it.
     after: Option<u64>,
 }
 
@@ -124,12 +139,11 @@ impl Listeners {
 /// Opens a WebSocket.
 pub async fn open(
     State(Hall { live, stop, listeners }): State<Hall>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    RawQuery(query): RawQuery,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    let Query(Wanted { kinds, devices, after }) = wanted.map_err(Problem::malformed)?;
-    let filter = filter(listed(&kinds), listed(&devices).map(str::to_owned).collect());
-    let filter = filter.map_err(|detail| Problem::new(Sort::Malformed, detail))?;
+    let Wanted { kinds, devices, after } = Wanted::read(query.as_deref().unwrap_or_default())?;
+    let filter = filter(&kinds, devices).map_err(|detail| Problem::new(Sort::Malformed, detail))?;
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade.max_message_size(LONGEST_MESSAGE).max_frame_size(LONGEST_MESSAGE),
         Err(_) => return Ok(no_upgrade()),
@@ -212,28 +226,51 @@ async fn part(mut sink: SplitSink<WebSocket, Message>, mut stream: SplitStream<W
     Ok(())
 }
 
+impl Wanted {
+    fn read(query: &str) -> Result<Self, Problem> {
+        let mut wanted = Self::default();
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*key {
+                "kinds" => wanted.kinds.extend(listed(&value)),
+                "devices" => wanted.devices.extend(listed(&value)),
+                "after" => wanted.after = Some(value.parse().map_err(|_| not_a_number())?),
+                unknown => {
+                    let shown: String = unknown.chars().take(80).collect();
+                    let problem = Problem::new(Sort::Malformed, format!("`{shown}` is no key of this request"));
+                    return Err(problem.hint(did_you_mean(unknown, &["kinds", "devices", "after"])));
+                }
+            }
+        }
+        Ok(wanted)
+    }
+}
+
 impl Order {
     fn read(text: &str) -> Self {
         let change: Result<Change, _> = serde_json::from_str(text);
         let wanted = change
             .map_err(|error| format!("expected {{\"kinds\": […], \"devices\": […]}}, the filter from now on: {error}"));
-        let filter = wanted.and_then(|wanted| filter(wanted.kinds.iter().map(String::as_str), wanted.devices));
+        let filter = wanted.and_then(|wanted| filter(&wanted.kinds, wanted.devices));
         filter.map_or_else(Self::Misunderstood, Self::Filter)
     }
 }
 
-fn listed(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+fn listed(text: &str) -> impl Iterator<Item = String> {
+    text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty())
+}
+
+fn not_a_number() -> Problem {
+    Problem::new(Sort::Malformed, "`after` is the number of an event").hint("it stands in each as `event`")
 }
 
 /// The error says which kind there is not.
-fn filter<'a>(kinds: impl Iterator<Item = &'a str>, devices: Vec<String>) -> Result<Filter, String> {
+fn filter(kinds: &[String], devices: Vec<String>) -> Result<Filter, String> {
     let known = || Kind::ALL.map(|(name, _)| name);
-    let kind = |name: &str| {
+    let kind = |name: &String| {
         let shown: String = name.chars().take(40).collect();
         Kind::parse(name).ok_or_else(|| format!("there is no kind `{shown}`: {}", did_you_mean(name, &known())))
     };
-    Ok(Filter { kinds: kinds.map(kind).collect::<Result<_, _>>()?, devices })
+    Ok(Filter { kinds: kinds.iter().map(kind).collect::<Result<_, _>>()?, devices })
 }
 
 fn aside(aside: &Aside<'_>) -> Message {
