@@ -33,6 +33,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +46,7 @@ use crate::config::{Config, Environment, control_socket, store_folder, web_ident
 use crate::control::{self, Answers, Control};
 use crate::downlink::{Desk, Downlinks};
 use crate::home::discovery::Signals;
+use crate::home::live::Live;
 use crate::model::{ApplicationName, Directory, HomeName};
 use crate::network::{NetworkServer, Outages};
 use crate::shutdown::{Ended, Hangups, Tasks};
@@ -96,6 +98,7 @@ struct Shared {
     directory: Arc<Mutex<Directory>>,
     devices_changed: watch::Sender<()>,
     outages: Outages,
+    live: Live,
 }
 
 impl Shared {
@@ -107,6 +110,7 @@ impl Shared {
             directory: Arc::new(Mutex::new(directory)),
             devices_changed: watch::Sender::new(()),
             outages: Outages::default(),
+            live: Live::starting_at(Live::first_number(Timestamp::now(), 0)),
         }
     }
 }
@@ -274,6 +278,7 @@ fn answers(
         servers,
         directory: shared.directory.clone(),
         counters: shared.counters.clone(),
+        live: shared.live.clone(),
         open_downlinks: desk.open(),
         device_changes: control::Devices::new(desk.clone(), configuring.clone()),
         downlinks: control::Downlinks::new(desk),

@@ -270,6 +270,8 @@ impl Downlinks {
         let Some(device) = track::name(&self.directory, key) else { return };
         self.notices.tell(Notice::FairUse {
             device,
+            application: key.application.clone(),
+            device_id: key.device.to_string(),
             exceeded: exceeded.as_str(),
             downlinks: usage.downlinks,
             airtime_s: usage.airtime.as_secs(),
