@@ -116,7 +116,7 @@ impl Codecs {
                 let source = self.library.look_up(name).await.map_err(|error| {
                     Problem::new(Kind::Unknown, with_causes(&error)).hint("bridge/devices names the codecs in use")
                 })?;
-                Ok(Subject { name: name.clone(), by: None, source })
+                Ok(Subject { name: name.clone(), by: None, source: source.source })
             }
             (None, Some(device)) => {
                 let found = self.desk.find(device, wanted.application.as_deref());

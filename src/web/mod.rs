@@ -9,7 +9,6 @@ mod door;
 mod page;
 mod port;
 mod problem;
-
 mod socket;
 mod visitor;
 
