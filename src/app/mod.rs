@@ -173,7 +173,14 @@ impl App {
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
         let handles = Handles {
             backfill: repair,
-            codecs: control::Codecs::new(codecs.clone(), renewal, desk.clone(), config.codecs.limits()),
+            codecs: control::Codecs::new(control::CodecParts {
+                library: codecs.clone(),
+                renewal,
+                desk: desk.clone(),
+                settings: home.settings().clone(),
+                limits: config.codecs.limits(),
+                edit: config.web.edit_codecs,
+            }),
             configuring: kept.configuring,
             in_use: kept.in_use,
             log: control::Log(log),

@@ -40,12 +40,12 @@ pub use config::CodecsConfig;
 pub use desk::OVERSTAY;
 pub use finder::{Considered, Finder, Wishes};
 pub use lane::LANE_CAPACITY;
-pub use library::{Draft, FindError, Form, Library, Lookup, Origin, SaveError, Text, codec_at, is_plain};
+pub use library::{Draft, FindError, Form, LONGEST_TEXT, Library, Lookup, Origin, SaveError, Text, codec_at, is_plain};
 pub use payload_codecs::Encoded;
 pub use pool::Pool;
 pub use reload::{Reload, Renewal, Renewed};
 pub use shown::Shown;
-pub use trial::{Answer, Question, Trial, TrialError, Tried};
+pub use trial::{Answer, Examined, Question, Trial, TrialError, Tried};
 
 /// A codec ready to be used by any worker.
 #[derive(Debug)]
@@ -241,6 +241,12 @@ impl Codec {
     /// What it is before it is loaded.
     pub fn source(&self) -> &payload_codecs::Source {
         &self.source
+    }
+
+    /// What it was made of, with what it says of its fields by now.
+    pub fn draft(&self) -> Draft {
+        let (name, source) = (self.name.clone(), self.source.clone());
+        Draft { name, origin: self.origin, source, fields: self.fields().clone(), commands: self.commands.clone() }
     }
 
     fn is_made_of(&self, draft: &Draft) -> bool {

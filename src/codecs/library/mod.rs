@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::CodecsConfig;
 use crate::model::VersionIds;
 
-pub use save::SaveError;
+pub use save::{LONGEST_TEXT, SaveError};
 
 /// The largest file read: the largest public script is 235 KB.
 const MOST_BYTES: u64 = 1 << 20;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::{Form, Library, is_plain};
 
 /// The longest text kept, in bytes; the largest public script is 235 KB.
-const MOST_BYTES: usize = 256 << 10;
+pub const LONGEST_TEXT: usize = 256 << 10;
 /// Levels of a name: `<brand>/<model>`.
 const MOST_LEVELS: usize = 2;
 /// Characters of one level.
@@ -26,7 +26,7 @@ pub enum SaveError {
     NoFolder,
     #[error("`{0}` is no name for a file: one or two levels of letters, digits, `-`, `_` and `.`")]
     Name(String),
-    #[error("the text is longer than {} KiB", MOST_BYTES / 1024)]
+    #[error("the text is longer than {} KiB", LONGEST_TEXT / 1024)]
     TooLong,
     #[error("{0} leads elsewhere: links are left alone")]
     Link(String),
@@ -66,7 +66,7 @@ impl Library {
     /// # Errors
     /// It may not stand there, or the disk refuses it.
     pub fn save(&self, name: &str, form: Form, text: &str) -> Result<String, SaveError> {
-        if text.len() > MOST_BYTES {
+        if text.len() > LONGEST_TEXT {
             return Err(SaveError::TooLong);
         }
         let (Some(root), place) = (&self.folder, self.place_for(name, Some(form))?) else {
@@ -158,7 +158,7 @@ mod tests {
         {
             assert!(matches!(library.save(name, Form::Script, ""), Err(SaveError::Name(_))), "{name:?}");
         }
-        assert!(matches!(library.save("x", Form::Script, &"x".repeat(MOST_BYTES + 1)), Err(SaveError::TooLong)));
+        assert!(matches!(library.save("x", Form::Script, &"x".repeat(LONGEST_TEXT + 1)), Err(SaveError::TooLong)));
         assert!(matches!(Library::default().save("x", Form::Script, ""), Err(SaveError::NoFolder)));
         assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0);
     }
