@@ -77,6 +77,12 @@ impl Trial {
         Self { limits, threads: Vec::new() }
     }
 
+    /// How many questions one codec can surely answer in that time.
+    pub fn most_within(&self, time: Duration) -> usize {
+        let each = (2 * self.limits.time).max(Duration::from_millis(1));
+        usize::try_from(time.as_millis() / each.as_millis()).unwrap_or(usize::MAX).max(1)
+    }
+
     /// Loads it and drops it again.
     pub async fn load(&mut self, source: Source) -> Result<(), TrialError> {
         let (limits, patience) = (self.limits, source.loading(&self.limits));

@@ -115,6 +115,8 @@ requests! { |answers, stop|
         Nothing => codecs::Listed, |_| Ok(answers.codecs.list(&answers.directory).await);
     "codec/source", QUICK, "The text of a codec":
         codecs::Named => codecs::Shown, |named| answers.codecs.source(named).await;
+    "codec/try", PATIENT, "What a codec would make of a device's last uplinks; nothing is published or kept":
+        codecs::Try => codecs::Replay, |wanted| answers.codecs.replay(wanted).await;
     "codec/save", PATIENT, "Save a codec in the codec folder, once it was seen to work; only with `[web] edit_codecs`":
         codecs::Save => codecs::Saved, |save| answers.codecs.save(save).await;
     "config/show", QUICK, "The configuration in use, without secrets":

@@ -1,6 +1,7 @@
 //! Requests about codecs: which there are, what they are made of, look at their files now; try one, save one.
 
 mod kept;
+mod replayed;
 mod shown;
 mod tried;
 
@@ -17,9 +18,11 @@ use crate::codecs::{
 use crate::downlink::Desk;
 use crate::home::LiveSettings;
 use crate::model::DeviceKey;
+use crate::store::Store;
 use crate::telemetry::with_causes;
 
 pub use kept::{Save, Saved};
+pub use replayed::{Replay, Try};
 pub use shown::{Listed, Named, Shown};
 pub use tried::{Outcome, Wanted};
 
@@ -30,6 +33,7 @@ pub struct Codecs {
     renewal: Renewal,
     desk: Desk,
     settings: LiveSettings,
+    store: Store,
     /// Codecs are tried one after the other, apart from those in use.
     trial: Arc<Mutex<Trial>>,
     /// Whether codecs may be saved: `[web] edit_codecs`.
@@ -42,13 +46,14 @@ pub struct CodecParts {
     pub renewal: Renewal,
     pub desk: Desk,
     pub settings: LiveSettings,
+    pub store: Store,
     pub limits: Limits,
     pub edit: bool,
 }
 
 impl Codecs {
-    pub fn new(CodecParts { library, renewal, desk, settings, limits, edit }: CodecParts) -> Self {
-        Self { library, renewal, desk, settings, trial: Arc::new(Mutex::new(Trial::new(limits))), edit }
+    pub fn new(CodecParts { library, renewal, desk, settings, store, limits, edit }: CodecParts) -> Self {
+        Self { library, renewal, desk, settings, store, trial: Arc::new(Mutex::new(Trial::new(limits))), edit }
     }
 
     /// Looks at the files of all codecs in use now, and answers what changed.

@@ -87,6 +87,7 @@ pub const OPERATIONS: &[Operation] = &[
     asks(Put, "/codecs/{name}/source", "codec/save"),
     asks(Post, "/codecs/reload", "codec/reload"),
     asks(Post, "/codecs/test", "codec/test"),
+    asks(Post, "/codecs/try", "codec/try"),
     asks(Get, "/config", "config/show"),
     asks(Post, "/config/check", "config/check"),
     asks(Post, "/config/reload", "config/reload"),
