@@ -170,6 +170,15 @@ impl App {
             assistant: asked.assistant.clone(),
             listed,
         };
+        let codec_requests = control::Codecs::new(control::CodecParts {
+            library: codecs.clone(),
+            renewal,
+            desk: desk.clone(),
+            settings: home.settings().clone(),
+            store: disk.store.clone(),
+            limits: config.codecs.limits(),
+            edit: config.web.edit_codecs,
+        });
         let record = Record::new(disk.memory, site.shared.counters.clone(), repair.clone());
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
@@ -177,7 +186,7 @@ impl App {
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
         let handles = Handles {
             backfill: repair,
-            codecs: control::Codecs::new(codecs.clone(), renewal, desk.clone(), config.codecs.limits()),
+            codecs: codec_requests,
             configuring: kept.configuring,
             in_use: kept.in_use,
             log: control::Log(log),
