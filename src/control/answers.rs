@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::model::{Device, Directory};
 use crate::network::{NetworkHealth, NetworkServer};
+use crate::store::Store;
 use crate::telemetry::{Counters, Snapshot, memory_bytes};
 
 /// Everything an answer is made from.
@@ -27,6 +28,8 @@ pub struct Answers {
     pub device_changes: super::Devices,
     pub configuring: super::Configuration,
     pub in_use: watch::Receiver<super::InUse>,
+    pub home_connected: watch::Receiver<bool>,
+    pub store: Store,
     pub started: Instant,
 }
 

@@ -14,6 +14,7 @@ mod configuration;
 mod devices;
 mod downlinks;
 mod log;
+mod metrics;
 mod problem;
 mod requests;
 mod serving;

@@ -4,6 +4,7 @@
 //! bounded here: connections ([`door`]), the length of a body and the time of an answer ([`routes`]).
 
 mod door;
+mod metrics;
 mod problem;
 mod routes;
 mod socket;

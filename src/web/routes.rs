@@ -15,6 +15,7 @@
 //! | `POST /api/v1/devices/{device}/rename` | a device under its new name |
 //! | `POST /api/v1/config/check`, `config/reload` | whether a configuration is good, and what changed |
 //! | `GET`, `PUT /api/v1/log/level` | what is logged |
+//! | `GET /metrics` | what Prometheus reads |
 //! | `POST /api/v1/backfill` | what was repaired and what is missing |
 //!
 //! Each asks what the request of the same name asks below `bridge/request/`, and takes the same body.
@@ -35,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
+use super::metrics;
 use super::problem::details;
 use crate::control::{Answers, Body, FETCH, Kind, LONGEST_WAIT, Patience, Problem, QUICK, Wanted, Whose};
 use crate::downlink::DownlinkView;
@@ -68,6 +70,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/v1/config/check", told(MethodFilter::POST, "config/check"))
         .route("/api/v1/config/reload", told(MethodFilter::POST, "config/reload"))
         .route("/api/v1/downlinks", get(list).post(send).delete(clear))
+        .route("/metrics", get(metrics::scrape))
         .route("/api/v1/log/level", plain("log/level").merge(told(MethodFilter::PUT, "log/level")))
         .route_layer(from_fn(|request, next| within(QUICK, request, next)));
     let patient = Router::new()
@@ -188,7 +191,7 @@ async fn within(limit: Duration, request: Request, next: Next) -> Response {
 async fn nothing_here(request: Request) -> Response {
     let path: String = request.uri().path().chars().take(80).collect();
     let hint = "there are /api/v1/ info, health, devices, devices/{device}, downlinks, downlinks/{id}, backfill, \
-                codecs/reload, codecs/test, config/check, config/reload and log/level";
+                codecs/reload, codecs/test, config/check, config/reload and log/level; and /metrics";
     details(StatusCode::NOT_FOUND, &format!("nothing is at {path}"), Some(hint))
 }
 
