@@ -110,7 +110,7 @@ impl Shared {
             directory: Arc::new(Mutex::new(directory)),
             devices_changed: watch::Sender::new(()),
             outages: Outages::default(),
-            live: Live::starting_at(Live::first_number(Timestamp::now(), 0)),
+            live: Live::default(),
         }
     }
 }
@@ -173,10 +173,12 @@ impl App {
         let record = Record::new(disk.memory, site.shared.counters.clone(), repair.clone());
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
+        let store = disk.store.clone();
         let uplinks = uplink_flow(&site, entrances, (disk.store, disk.restored, record), &servers, &home, decode);
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
         let handles = Handles {
             backfill: repair,
+            store: store.clone(),
             codecs: control::Codecs::new(codecs.clone(), renewal, desk.clone(), config.codecs.limits()),
             configuring: kept.configuring,
             in_use: kept.in_use,
@@ -186,6 +188,7 @@ impl App {
         let answers = Arc::new(answers(servers, handles, &site.shared));
         let control = Control {
             answers: answers.clone(),
+            chronicle: control::Chronicle::new(&site.shared.live, store),
             home,
             requests: asked.requests,
             notices: told,
@@ -247,6 +250,8 @@ fn open_store(Site { config, environment, shared, tasks, .. }: &mut Site<'_>) ->
     let folder = store_folder(config, *environment)?;
     let (store, writer, mut restored) = store::open(&folder.join(store::FILE), &config.store, shared.notices.clone())?;
     tasks.add("store", writer.run());
+    // Numbers rise over restarts, also if the clock was set back.
+    shared.live = Live::starting_at(Live::first_number(Timestamp::now(), restored.last_event));
     let memory = Memory::restore(std::mem::take(&mut restored.runs));
     Ok(Disk { folder, store, restored, memory })
 }
@@ -263,17 +268,21 @@ struct Handles {
     configuring: control::Configuration,
     log: control::Log,
     in_use: watch::Receiver<control::InUse>,
+    store: Store,
 }
 
 fn answers(
     servers: Vec<Arc<dyn NetworkServer>>,
-    Handles { desk, backfill, codecs, configuring, log, in_use }: Handles,
+    Handles { desk, backfill, codecs, configuring, log, in_use, store }: Handles,
     shared: &Shared,
 ) -> Answers {
     let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
+    let events = control::Events::new(shared.live.clone(), store, desk.clone());
     Answers {
         codecs,
         log,
+        gaps: control::Gaps::new(backfill.clone(), events.clone()),
+        events,
         backfill: control::Backfill::new(backfill, applications),
         servers,
         directory: shared.directory.clone(),

@@ -6,11 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::engine::MOST_BYTES;
-use super::rows::{DownlinkRow, Entry, GapRow, RetainedRow, Run, RunChange, StateRow, UsageRow};
+use super::rows::{DownlinkRow, Entry, EventRow, GapRow, RetainedRow, Run, RunChange, StateRow, UsageRow};
 use crate::model::{DeviceKey, DownlinkId};
 
 /// A run's device, session, epoch and first counter.
 pub type RunKey = (DeviceKey, String, u32, u32);
+
+/// What happened and is not written, at most: more only comes together while the disk fails.
+const MOST_EVENTS: usize = 2_000;
 
 /// Changes that are committed together.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -29,6 +32,8 @@ pub struct Batch {
     pub availability: HashMap<DeviceKey, Option<String>>,
     /// By topic. None: nothing is kept there any more.
     pub retained: BTreeMap<String, Option<RetainedRow>>,
+    /// By their numbers.
+    pub events: BTreeMap<u64, EventRow>,
     /// In the order of their first saving, which is their age.
     pub downlinks: Vec<DownlinkRow>,
 }
@@ -91,6 +96,13 @@ impl Batch {
         self.retained.extend(cleared.into_iter().map(|topic| (topic, None)));
     }
 
+    pub fn keep_event(&mut self, row: EventRow) {
+        self.events.insert(row.n, row);
+        if self.events.len() > MOST_EVENTS {
+            self.events.pop_first();
+        }
+    }
+
     pub fn save_downlinks(&mut self, rows: Vec<DownlinkRow>) {
         let mut at: HashMap<DownlinkId, usize> =
             self.downlinks.iter().enumerate().map(|(index, row)| (row.id.clone(), index)).collect();
@@ -133,6 +145,7 @@ impl Batch {
         self.availability.extend(newer.availability);
         self.retained.extend(newer.retained);
         self.save_downlinks(newer.downlinks);
+        newer.events.into_values().for_each(|row| self.keep_event(row));
         cancelled
     }
 }
@@ -161,6 +174,7 @@ mod tests {
         Availability(u8),
         Forget,
         Downlink(u8, bool),
+        Event,
         /// The gathered batch goes to the disk.
         Begin,
         /// It arrives, twice perhaps; or it does not, and is gathered again.
@@ -185,6 +199,7 @@ mod tests {
             1 => any::<u8>().prop_map(Availability),
             1 => Just(Forget),
             1 => (0..4_u8, any::<bool>()).prop_map(|(id, open)| Downlink(id, open)),
+            1 => Just(Event),
             2 => Just(Begin),
             2 => (any::<bool>(), any::<bool>()).prop_map(|(works, twice)| End { works, twice }),
         ]
@@ -224,6 +239,10 @@ mod tests {
             Operation::Note(n) => drop(batch.notes.insert(key(), n.to_string())),
             Operation::Availability(n) => batch.save_availability(vec![(key(), n.to_string())]),
             Operation::Forget => batch.forget(key()),
+            Operation::Event => {
+                let (kind, body) = ("join".into(), newest.to_string());
+                batch.keep_event(EventRow { n: newest, at, key: Some(key()), kind, body });
+            }
             Operation::Close(id) => batch.save_gaps(vec![], vec![id]),
             Operation::Downlink(id, open) => {
                 let id = DownlinkId::parse(&id.to_string()).unwrap();
@@ -245,6 +264,7 @@ mod tests {
         downlinks: Vec<DownlinkRow>,
         notes: HashMap<DeviceKey, String>,
         availability: HashMap<DeviceKey, String>,
+        events: BTreeMap<u64, EventRow>,
     }
 
     impl Disk {
@@ -257,6 +277,7 @@ mod tests {
             self.states.retain(|key, _| batch.states.get(key) != Some(&None));
             self.usage.extend(batch.usage.clone());
             self.notes.extend(batch.notes.clone());
+            self.events.extend(batch.events.clone());
             self.availability
                 .extend(batch.availability.iter().filter_map(|(key, row)| Some((key.clone(), row.clone()?))));
             self.availability.retain(|key, _| batch.availability.get(key) != Some(&None));

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::batch::Batch;
 use super::error::EngineError;
-use super::rows::{DownlinkFilter, DownlinkRow, Entry, Shed, SpoolStats};
+use super::rows::{DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, Shed, SpoolStats};
 use crate::model::DownlinkId;
 
 /// What one reading of entries brings at most, in bytes: memory stays flat however much there is to read back.
@@ -32,6 +32,9 @@ pub trait Engine: Send {
 
     /// Newest first, by the order in which they were first saved.
     fn downlinks(&mut self, wanted: &DownlinkFilter) -> Result<Vec<DownlinkRow>>;
+
+    /// What happened, newest first.
+    fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>>;
 
     /// Deletes what is of no use any more at this time.
     fn prune(&mut self, now: Timestamp) -> Result<()>;

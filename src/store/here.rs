@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::batch::Batch;
 use super::engine::{Engine, Result};
 use super::error::EngineError;
-use super::rows::{DownlinkFilter, DownlinkRow, Entry, Restored, Shed, SpoolStats};
+use super::rows::{DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, Restored, Shed, SpoolStats};
 use super::sqlite::Sqlite;
 use super::thread::Thread;
 use super::writer::{Status, Writer};
@@ -69,6 +69,10 @@ impl Engine for OnDisk {
 
     fn downlinks(&mut self, wanted: &DownlinkFilter) -> Result<Vec<DownlinkRow>> {
         self.engine.downlinks(wanted)
+    }
+
+    fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>> {
+        self.engine.events(wanted)
     }
 
     fn prune(&mut self, now: Timestamp) -> Result<()> {

@@ -11,7 +11,9 @@
 //! | `notes` | device of which its network server has something to remember | never |
 //! | `availability` | device that was heard | when it is removed |
 //! | `retained` | topic on which the home broker keeps something | it is emptied |
+//! | `events` | thing that happened | 30 days old, or 10,000 are newer |
 
+mod events;
 mod migrations;
 mod opening;
 mod restore;
@@ -31,7 +33,7 @@ use super::batch::Batch;
 use super::config::{StoreConfig, Sync};
 use super::engine::{Engine, Result};
 use super::error::{EngineError, OpenError};
-use super::rows::{DownlinkFilter, DownlinkRow, Entry, Restored, Shed, SpoolStats};
+use super::rows::{DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, Restored, Shed, SpoolStats};
 use crate::model::DownlinkId;
 
 /// A run of frame counters that old tells no duplicate any more, unless it is its device's newest: no network keeps
@@ -45,6 +47,8 @@ pub struct Sqlite {
     spool: SpoolStats,
     sync: Sync,
     history: Duration,
+    /// Events written since there were surely not too many.
+    events: i64,
 }
 
 impl Sqlite {
@@ -52,7 +56,16 @@ impl Sqlite {
     pub fn open(file: &Path, config: &StoreConfig) -> std::result::Result<(Self, Restored), OpenError> {
         let connection = opening::open(file, config.sync)?;
         let restored = restore::restore(&connection).map_err(|error| OpenError::unusable(file, error))?;
-        Ok((Self { connection, spool: restored.spool, sync: config.sync, history: config.history }, restored))
+        Ok((
+            Self {
+                connection,
+                spool: restored.spool,
+                sync: config.sync,
+                history: config.history,
+                events: i64::MAX / 2,
+            },
+            restored,
+        ))
     }
 
     fn write(&mut self, batch: &Batch) -> Result<()> {
@@ -65,8 +78,9 @@ impl Sqlite {
         spool::delete(&transaction, &batch.delivered, &mut spool)?;
         spool::insert(&transaction, batch.records.values(), &mut spool)?;
         tables::write(&transaction, batch)?;
+        let events = events::trim(&transaction, self.events + events::write(&transaction, &batch.events)?)?;
         transaction.commit()?;
-        self.spool = spool;
+        (self.spool, self.events) = (spool, events);
         Ok(())
     }
 }
@@ -111,12 +125,17 @@ impl Engine for Sqlite {
         Ok(tables::downlinks(&self.connection, wanted)?)
     }
 
+    fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>> {
+        Ok(events::find(&self.connection, wanted)?)
+    }
+
     fn prune(&mut self, now: Timestamp) -> Result<()> {
         let history = SignedDuration::try_from(self.history).unwrap_or(SignedDuration::MAX);
         let finished_before = now.checked_sub(history).unwrap_or(Timestamp::MIN);
         let received_before = now.checked_sub(RUNS_KEPT).unwrap_or(Timestamp::MIN);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         tables::prune(&transaction, now, finished_before, received_before)?;
+        events::prune(&transaction, now)?;
         Ok(transaction.commit()?)
     }
 
