@@ -4,7 +4,9 @@ use jiff::Timestamp;
 
 use super::batch::Batch;
 use super::error::EngineError;
-use super::rows::{DownlinkFilter, DownlinkRow, Entry, GatewayRow, Shed, SpoolStats, UplinkFilter, UplinkPage};
+use super::rows::{
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayRow, Shed, SpoolStats, UplinkFilter, UplinkPage,
+};
 use crate::model::{DeviceKey, DownlinkId};
 
 /// What one reading of entries brings at most, in bytes: memory stays flat however much there is to read back.
@@ -42,6 +44,8 @@ pub trait Engine: Send {
     /// Deletes some of what is of no use any more at this time. Returns whether there is more: it is to be called again
     /// after a moment in which others have their turn.
     fn prune(&mut self, now: Timestamp) -> Result<bool>;
+    /// What happened, newest first.
+    fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>>;
 
     /// Leaves the file as small and whole as possible. Nothing is called after it.
     fn close(&mut self) -> Result<()>;

@@ -11,7 +11,8 @@ use super::batch::Batch;
 use super::engine::{Engine, Result};
 use super::error::EngineError;
 use super::rows::{
-    DownlinkFilter, DownlinkRow, Entry, GatewayRow, Restored, Shed, SpoolStats, UplinkFilter, UplinkPage,
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayRow, Restored, Shed, SpoolStats, UplinkFilter,
+    UplinkPage,
 };
 use super::sqlite::Sqlite;
 use super::thread::Thread;
@@ -79,6 +80,10 @@ impl Engine for OnDisk {
 
     fn gateways(&mut self, key: &DeviceKey, since: Timestamp) -> Result<Vec<GatewayRow>> {
         self.engine.gateways(key, since)
+    }
+
+    fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>> {
+        self.engine.events(wanted)
     }
 
     fn prune(&mut self, now: Timestamp) -> Result<bool> {
