@@ -29,14 +29,17 @@ async function licences(inputs) {
     const [, name] = input.match(/node_modules\/((?:@[^/]+\/)?[^/]+)\//) ?? [];
     if (name) packages.add(name);
   }
-  const texts = new Map();
+  const rights = [];
+  const texts = new Set();
   for (const name of [...packages].sort()) {
     const { version } = JSON.parse(await readFile(at("node_modules", name, "package.json"), "utf8"));
-    const text = (await readFile(at("node_modules", name, "LICENSE"), "utf8")).trim();
-    texts.set(text, [...(texts.get(text) ?? []), `${name} ${version}`]);
+    const text = await readFile(at("node_modules", name, "LICENSE"), "utf8");
+    rights.push(`${name} ${version}: ${text.match(/^Copyright.*$/m)[0].trim()}`);
+    // The same words but for their copyright and their line breaks are said once.
+    texts.add(text.replace(/^Copyright.*$/m, "").replace(/^(The )?MIT License( \(MIT\))?$/m, "").replaceAll(/\s+/g, " ").trim());
   }
-  const said = [...texts].map(([text, names]) => `${names.join(", ")}:\n\n${text}`);
-  return `/*\nThis file holds, beside ttn-ferry's own page:\n\n${said.join("\n\n")}\n*/\n`;
+  const said = [...texts].map((text) => text.replaceAll(/(.{1,118})(?: |$)/g, "$1\n"));
+  return `/*\nThis file holds, beside ttn-ferry's own page:\n${rights.join("\n")}\nunder the MIT licence:\n\n${said.join("\n")}*/\n`;
 }
 
 /** What `sha256sum` prints of the sources and of the bundle: the binary's tests read it. */
