@@ -7,7 +7,7 @@ export function MannerFields({ manner }: { manner: Signal<Manner> }) {
   const { confirmed, priority, expires_in } = manner.value;
   return (
     <div class="fields">
-      <label class="field">
+      <label class="field is-short">
         <span>Priority</span>
         <select class="input" value={priority} onChange={(event) => set({ priority: event.currentTarget.value })}>
           {PRIORITIES.map((name) => (
@@ -17,7 +17,7 @@ export function MannerFields({ manner }: { manner: Signal<Manner> }) {
           ))}
         </select>
       </label>
-      <label class="field">
+      <label class="field is-short">
         <span>Give up after</span>
         <input
           class="input"

@@ -1,5 +1,6 @@
 // Who comes in without a session: a password for people, a token for whoever has only that.
 import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import { api } from "../api";
 import { useAttempt } from "../components/attempt";
 import { Trouble } from "../components/problem";
@@ -8,6 +9,7 @@ import "./welcome.css";
 
 export function Login() {
   const secret = useSignal("");
+  const field = useRef<HTMLInputElement>(null);
   const byToken = useSignal(!session.value?.password);
   const { busy, problem, attempt } = useAttempt();
   const [name, other] = byToken.value ? ["Token", "password"] : ["Password", "token"];
@@ -19,7 +21,9 @@ export function Login() {
       await api.login(byToken.value ? { token: given } : { password: given });
       await enter();
     });
-    if (!well) secret.value = "";
+    if (well) return;
+    secret.value = "";
+    field.current?.focus();
   };
   return (
     <main class="welcome">
@@ -28,9 +32,12 @@ export function Login() {
           <img src="icon.svg" alt="" width="36" height="36" />
           <h1>ttn-ferry</h1>
         </header>
+        {/* Whoever keeps passwords wants to know whose. */}
+        <input type="text" name="username" value="ttn-ferry" autocomplete="username" readOnly hidden />
         <label class="field">
           <span>{name}</span>
           <input
+            ref={field}
             class="input"
             type="password"
             name="secret"
