@@ -28,6 +28,7 @@ mod reload;
 mod sides;
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -40,7 +41,7 @@ pub use error::BuildError;
 use self::flows::{Entrances, Orders, codecs, discovery_task, downlink_flow, repair_task, uplink_flow};
 use self::reload::reload_task;
 use self::sides::{Asked, home_side, network_side};
-use crate::config::{Config, Environment, control_socket, store_folder};
+use crate::config::{Config, Environment, control_socket, store_folder, web_identity};
 use crate::control::{self, Answers, Control};
 use crate::downlink::{Desk, Downlinks};
 use crate::home::discovery::Signals;
@@ -50,7 +51,7 @@ use crate::shutdown::{Ended, Hangups, Tasks};
 use crate::store::{self, Restored, Store};
 use crate::telemetry::{Counters, LogLevel, Notices, Systemd};
 use crate::uplink::{Decode, Formatters, MOST_IN_DECODING, Memory, Record, RepairHandle, Uplinks};
-use crate::web::{Socket, Web};
+use crate::web::{self, Page, Port, Socket, Web};
 
 /// Parsed messages between the network and a flow. The raw ones before them are `service.intake`.
 const FLOW_CAPACITY: usize = 256;
@@ -74,6 +75,8 @@ pub struct App {
     counters: Counters,
     /// Rung to have the configuration read again.
     reload: Arc<Notify>,
+    /// Where the page is.
+    page: Option<SocketAddr>,
 }
 
 /// What every part of a bridge is built from, and where its tasks go.
@@ -113,7 +116,7 @@ impl Site<'_> {
     fn run_these(
         self,
         (uplinks, formatters, downlinks, control): (Uplinks, Vec<Formatters>, Downlinks, Control),
-        reload: Arc<Notify>,
+        (reload, page): (Arc<Notify>, Option<SocketAddr>),
     ) -> App {
         let Self { config, shared, systemd, mut tasks, .. } = self;
         let stop = &shared.stop;
@@ -123,7 +126,7 @@ impl Site<'_> {
         tasks.add("control", control.run(stop.clone()));
         tasks.add_background("watchdog", async move { systemd.watchdog().await });
         let (stop, counters) = (shared.stop, shared.counters);
-        App { tasks, stop, grace: config.service.grace, systemd, counters, reload }
+        App { tasks, stop, grace: config.service.grace, systemd, counters, reload, page }
     }
 }
 
@@ -190,8 +193,8 @@ impl App {
         };
         let watch = codecs.watch(site.shared.notices.downgrade(), site.systemd.is_there());
         site.tasks.add_background("codec watch", watch);
-        web(&mut site, answers)?;
-        Ok(site.run_these((uplinks, formatters, downlinks, control), kept.reload))
+        let page = web(&mut site, answers)?;
+        Ok(site.run_these((uplinks, formatters, downlinks, control), (kept.reload, page)))
     }
 
     /// Reads the configuration again at each hangup.
@@ -208,6 +211,11 @@ impl App {
     /// Counts what happens in this bridge.
     pub fn counters(&self) -> Counters {
         self.counters.clone()
+    }
+
+    /// Where the page and the API are served, if they are.
+    pub fn page(&self) -> Option<SocketAddr> {
+        self.page
     }
 
     /// Runs until `stop` resolves for the first time, then drains within the grace period; a second `stop` ends the
@@ -285,16 +293,26 @@ fn signals(asked: &Asked, listed: watch::Receiver<BTreeMap<ApplicationName, bool
     }
 }
 
-/// The doors that are not MQTT's.
+/// The doors that are not MQTT's; where the page is, if there is one.
 fn web(
     Site { config, environment, shared, tasks, .. }: &mut Site<'_>,
     answers: Arc<Answers>,
-) -> Result<(), BuildError> {
-    if let Some(path) = control_socket(config, *environment) {
-        let web = Web { socket: Socket::open(&path)?, answers };
-        tasks.add("control API", web.run(shared.stop.clone()));
+) -> Result<Option<SocketAddr>, BuildError> {
+    let socket = control_socket(config, *environment).map(|path| Socket::open(&path)).transpose()?;
+    let site = site(config, *environment)?;
+    let page = site.as_ref().map(|site| site.port.address());
+    if socket.is_some() || site.is_some() {
+        tasks.add("web", Web { socket, site, answers }.run(shared.stop.clone()));
     }
-    Ok(())
+    Ok(page)
+}
+
+/// What is served to browsers, if anything.
+fn site(config: &Config, environment: &dyn Environment) -> Result<Option<web::Site>, BuildError> {
+    let Some(address) = config.web.address() else { return Ok(None) };
+    let identity = web_identity(&config.web, environment).map_err(|error| BuildError::Certificate { error })?;
+    let port = Port::open(address, identity)?;
+    Ok(Some(web::Site { port, page: Page::new(&config.web.base()), connections: config.web.connections }))
 }
 
 /// The devices the configuration speaks of, by their names.

@@ -1,7 +1,7 @@
 // Lines over time, by uPlot: one cursor for all plots of a page, zoom by dragging, a band where readings were summed up.
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import uPlot from "uplot";
+import type uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { number } from "../format";
 import { joined, summary, withGaps, type Value } from "../series";
@@ -30,6 +30,9 @@ interface Asked {
   height?: number;
 }
 
+/** The library, once it is loaded. */
+let library: Promise<{ default: typeof uPlot }> | undefined;
+
 /** Changes with the colours of the page: a canvas does not follow by itself. */
 const painted = signal(0);
 const repaint = () => (painted.value += 1);
@@ -48,16 +51,33 @@ export function Plot(asked: Asked) {
   const form = `${painted.value} ${shape} ${unit} ${lines.map(({ label, min }) => `${label}${min ? "+" : ""}`).join()}`;
   useEffect(() => {
     const element = box.current;
-    if (!element) return undefined;
-    const drawn = new uPlot(options(lines, { shape, height, width: element.clientWidth, range }, (found) => zoom.current(found), setUnder), data.current, element);
+    let end = () => {};
+    let isGone = false;
+    // Its address is that of `uplot.js` beside this file's bundle: `build.mjs` makes both.
+    library ??= import("./uplot.js" as string) as Promise<{ default: typeof uPlot }>;
+    library.then(
+      ({ default: Drawing }) => {
+        if (!isGone && element) end = draw(Drawing, element);
+      },
+      () => (library = undefined), // The next plot tries again.
+    );
+    return () => {
+      isGone = true;
+      end();
+    };
+  }, [form]);
+  const draw = (Drawing: typeof uPlot, element: HTMLDivElement) => {
+    const size = { shape, height, width: element.clientWidth, range };
+    const drawn = new Drawing(options(lines, size, Drawing.paths, (found) => zoom.current(found), setUnder), data.current, element);
     plot.current = drawn;
     const resized = new ResizeObserver(() => drawn.setSize({ width: element.clientWidth, height }));
     resized.observe(element);
     return () => {
       resized.disconnect();
       drawn.destroy();
+      plot.current = undefined;
     };
-  }, [form]);
+  };
   useEffect(() => {
     plot.current?.batch((drawn: uPlot) => {
       drawn.setData(data.current, false);
@@ -124,14 +144,14 @@ function table(lines: Line[]): uPlot.AlignedData {
 
 type Size = { shape: "line" | "step" | "bar"; width: number; height: number; range: Range };
 
-function options(lines: Line[], size: Size, zoomed: (range: Range) => void, under: (index: number | null) => void): uPlot.Options {
+function options(lines: Line[], size: Size, paths: uPlot.Series.PathBuilderFactories, zoomed: (range: Range) => void, under: (index: number | null) => void): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const series: uPlot.Series[] = [{}];
   const bands: uPlot.Band[] = [];
   lines.forEach(({ label, min, at }, i) => {
     const stroke = colour(`--series-${(i % 6) + 1}`);
-    series.push({ label, stroke, width: 1.6, ...form(size.shape, stroke), points: { show: at.length < 60, size: 4, fill: stroke, stroke } });
+    series.push({ label, stroke, width: 1.6, ...form(size.shape, stroke, paths), points: { show: at.length < 60, size: 4, fill: stroke, stroke } });
     if (!min) return;
     bands.push({ series: [series.length, series.length + 1], fill: `${stroke}2e` });
     series.push({ stroke: "transparent", points: { show: false } }, { stroke: "transparent", points: { show: false } });
@@ -171,8 +191,7 @@ function options(lines: Line[], size: Size, zoomed: (range: Range) => void, unde
   };
 }
 
-function form(shape: Size["shape"], stroke: string): Partial<uPlot.Series> {
-  const { stepped, bars } = uPlot.paths;
+function form(shape: Size["shape"], stroke: string, { stepped, bars }: uPlot.Series.PathBuilderFactories): Partial<uPlot.Series> {
   if (shape === "step" && stepped) return { paths: stepped({ align: 1 }) };
   return shape === "bar" && bars ? { paths: bars({ size: [0.6, 28, 2] }), fill: `${stroke}66` } : {};
 }
