@@ -138,7 +138,7 @@ function ApplicationCard({ of }: { of: Application }) {
         <Figure name="Last message"><Ago at={last_message} /></Figure>
         {uplinks !== undefined && <Figure name="Uplinks">{count(uplinks, "", "").trim()}</Figure>}
         <Figure name="Backlog" tone={backlog ? "warn" : undefined}>{backlog ?? 0}</Figure>
-        <Figure name="Open gaps" tone={gaps_open ? "warn" : undefined}>
+        <Figure name="Gaps" tone={gaps_open ? "warn" : undefined}>
           {gaps_open ? <a href={href.events}>{gaps_open}</a> : 0}
         </Figure>
         {dropped ? <Figure name="Dropped" tone="bad">{dropped}</Figure> : null}

@@ -33,13 +33,20 @@ export function Presences({ events, is, range }: { events: StoredEvent[]; is: Av
   const changes = events.flatMap(({ type, at }) =>
     type === "device_offline" || type === "device_online" ? [{ at: Date.parse(at), online: type === "device_online" }] : [],
   );
-  const runs = presence(changes, is && is === "online", ...range);
+  if (is === undefined && changes.length === 0) return null;
+  const runs = presence(changes, is && is === "online", Math.max(range[0], knownSince(events)), range[1]);
   return (
     <figure class="card chart">
       <ul class="legend"><li>Availability</li></ul>
       <Timeline label="Availability" runs={runs} range={range} text={(online) => (online ? "online" : "offline")} tone={(online) => (online ? "is-good" : "is-bad")} />
     </figure>
   );
+}
+
+/** Nothing is known of the time before the device was there, nor before the oldest of a full list. */
+function knownSince(events: StoredEvent[]): number {
+  const oldest = events.length >= MOST ? events.at(-1) : events.find(({ type }) => type === "device_seen_first");
+  return oldest ? Date.parse(oldest.at) : 0;
 }
 
 /** A page has room for these; the view of events has all. */

@@ -19,8 +19,9 @@ import { Codec, Identity } from "./details";
 import { Happened, Presences, useEvents } from "./happened";
 import { placePath, Position } from "./position";
 import { FairUse, RadioPlots } from "./radio";
-import { RangeChooser, rangeOf, type Looked } from "./range";
+import { RangeChooser } from "./range";
 import { ReadingPlots } from "./readings";
+import { rangeOf, type Looked } from "./span";
 import { Uplinks } from "./uplinks";
 
 export function DeviceView({ name }: { name: string }) {
