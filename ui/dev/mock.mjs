@@ -104,7 +104,7 @@ function radio(d, q) {
   const at = times(d, from, to, 300);
   const wave = (base, i) => at.map((t) => base + 6 * Math.sin(t / 5e6 + i) + ((t / d.step) % 3));
   return {
-    gateways: Object.fromEntries(GATEWAYS.slice(0, 2).map((g, i) => [g.id, { at, rssi: wave(-85 - 15 * i, i), snr: wave(5 - 4 * i, i), count: at.map(() => 1) }])),
+    gateways: Object.fromEntries(GATEWAYS.slice(0, 2).map((g, i) => [g.id, { at, rssi: wave(-85 - 15 * i, i), snr: wave(5 - 4 * i, i), count: at.length }])),
     spreading_factor: { at, value: at.map((t) => (Math.sin(t / 1e7) > 0.7 ? 9 : 7)) },
     lost: { at: at.filter((_, i) => i % 29 === 5), value: at.filter((_, i) => i % 29 === 5).map((t) => 1 + (t % 3)) },
     airtime: { at: [3, 2, 1, 0].map((n) => Math.floor(Date.now() / 8.64e7 - n) * 8.64e7), value: [12.2, 14.1, 28, 5.4] },
@@ -118,7 +118,7 @@ const events = () => [
   { event: last - 5, at: iso(START - 5e7), kind: "bridge", type: "device_online", device: "living-room", application: "garden", device_id: "eui-0", silent_s: 7200 },
   { event: last - 6, at: iso(START - 5.6e7), kind: "bridge", type: "device_offline", device: "living-room", application: "garden", device_id: "eui-0", silent_s: 1800 },
 ];
-const applications = [{ name: "garden", connected: true, last_message: iso(START), dropped: 0, degraded: [], uplinks: 12345, backlog: 0, gaps_open: 1 }, { name: "workshop", connected: false, degraded: ["The API key is refused: make a new one in the console"], uplinks: 12, backlog: 4, gaps_open: 0 }];
+const applications = [{ name: "garden", connected: true, last_message: iso(START), dropped: 0, degraded: [], gaps_open: 1, devices: 9 }, { name: "workshop", connected: false, dropped: 0, devices: 0, degraded: ["The API key is refused: make a new one in the console"], gaps_open: 0 }];
 
 function answer(path, q) {
   const [, name, part] = /^devices\/([^/]+)(?:\/(\w+))?$/.exec(path) ?? [];
@@ -128,13 +128,13 @@ function answer(path, q) {
     if (part === "readings") return readings(d, q);
     if (part === "radio") return radio(d, q);
     if (part === "uplinks") return { uplinks: times(d, START - 1e7, Date.now(), 500).reverse().slice(0, 20).map((t) => uplink(d, t)), next: null };
-    return { ...info(d), state: state(d), usage: { day: iso(Date.now()).slice(0, 10), airtime_s: 24.2, airtime_limit_s: 30, downlinks: 11, downlinks_limit: 10 }, options: {}, codec_choice: { name: KINDS[d.kind].codec, source: "shipped", why: "the configuration names it", considered: [{ name: "dragino/lse01", source: "repository", why_not: "the configuration comes first" }] } };
+    return { ...info(d), state: state(d), usage: { day: iso(Date.now()).slice(0, 10), airtime_s: 24.2, airtime_limit_s: 30, downlinks: 11, downlinks_limit: 10 }, options: {}, codec_choice: { name: KINDS[d.kind].codec, source: "shipped", why: "configuration", others: [{ name: "dragino/lse01", source: "repository", why: "the network names the product", why_not: "`generic/cayenne-lpp` goes before" }] } };
   }
   switch (path) {
     case "session": return { needed: false, authenticated: true, password: false, edit_codecs: true, base_path: "/" };
     case "devices": return devices.map(info);
-    case "states": return devices.map((d) => ({ device: d.name, application: "garden", device_id: `eui-${d.i}`, state: state(d), availability: d.online ? "online" : "offline", pending: { queue: 0, fields: {} } }));
-    case "applications": return { applications };
+    case "states": return devices.map((d) => ({ device: d.name, application: "garden", device_id: `eui-${d.i}`, state: state(d), availability: { state: d.online ? "online" : "offline" }, pending: { queue: 0, fields: {} } }));
+    case "applications": return { applications, backlog: 4 };
     case "gaps": return { gaps: [{ id: 5, application: "garden", from: iso(START - 9e5), to: iso(START - 6e5), state: "open", why: "the connection was lost" }, { id: 4, application: "garden", from: iso(START - 5e6), to: iso(START - 4e6), state: "repaired", why: "restart", repaired: 12 }] };
     case "downlinks": return { downlinks: [] };
     case "gateways": return { gateways: GATEWAYS.map((g, i) => ({ ...g, last_seen: iso(START - i * 5e6), uplinks: 5000 - 900 * i, devices: devices.slice(0, 4 - i).map((d) => d.name), best_rssi: -61 - i * 20, best_snr: 9.5 - i * 3 })) };

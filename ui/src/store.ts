@@ -1,7 +1,7 @@
 // What the page knows: read once over HTTP, kept true by what the WebSocket tells.
 import { batch, computed, effect, signal, type Signal } from "@preact/signals";
 import * as http from "./api";
-import { api, type Application, type Availability, type Device, type Pending, type Session, type State, type StateEntry } from "./api";
+import { api, type Applications, type Availability, type Device, type Pending, type Session, type State, type StateEntry } from "./api";
 import * as live from "./live";
 
 /** One device; each part is a signal of its own, so that a reading draws one card anew and no list. */
@@ -21,7 +21,7 @@ export const isOnboarding = signal(false);
 export const trouble = signal<http.Problem | undefined>(undefined);
 /** In the order of their names; none until they were read. */
 export const entries = signal<Entry[] | undefined>(undefined);
-export const applications = signal<Application[]>([]);
+export const applications = signal<Applications>({ applications: [], backlog: 0 });
 /** Now, in unix ms: ticks while the page is looked at. */
 export const now = signal(Date.now());
 /** Said to screen readers: only what they would want to be interrupted for. */
@@ -92,7 +92,7 @@ async function readAll(): Promise<void> {
   }
   held = [];
   try {
-    const [devices, states, { applications: all }] = await Promise.all([api.devices(), api.states(), api.applications()]);
+    const [devices, states, all] = await Promise.all([api.devices(), api.states(), api.applications()]);
     batch(() => {
       takeDevices(devices);
       states.forEach(takeState);
@@ -133,8 +133,7 @@ function takeState(said: StateEntry): void {
   const entry = known.get(keyOf(said));
   if (!entry) return;
   if (said.state) entry.state.value = said.state;
-  const availability = typeof said.availability === "object" ? said.availability?.state : said.availability;
-  if (availability) entry.availability.value = availability;
+  if (said.availability) entry.availability.value = said.availability.state;
   if (said.pending) entry.pending.value = said.pending;
 }
 
@@ -142,7 +141,7 @@ function takeState(said: StateEntry): void {
 const REFRESH = 1_000;
 const soon = {
   devices: throttled(async () => takeDevices(await api.devices())),
-  applications: throttled(async () => (applications.value = (await api.applications()).applications)),
+  applications: throttled(async () => (applications.value = await api.applications())),
 };
 
 function throttled(read: () => Promise<unknown>): () => void {

@@ -113,7 +113,7 @@ function Gaps({ all }: { all: Gap[] }) {
                   <td>{span(Date.parse(gap.to) - Date.parse(gap.from))}</td>
                   <td>{gap.application}</td>
                   <td><span class={`badge ${TONES[gap.state]}`}>{gap.state}{gap.repaired ? `, ${gap.repaired} fetched` : ""}</span></td>
-                  <td class="muted">{gap.why ?? ""}</td>
+                  <td class="muted">{gap.reason ?? gap.why ?? ""}{gap.lost ? `; ${count(gap.lost, "frame")} lost` : ""}</td>
                 </tr>
               ))}
             </tbody>

@@ -10,13 +10,15 @@ import { count, number } from "../format";
 import { onTold } from "../live";
 import { href } from "../router";
 
+/** Those that heard nothing for longer are of no use to us. */
+const SINCE = "7d";
 /** Read anew at most this often while uplinks come in. */
 const REFRESH = 15_000;
 /** More names than this say nothing. */
 const MOST_DEVICES = 12;
 
 export function Gateways() {
-  const { value, problem, again } = useRead(() => api.gateways(), []);
+  const { value, problem, again } = useRead(() => api.gateways(SINCE), []);
   useEffect(() => {
     let waits: ReturnType<typeof setTimeout> | undefined;
     const reread = () => {
@@ -40,7 +42,7 @@ export function Gateways() {
       {!value && !problem && <p class="muted">Reading …</p>}
       {value && all.length === 0 && (
         <Empty title="No gateway was heard of yet">
-          <p>Each uplink tells which gateways received it. They appear here with the first one.</p>
+          <p>Each uplink tells which gateways received it. Those of the last seven days appear here.</p>
         </Empty>
       )}
       {all.length > 0 && (

@@ -54,11 +54,13 @@ function sortKey({ info, state }: Entry, by: Exclude<Order, "name">): number {
 
 export function Overview() {
   if (!entries.value) return <p class="muted">Reading …</p>;
+  const { applications: all, backlog } = applications.value;
   return (
     <>
       <h1 class="unseen">Overview</h1>
       <section aria-label="Applications" class="applications">
-        {applications.value.map((one) => <ApplicationCard key={one.name} of={one} />)}
+        {all.map((one) => <ApplicationCard key={one.name} of={one} backlog={all.length === 1 ? backlog : undefined} />)}
+        {all.length > 1 && <p class="small muted">Backlog of all: <span class={backlog ? "warn" : ""}>{count(backlog, "message")}</span></p>}
       </section>
       <section aria-label="Devices" class="stack">
         {entries.value.length > 0 ? <Devices /> : <NoDevices />}
@@ -109,7 +111,7 @@ function showAll(): void {
 }
 
 function NoDevices() {
-  const isDown = applications.value.some(({ connected }) => !connected);
+  const isDown = applications.value.applications.some(({ connected }) => !connected);
   return (
     <Empty title="No device has reported yet">
       <p>A device appears here with its first message. Nothing needs to be configured for it.</p>
@@ -123,8 +125,9 @@ function NoDevices() {
   );
 }
 
-function ApplicationCard({ of }: { of: Application }) {
-  const { name, connected, last_message, uplinks, backlog, gaps_open, dropped, degraded } = of;
+/** `backlog` if it is this application's alone. */
+function ApplicationCard({ of, backlog }: { of: Application; backlog: number | undefined }) {
+  const { name, connected, last_message, gaps_open, dropped, degraded, devices } = of;
   return (
     <article class="application">
       <header class="row spread">
@@ -136,14 +139,14 @@ function ApplicationCard({ of }: { of: Application }) {
       </header>
       <dl>
         <Figure name="Last message"><Ago at={last_message} /></Figure>
-        {uplinks !== undefined && <Figure name="Uplinks">{count(uplinks, "", "").trim()}</Figure>}
-        <Figure name="Backlog" tone={backlog ? "warn" : undefined}>{backlog ?? 0}</Figure>
+        <Figure name="Devices">{devices}</Figure>
+        {backlog !== undefined && <Figure name="Backlog" tone={backlog ? "warn" : undefined}>{backlog}</Figure>}
         <Figure name="Gaps" tone={gaps_open ? "warn" : undefined}>
-          {gaps_open ? <a href={href.events}>{gaps_open}</a> : 0}
+          {gaps_open ? <a href={href.events}>{gaps_open} open</a> : 0}
         </Figure>
-        {dropped ? <Figure name="Dropped" tone="bad">{dropped}</Figure> : null}
+        {dropped > 0 && <Figure name="Dropped" tone="bad">{dropped}</Figure>}
       </dl>
-      {degraded?.map((text) => <p key={text} class="warn small">{text}</p>)}
+      {degraded.map((text) => <p key={text} class="warn small">{text}</p>)}
     </article>
   );
 }

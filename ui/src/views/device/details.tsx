@@ -4,11 +4,13 @@ import { Copy } from "../../components/copy";
 import { span } from "../../format";
 import { href } from "../../router";
 
+const SOURCES = { shipped: "comes with ttn-ferry", user: "your own", repository: "device repository", network: "the network's" };
+
 export function Codec({ device, details }: { device: Device; details: DeviceDetails | undefined }) {
   const choice = details?.codec_choice;
   const name = choice?.name ?? device.codec?.name ?? "none";
-  const others = choice?.considered ?? [];
-  const hint = choice?.hint ?? device.codec?.hint;
+  const why = choice?.why ?? device.codec?.chosen_by;
+  const others = choice?.others ?? [];
   return (
     <section class="card" aria-labelledby="codec">
       <header>
@@ -17,18 +19,17 @@ export function Codec({ device, details }: { device: Device; details: DeviceDeta
       </header>
       <p>
         <strong>{name === "none" ? "Nothing decodes it" : name === "network" ? "The network's own formatter" : name}</strong>
-        {choice?.source && <span class="muted"> · {choice.source}</span>}
+        {choice?.source && <span class="muted"> · {SOURCES[choice.source] ?? choice.source}</span>}
       </p>
-      <p class="small muted">{choice?.why ?? (device.codec && `Chosen by ${device.codec.chosen_by}`)}</p>
-      {hint && <p class="warn small">{hint}</p>}
+      {why && name !== "none" && <p class="small muted">Chosen by: {why}</p>}
+      {device.codec?.hint && <p class="warn small">{device.codec.hint}</p>}
       {others.length > 0 && (
         <details>
-          <summary class="small">Others that were considered</summary>
+          <summary class="small">What else was considered</summary>
           <ul class="others small">
-            {others.map(({ name: other, source, why_not }) => (
+            {others.map(({ name: other, source, why: reason, why_not }) => (
               <li key={`${source} ${other}`}>
-                <strong>{other}</strong>
-                <span class="muted"> {[source, why_not].filter(Boolean).join(": ")}</span>
+                <strong>{other}</strong> <span class="muted">({SOURCES[source] ?? source}; {reason}){why_not && `: ${why_not}`}</span>
               </li>
             ))}
           </ul>

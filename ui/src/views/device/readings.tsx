@@ -80,9 +80,9 @@ function NumberPlot({ group, range, onZoom }: { group: Drawn[]; range: Range; on
   );
 }
 
-/** A text lasts until the next; a switch is not known over a gap. */
+/** A truth or a text lasts until the next; a number that stands for a truth is not known over a gap. */
 function Strip({ of: { name, field, series }, range }: { of: Drawn; range: Range }) {
-  const limit = series.kind === "text" ? Infinity : gapAfter(series.at);
+  const limit = series.kind === "number" ? gapAfter(series.at) : Infinity;
   const all = runs(series.at, series.value as (string | number | boolean | null)[], range[1], limit);
   const texts = [...new Set(all.map((run) => run.value))];
   const tone = (is: string | number | boolean) => (series.kind === "text" ? `tone-${texts.indexOf(is) % 4}` : isOn(is) ? "is-on" : "is-off");

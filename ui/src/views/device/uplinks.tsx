@@ -14,7 +14,7 @@ const PAGE = 10;
 export function Uplinks({ device }: { device: Device }) {
   const { value: first, problem } = useRead((signal) => api.uplinks(device, { limit: PAGE }, signal), [device.name]);
   const [all, setAll] = useState<Uplink[]>([]);
-  const [next, setNext] = useState<string | undefined>();
+  const [next, setNext] = useState<number | undefined>();
   const [trouble, setTrouble] = useState<unknown>();
   useEffect(() => {
     setAll(first?.uplinks ?? []);
@@ -29,7 +29,7 @@ export function Uplinks({ device }: { device: Device }) {
     [device.name],
   );
   const more = () =>
-    api.uplinks(device, { limit: 2 * PAGE, ...(next && { before: next }) }).then(
+    api.uplinks(device, { limit: 2 * PAGE, ...(next !== undefined && { before: next }) }).then(
       (said) => {
         setAll((old) => [...old, ...said.uplinks.filter(({ id }) => !old.some((one) => one.id === id))]);
         setNext(said.next ?? undefined);
@@ -43,7 +43,7 @@ export function Uplinks({ device }: { device: Device }) {
       {first && all.length === 0 && <p class="muted">None is kept of this device yet.</p>}
       <ol class="uplinks">{all.map((one) => <UplinkItem key={one.id} device={device} of={one} />)}</ol>
       {trouble !== undefined && <Trouble of={trouble} />}
-      {next && <button type="button" class="button" onClick={more}>Older ones</button>}
+      {next !== undefined && <button type="button" class="button" onClick={more}>Older ones</button>}
     </section>
   );
 }
