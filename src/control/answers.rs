@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::{InUse, Told};
+use crate::home::live::Live;
 use crate::model::{ApplicationName, CodecChoice, Device, DeviceId, Directory, EndDeviceIds, HomeName, VersionIds};
 use crate::network::{NetworkHealth, NetworkServer};
 use crate::telemetry::{Counters, Snapshot, memory_bytes};
@@ -20,6 +21,7 @@ pub struct Answers {
     pub servers: Vec<Arc<dyn NetworkServer>>,
     pub directory: Arc<Mutex<Directory>>,
     pub counters: Counters,
+    pub live: Live,
     pub open_downlinks: crate::downlink::OpenDownlinks,
     pub downlinks: super::Downlinks,
     pub backfill: super::Backfill,

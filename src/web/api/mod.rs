@@ -17,8 +17,10 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use tokio_util::sync::CancellationToken;
 
+use super::live::Listeners;
 use crate::control::Answers;
 use operations::{Does, OPERATIONS};
+pub use operations::{Given, Own};
 
 /// Where it begins.
 const BASE: &str = "/api/v1";
@@ -30,6 +32,7 @@ const LONGEST_BODY: usize = 1 << 20;
 pub struct Api {
     pub answers: Arc<Answers>,
     pub stop: CancellationToken,
+    pub listeners: Listeners,
 }
 
 /// The routes of all operations, and what is said where there is none.
