@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use payload_codecs::{CodecError, Limits, Source};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::Mutex;
@@ -29,7 +30,7 @@ pub struct Codecs {
 }
 
 /// A codec, and what it shall be tried on.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// The device's own codec: by its name at home or its id at the network.
@@ -45,7 +46,8 @@ pub struct Wanted {
 }
 
 /// What the codec made of it.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "CodecOutcome")]
 pub struct Outcome {
     codec: String,
     /// Why the device has this one.

@@ -1,5 +1,6 @@
 //! The request about the log's level.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::problem::{Kind, Problem};
@@ -10,7 +11,7 @@ use crate::telemetry::{LogError, LogLevel};
 pub struct Log(pub LogLevel);
 
 /// What shall be logged.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// A level or a filter; without it nothing changes.
@@ -18,7 +19,7 @@ pub struct Wanted {
 }
 
 /// What is logged.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Logged {
     /// A level or a filter; `null`: the log of this process is not the bridge's.
     level: Option<String>,

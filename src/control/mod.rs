@@ -17,6 +17,7 @@ mod log;
 mod problem;
 mod requests;
 mod serving;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,13 +34,14 @@ pub use answers::Answers;
 pub use backfill::{Backfill, Backfilled};
 pub use body::Body;
 pub use codecs::Codecs;
-pub use configuration::{Ask, Asked, Configuration, InUse};
+pub use configuration::{Ask, Asked, Checked, Configuration, InUse, OptionsSet, Reloaded, Removed, Renamed};
 pub use devices::Devices;
-pub use downlinks::{Downlinks, LONGEST_WAIT, Listed, Patience, Wanted, Whose};
+pub use downlinks::{Downlinks, Whose};
 pub use log::Log;
 pub use problem::{Kind, Problem};
-pub use requests::{Answer, FETCH, QUICK, REQUESTS};
+pub use requests::{Answer, FETCH, QUICK, REQUESTS, Request, find, late};
 use serving::Serving;
+pub use told::Told;
 
 /// Changes are gathered this long before they are published: a hundred new devices make one message, not a hundred.
 const GATHER: Duration = Duration::from_millis(200);

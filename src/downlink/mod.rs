@@ -44,7 +44,7 @@ pub use encode::Encoder;
 pub use intake::Clock;
 pub use queue::OpenDownlink;
 pub use refusal::Refusal;
-pub use request::{from_base64, from_hex};
+pub use request::{DownlinkKeys, from_base64, from_hex};
 
 use crate::home::{AssistantStarts, Home, HomeCommand};
 use crate::model::{ApplicationName, DeviceKey, Directory, DownlinkId};

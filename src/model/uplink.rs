@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -55,7 +56,7 @@ pub struct Uplink {
 }
 
 /// The identifiers that LoRaWAN itself gives a device: upper-case hex.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct EndDeviceIds {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dev_eui: Option<String>,
@@ -113,7 +114,7 @@ pub struct DataRate {
 }
 
 /// Which product the device is, in the terms of the LoRaWAN device repository.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub struct VersionIds {
     pub brand_id: String,
     pub model_id: String,

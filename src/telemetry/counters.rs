@@ -46,7 +46,8 @@ pub enum Count {
 }
 
 /// The counters at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Counters")]
 pub struct Snapshot {
     pub uplinks: u64,
     pub decoded: u64,

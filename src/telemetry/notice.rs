@@ -203,7 +203,7 @@ pub enum Notice {
 }
 
 /// One thing wrong in a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct ConfigurationProblem {
     /// If it is not the configuration's own.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,14 +1,15 @@
 //! The HTTP doors: a Unix socket for the command line, and an address for browsers and scripts.
 //!
-//! Thin by intent: [`routes`] takes JSON in and gives JSON out, [`crate::control`] answers. What a visitor may cost is
+//! Thin by intent: [`api`] takes JSON in and gives JSON out, [`crate::control`] answers. What a visitor may cost is
 //! bounded here: connections, their heads and their handshakes ([`door`]), their silence ([`visitor`]), the length of a
-//! body and the time of an answer ([`routes`]).
+//! body and the time of an answer ([`api`]).
 
+mod api;
 mod door;
 mod page;
 mod port;
 mod problem;
-mod routes;
+
 mod socket;
 mod visitor;
 
@@ -18,10 +19,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Answers;
+use api::Api;
 use door::{Door, Entrance};
 pub use page::Page;
 pub use port::{Port, PortError};
-use routes::Api;
 pub use socket::{Socket, SocketError};
 
 /// How long requests under way may take once the bridge stops. Those that only wait for news end at once.
@@ -51,7 +52,7 @@ impl Web {
         let cut = CancellationToken::new();
         // However this ends: no connection is served longer than this task lives.
         let _cut = cut.clone().drop_guard();
-        let api = routes::router(Api { answers, stop: stop.clone() });
+        let api = api::router(Api { answers, stop: stop.clone() });
         let (listener, _file) = socket.map(Socket::into_parts).unzip();
         let inside = listener.map(|listener| Door::new(Entrance::Unix(listener), AT_THE_SOCKET, api.clone()));
         let outside = site.map(|Site { port, page, connections }| {

@@ -52,7 +52,13 @@ async fn what_cannot_be_done_is_told_as_problem_details() {
         assert_eq!(got.as_u16(), status, "{method} {path} {body}: {problem}");
         assert_eq!(media, "application/problem+json", "{method} {path}");
         assert_eq!(problem["status"], status, "{problem}");
-        assert_eq!(problem["type"], "about:blank", "{problem}");
+        let kind = match status {
+            400 => "/problems/malformed",
+            404 if path != "nothing" => "/problems/unknown",
+            422 => "/problems/refused",
+            _ => "about:blank",
+        };
+        assert_eq!(problem["type"], kind, "{problem}");
         assert!(problem["title"].is_string() && problem["detail"].is_string(), "{problem}");
     }
 }
