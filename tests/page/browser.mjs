@@ -22,6 +22,7 @@ export class Viewer {
     const context = await browser.newContext({ viewport, colorScheme, reducedMotion: "reduce", hasTouch: phone });
     const page = await context.newPage();
     const viewer = new Viewer(context, page, new URL(url));
+    if (process.env.PAGE) await served(context, process.env.PAGE);
     await viewer.#watch();
     await page.goto(url);
     return viewer;
@@ -87,5 +88,12 @@ export class Viewer {
 
   async close() {
     await this.context.close();
+  }
+}
+
+/** Serves the bundle in a folder in place of the one in the binary: for whoever works on the page. */
+async function served(context, folder) {
+  for (const name of ["app.js", "app.css"]) {
+    await context.route(`**/${name}`, (route) => route.fulfill({ path: join(folder, name) }));
   }
 }

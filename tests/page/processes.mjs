@@ -13,13 +13,16 @@ const PATIENCE_MS = 60_000;
 export const PASSWORD = "correct horse battery staple";
 export const TOKEN = "a-token-of-thirty-two-characters!";
 
+/** The environment without what would change the configuration of a bridge. */
+const OURS = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("TTN_FERRY_")));
+
 /** One running program. */
 export class Program {
   /** Starts it and resolves as soon as a line of its output matches; what matched is in `said`. */
   static async start(name, command, args, { folder, ready, env = {} }) {
     const child = spawn(command, args, {
       cwd: folder,
-      env: { ...process.env, ...env },
+      env: { ...OURS, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const program = new Program(name, child);
@@ -78,7 +81,7 @@ export class World {
   /** A look-alike of The Things Stack and a home broker, for bridges that are configured. */
   async outside() {
     const [mqtt, http] = [await freePort(), await freePort()];
-    await this.#start("look-alike", "examples/look_alike", [mqtt, http].map(String), /^ttn-ferry init/);
+    const network = await this.#start("look-alike", "examples/look_alike", [mqtt, http].map(String), /^ttn-ferry init/);
     const home = await freePort();
     writeFileSync(
       join(this.folder, "mosquitto.conf"),
@@ -92,11 +95,11 @@ export class World {
       env,
     });
     this.programs.push(mosquitto);
-    return { mqtt, http, home };
+    return { mqtt, http, home, network };
   }
 
   /** A bridge of its own configuration, in a folder of its own; it can be started again and again on the same port. */
-  async bridge(name, { mqtt, http, home }, web = "") {
+  async bridge(name, { mqtt, http, home }, web = "", more = "") {
     const port = await freePort();
     const folder = join(this.folder, name);
     mkdirSync(join(folder, "codecs"), { recursive: true });
@@ -111,10 +114,6 @@ api_key_file = "../look-alike.key"
 [home]
 url = "mqtt://127.0.0.1:${home}"
 base_topic = "${name}"
-
-[codecs]
-dir = "codecs"
-
 [store]
 path = "store"
 
@@ -123,18 +122,20 @@ socket = ""
 
 [web]
 listen = "127.0.0.1:${port}"
-${web}`;
+${web}
+${more}
+`;
     writeFileSync(join(folder, "ttn-ferry.toml"), text);
     const start = () => this.#start(name, "ttn-ferry", ["run", "--config", "ttn-ferry.toml"], /Started\./, folder);
     return { url: `http://127.0.0.1:${port}/`, folder, start };
   }
 
   /** A bridge without any configuration: it asks for one on its page. */
-  async unconfigured() {
-    const folder = join(this.folder, "unconfigured");
+  async unconfigured(name = "unconfigured") {
+    const folder = join(this.folder, name);
     mkdirSync(folder, { recursive: true });
     const args = ["run", "--config", "ttn-ferry.toml", "--page", `127.0.0.1:${await freePort()}`];
-    const bridge = await this.#start("unconfigured", "ttn-ferry", args, /(http:\/\/127\.0\.0\.1:\d+\/\S*)/, folder);
+    const bridge = await this.#start(name, "ttn-ferry", args, /(http:\/\/127\.0\.0\.1:\d+\/\S*)/, folder);
     return { url: bridge.said[1], folder };
   }
 
