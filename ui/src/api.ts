@@ -331,6 +331,7 @@ export const api = {
     ask<{ events: StoredEvent[] }>("GET", `events${query(asked)}`),
   device: (whose: Whose, signal?: AbortSignal) =>
     ask<DeviceDetails>("GET", `${device(whose)}${query({ application: whose.application })}`, undefined, signal),
+  rename: (whose: Whose, to: string) => ask<unknown>("POST", `${device(whose)}/rename`, { application: whose.application, to }),
   readings: (whose: Whose, span: Span, signal?: AbortSignal) =>
     ask<Readings>("GET", `${device(whose)}/readings${query({ application: whose.application, ...span })}`, undefined, signal),
   radio: (whose: Whose, span: Span, signal?: AbortSignal) =>

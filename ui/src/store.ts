@@ -112,6 +112,11 @@ async function readAll(): Promise<void> {
   }
 }
 
+/** Reads the list of devices now: it is known to be another one. */
+export async function readDevices(): Promise<void> {
+  takeDevices(await api.devices());
+}
+
 function takeDevices(devices: Device[]): void {
   const next = new Map<string, Entry>();
   for (const device of devices) {
@@ -140,7 +145,7 @@ function takeState(said: StateEntry): void {
 /** Read again at most this often because devices or applications changed. */
 const REFRESH = 1_000;
 const soon = {
-  devices: throttled(async () => takeDevices(await api.devices())),
+  devices: throttled(readDevices),
   applications: throttled(async () => (applications.value = await api.applications())),
 };
 

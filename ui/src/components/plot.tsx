@@ -151,7 +151,7 @@ function options(lines: Line[], size: Size, paths: uPlot.Series.PathBuilderFacto
   const bands: uPlot.Band[] = [];
   lines.forEach(({ label, min, at }, i) => {
     const stroke = colour(`--series-${(i % 6) + 1}`);
-    series.push({ label, stroke, width: 1.6, ...form(size.shape, stroke, paths), points: { show: at.length < 60, size: 4, fill: stroke, stroke } });
+    series.push({ label, stroke, width: 1.6, points: { show: at.length < 60, size: 4, fill: stroke, stroke }, ...form(size.shape, stroke, paths) });
     if (!min) return;
     bands.push({ series: [series.length, series.length + 1], fill: `${stroke}2e` });
     series.push({ stroke: "transparent", points: { show: false } }, { stroke: "transparent", points: { show: false } });
@@ -193,7 +193,7 @@ function options(lines: Line[], size: Size, paths: uPlot.Series.PathBuilderFacto
 
 function form(shape: Size["shape"], stroke: string, { stepped, bars }: uPlot.Series.PathBuilderFactories): Partial<uPlot.Series> {
   if (shape === "step" && stepped) return { paths: stepped({ align: 1 }) };
-  return shape === "bar" && bars ? { paths: bars({ size: [0.6, 28, 2] }), fill: `${stroke}66` } : {};
+  return shape === "bar" && bars ? { paths: bars({ size: [0.6, 12, 3] }), fill: `${stroke}66`, points: { show: false } } : {};
 }
 
 /** Some room above and below; a line that never changes is in the middle of one unit or so. */

@@ -2,20 +2,17 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { api, query } from "../../api";
-import { Presence } from "../../components/availability";
 import { Empty } from "../../components/empty";
-import { Icon } from "../../components/icons";
 import type { Range } from "../../components/plot";
 import { Trouble } from "../../components/problem";
-import { BatteryLevel, Reception } from "../../components/radio";
 import { useRead } from "../../components/reading";
-import { Ago } from "../../components/time";
-import { battery, shown, type Shown } from "../../fields";
-import { isPlace, span, value } from "../../format";
+import { shown, type Shown } from "../../fields";
+import { isPlace, value } from "../../format";
 import { href } from "../../router";
 import { byName, entries, now, type Entry } from "../../store";
 import { Commands } from "../commands";
 import { Codec, Identity } from "./details";
+import { Head } from "./head";
 import { Happened, Presences, useEvents } from "./happened";
 import { placePath, Position } from "./position";
 import { FairUse, RadioPlots } from "./radio";
@@ -62,7 +59,7 @@ function Known({ entry }: { entry: Entry }) {
   const at = rangeOf(looked.value, Math.max(heard, now.peek()));
   return (
     <>
-      <Head entry={entry} />
+      <Head entry={entry} all={all} />
       <Values all={all} />
       <div class="columns">
         <div class="stack">
@@ -105,27 +102,6 @@ function spanOf(looked: Looked): { from: string; to?: string } {
 function wanted(all: Shown[]): string {
   const paths = all.flatMap(({ path, value: is }) => (isPlace(is) ? [`${path}.latitude`, `${path}.longitude`] : [path]));
   return paths.slice(0, MOST_FIELDS).join(",");
-}
-
-function Head({ entry }: { entry: Entry }) {
-  const device = entry.info.value;
-  const state = entry.state.value;
-  const charge = battery(shown(device, state), state);
-  return (
-    <header class="head">
-      <a class="small row back" href={href.overview}><Icon name="back" size={16} /> All devices</a>
-      <div class="row">
-        <h1>{device.name}</h1>
-        <Presence is={entry.availability.value} />
-      </div>
-      <p class="row muted small">
-        <span>Last seen <Ago at={state?.last_seen ?? device.last_seen} />{device.interval_s !== undefined && `, usually every ${span(device.interval_s * 1000)}`}</span>
-        {state?.link && <Reception link={state.link} />}
-        {state?.link && state.link.gateways > 0 && <span>{state.link.gateways === 1 ? "1 gateway" : `${state.link.gateways} gateways`}</span>}
-        {charge && <BatteryLevel of={charge} />}
-      </p>
-    </header>
-  );
 }
 
 function Values({ all }: { all: Shown[] }) {
