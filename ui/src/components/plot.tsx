@@ -183,7 +183,8 @@ function options(lines: Line[], size: Size, paths: uPlot.Series.PathBuilderFacto
         (plot) => {
           const { left, width } = plot.select;
           if (width < 4) return;
-          zoomed([plot.posToVal(left, "x"), plot.posToVal(left + width, "x")]);
+          // Whole milliseconds: the axis would say a fraction of the minute before.
+          zoomed([Math.floor(plot.posToVal(left, "x")), Math.ceil(plot.posToVal(left + width, "x"))]);
           plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
         },
       ],
@@ -208,7 +209,7 @@ function span(shape: Size["shape"]): uPlot.Scale.Range {
 
 /** "14:05", and "21 Nov" at midnight and for steps of days. */
 function clock(at: number, step: number): string {
-  const date = new Date(at);
+  const date = new Date(Math.round(at));
   const isDay = step >= 86_400_000 || (date.getHours() === 0 && date.getMinutes() === 0);
   return isDay
     ? date.toLocaleDateString("en-GB", { day: "numeric", month: "short" })

@@ -103,23 +103,24 @@ function Gaps({ all }: { all: Gap[] }) {
           : `In ${count(open.length, "stretch", "stretches")} of time messages may have gone by unheard. The network is asked for them.`}
       </p>
       {seen.length > 0 && (
-        <div class="wide">
-          <table>
-            <thead><tr><th>From</th><th>For</th><th>Application</th><th>State</th><th>Why</th></tr></thead>
-            <tbody>
-              {seen.map((gap) => (
-                <tr key={`${gap.id} ${gap.state}`}>
-                  <td>{when(Date.parse(gap.from), now.value)}</td>
-                  <td>{span(Date.parse(gap.to) - Date.parse(gap.from))}</td>
-                  <td>{gap.application}</td>
-                  <td><span class={`badge ${TONES[gap.state]}`}>{gap.state}{gap.repaired ? `, ${gap.repaired} fetched` : ""}</span></td>
-                  <td class="muted">{gap.reason ?? gap.why ?? ""}{gap.lost ? `; ${count(gap.lost, "frame")} lost` : ""}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <ol class="events">
+          {seen.map((gap) => (
+            <li key={`${gap.id} ${gap.state}`}>
+              <span class={`dot ${TONES[gap.state]}`} />
+              <div>
+                <span class="muted">{gap.application}: </span>
+                {span(Date.parse(gap.to) - Date.parse(gap.from))} from {when(Date.parse(gap.from), now.value)}
+                {ended(gap) && <p class="muted small">{ended(gap)}</p>}
+              </div>
+              <span class={`badge ${TONES[gap.state]}`}>{gap.state}</span>
+            </li>
+          ))}
+        </ol>
       )}
     </section>
   );
+}
+
+function ended({ why, reason, repaired, lost }: Gap): string {
+  return [why, repaired && `${count(repaired, "uplink")} fetched`, lost && `${count(lost, "frame")} lost`, reason].filter(Boolean).join("; ");
 }

@@ -21,5 +21,5 @@ export function changed([from, to]: Range, how: { move?: number; scale?: number 
   const half = Math.max(SHORTEST, length * (how.scale ?? 1)) / 2;
   const middle = (from + to) / 2 + length * (how.move ?? 0);
   const over = Math.max(0, middle + half - at);
-  return [middle - half - over, middle + half - over];
+  return [Math.floor(middle - half - over), Math.ceil(middle + half - over)];
 }
