@@ -102,16 +102,17 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(directory: Directory, notices: Notices) -> Self {
-        Self {
+    fn new(config: &Config, notices: Notices) -> Result<Self, BuildError> {
+        let names = config.application.iter().map(|application| ApplicationName::parse(application.name()));
+        Ok(Self {
             stop: CancellationToken::new(),
-            counters: Counters::default(),
+            counters: Counters::of(names.collect::<Result<Vec<_>, _>>()?),
             notices,
-            directory: Arc::new(Mutex::new(directory)),
+            directory: Arc::new(Mutex::new(directory(config)?)),
             devices_changed: watch::Sender::new(()),
             outages: Outages::default(),
             live: Live::starting_at(Live::first_number(Timestamp::now(), 0)),
-        }
+        })
     }
 }
 
@@ -138,7 +139,7 @@ impl App {
     /// Builds a bridge: everything that can be wrong without a network is found here.
     pub fn build(config: &Config, environment: &'static dyn Environment, log: LogLevel) -> Result<Self, BuildError> {
         let (notices, told) = mpsc::channel(NOTICE_CAPACITY);
-        let shared = Shared::new(directory(config)?, Notices::new(notices));
+        let shared = Shared::new(config, Notices::new(notices))?;
         let mut site = Site { config, environment, shared, systemd: Systemd::detect(), tasks: Tasks::default() };
         let mut disk = open_store(&mut site)?;
         let (arrivals, arrived) = mpsc::channel(FLOW_CAPACITY);
@@ -182,6 +183,7 @@ impl App {
         let record = Record::new(disk.memory, site.shared.counters.clone(), repair.clone());
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
+        let store = disk.store.clone();
         let uplinks = uplink_flow(&site, entrances, (disk.store, disk.restored, record), &servers, &home, decode);
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
         let handles = Handles {
@@ -189,7 +191,9 @@ impl App {
             codecs: codec_requests,
             configuring: kept.configuring,
             in_use: kept.in_use,
-            log: control::Log(log),
+            home_connected: asked.connected.clone(),
+            store,
+            log: control::Log(log.clone()),
             desk,
         };
         let answers = Arc::new(answers(servers, handles, &site.shared));
@@ -206,6 +210,7 @@ impl App {
         };
         let watch = codecs.watch(site.shared.notices.downgrade(), site.systemd.is_there());
         site.tasks.add_background("codec watch", watch);
+        site.tasks.add_background("repeated log lines", log.tell_repeats());
         let page = web(&mut site, answers)?;
         Ok(site.run_these((uplinks, formatters, downlinks, control), (kept.reload, page)))
     }
@@ -272,11 +277,13 @@ struct Handles {
     configuring: control::Configuration,
     log: control::Log,
     in_use: watch::Receiver<control::InUse>,
+    home_connected: watch::Receiver<bool>,
+    store: Store,
 }
 
 fn answers(
     servers: Vec<Arc<dyn NetworkServer>>,
-    Handles { desk, backfill, codecs, configuring, log, in_use }: Handles,
+    Handles { desk, backfill, codecs, configuring, log, in_use, home_connected, store }: Handles,
     shared: &Shared,
 ) -> Answers {
     let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
@@ -293,6 +300,8 @@ fn answers(
         downlinks: control::Downlinks::new(desk),
         configuring,
         in_use,
+        home_connected,
+        store,
         started: Instant::now(),
     }
 }

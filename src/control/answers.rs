@@ -14,6 +14,7 @@ use super::{InUse, Told};
 use crate::home::live::Live;
 use crate::model::{ApplicationName, CodecChoice, Device, DeviceId, Directory, EndDeviceIds, HomeName, VersionIds};
 use crate::network::{NetworkHealth, NetworkServer};
+use crate::store::Store;
 use crate::telemetry::{Counters, Snapshot, memory_bytes};
 
 /// Everything an answer is made from.
@@ -30,6 +31,8 @@ pub struct Answers {
     pub device_changes: super::Devices,
     pub configuring: super::Configuration,
     pub in_use: watch::Receiver<InUse>,
+    pub home_connected: watch::Receiver<bool>,
+    pub store: Store,
     pub started: Instant,
 }
 

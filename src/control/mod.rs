@@ -15,6 +15,7 @@ mod device;
 mod devices;
 mod downlinks;
 mod log;
+mod metrics;
 mod problem;
 mod requests;
 mod serving;
