@@ -55,6 +55,7 @@ export async function enter(): Promise<void> {
     const said = await api.session();
     batch(() => {
       session.value = said;
+      isOnboarding.value = false;
       trouble.value = undefined;
     });
     if (said.needed && !said.authenticated) return;

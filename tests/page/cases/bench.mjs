@@ -49,7 +49,7 @@ export default function (rig) {
     await viewer.go("#/bench/room");
     const editor = page.locator(".editor textarea");
     await viewer.until(() => document.querySelector(".editor textarea")?.value.includes("temperature"));
-    const save = page.getByRole("button", { name: "Save" });
+    const save = page.getByRole("button", { name: "Save as" });
     assert.equal(await save.isDisabled(), true, "nothing was changed yet");
 
     await editor.fill(SCRIPT.replace("/ 100 }", "/ 100, doubled: low * }"));
@@ -65,7 +65,7 @@ export default function (rig) {
     assert.equal(readFileSync(join(folder, "codecs", "room.js"), "utf8"), SCRIPT, "trying saves nothing");
 
     await save.click();
-    await page.getByText("Saved, and in use").waitFor();
+    await page.getByText("Saved as room.js, and in use").waitFor();
     assert.match(readFileSync(join(folder, "codecs", "room.js"), "utf8"), /extra: true/);
     await viewer.go("#/device/living-room");
     await page.locator(".values", { hasText: "Extra" }).waitFor();

@@ -4,31 +4,41 @@ import type { Whose } from "../commands/api";
 
 export interface Codec {
   name: string;
-  source: "shipped" | "user" | "repository" | "network";
-  description?: string | null;
+  source: Origin;
+  description?: string;
   /** Names at home of the devices that have it. */
   devices: string[];
   fields: Field[];
   commands: Command[];
+  /** Why it cannot be used as it lies there now. */
+  error?: string;
+  /** It may be saved under this name. */
   editable: boolean;
 }
 
+export type Origin = "shipped" | "user" | "repository" | "network";
+
+/** What a text is. */
+export type Form = "script" | "table";
+
 export interface Source {
   name: string;
-  source: Codec["source"];
-  kind: "script" | "table";
+  source: Origin;
+  kind: Form;
   text: string;
-  path?: string | null;
+  /** Its file, within the codec folder. */
+  path?: string;
   editable: boolean;
 }
 
 /** A home entity, as it would be announced. */
 export interface Entity {
   component: string;
-  name?: string | null;
-  unit?: string | null;
-  device_class?: string | null;
-  state_class?: string | null;
+  name: string;
+  unit?: string;
+  device_class?: string;
+  /** Whether it is there without being switched on first. */
+  enabled: boolean;
 }
 
 /** What a codec made of a payload. */
@@ -58,7 +68,8 @@ export interface Tried {
     error?: string;
     line?: number;
     warnings?: string[];
-    console?: string[];
+    /** What the script wrote to its `console`. */
+    log?: string[];
   };
 }
 
@@ -67,13 +78,19 @@ const MOST = 20;
 
 const at = (name: string) => `codecs/${encodeURIComponent(name)}/source`;
 
+/** What is asked of a payload: a codec by its name, a device's own, or the text of one. */
+export type Asked =
+  { codec: string } | { device: string; application: string } | { codec: string; text: string; kind: Form };
+
 export const bench = {
   codecs: () => ask<{ codecs: Codec[]; edit: boolean }>("GET", "codecs"),
   source: (name: string) => ask<Source>("GET", at(name)),
-  save: (name: string, text: string) => ask<unknown>("PUT", at(name), { text }),
-  /** `subject`: a `codec` by its name, or the `text` of one; `payload`: the port and the bytes. */
-  test: (subject: { codec: string } | { text: string }, payload: object, signal: AbortSignal) =>
-    ask<Outcome>("POST", "codecs/test", { ...subject, ...payload }, signal),
-  try: ({ device_id, application }: Whose, text: string) =>
-    ask<{ tried: Tried[] }>("POST", "codecs/try", { device: device_id, application, text, limit: MOST }),
+  /** `error`: why it is not used all the same. */
+  save: (name: string, text: string, kind: Form) =>
+    ask<{ path: string; error?: string }>("PUT", at(name), { text, kind }),
+  /** `payload`: the port and the bytes. */
+  test: (asked: Asked, payload: object, signal: AbortSignal) =>
+    ask<Outcome>("POST", "codecs/test", { ...asked, ...payload }, signal),
+  try: ({ device_id, application }: Whose, text: string, kind: Form) =>
+    ask<{ tried: Tried[] }>("POST", "codecs/try", { device: device_id, application, text, kind, limit: MOST }),
 };

@@ -72,9 +72,12 @@ function Entities({ of }: { of: Entity[] }) {
             </tr>
           </thead>
           <tbody>
-            {of.map(({ component, name, unit, device_class }, place) => (
-              <tr key={place}>
-                <td>{name ?? "–"}</td>
+            {of.map(({ component, name, unit, device_class, enabled }, place) => (
+              <tr key={place} class={enabled ? "" : "muted"}>
+                <td>
+                  {name}
+                  {!enabled && <span class="small"> (off at first)</span>}
+                </td>
                 <td>{component}</td>
                 <td>{device_class ?? "–"}</td>
                 <td>{unit ?? "–"}</td>

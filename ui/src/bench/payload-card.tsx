@@ -8,7 +8,7 @@ import { bench, type Outcome } from "./api";
 import { PayloadFields } from "./fields";
 import { OutcomeView } from "./outcome";
 import { type Encoding, keyOf, lengthOf } from "./payload";
-import type { Subject } from "./subject";
+import type { Changed, Subject } from "./subject";
 
 /** Nobody writes faster than this, in ms. */
 const PAUSE = 300;
@@ -16,7 +16,7 @@ const PAUSE = 300;
 interface Props {
   subject: Subject;
   /** The script as it was edited, if it was. */
-  text: Signal<string | undefined>;
+  text: Signal<Changed | undefined>;
   wrong: Signal<number | undefined>;
 }
 
@@ -41,7 +41,8 @@ export function Payload({ subject: { codec, device }, text, wrong }: Props) {
   useSignalEffect(() => {
     const length = lengthOf(bytes.value, encoding.value);
     const payload = { f_port: Number(port.value), [keyOf(encoding.value)]: bytes.value };
-    const subject = text.value === undefined ? { codec } : { text: text.value };
+    const own = device?.codec?.name === codec && { device: device.device_id, application: device.application };
+    const subject = text.value ? { codec, ...text.value } : own || { codec };
     if (length === undefined || port.value === "") return;
     const leave = new AbortController();
     const ask = () =>

@@ -6,7 +6,7 @@ import { useAttempt } from "../components/attempt";
 import { Trouble } from "../components/problem";
 import { bench, type Source, type Tried } from "./api";
 import { Editor } from "./editor";
-import type { Subject } from "./subject";
+import type { Changed, Subject } from "./subject";
 import { TriedView } from "./tried";
 
 interface Props {
@@ -15,7 +15,7 @@ interface Props {
   /** Whether codecs may be saved at all. */
   edit: boolean;
   /** The script as it was edited, if it was. */
-  text: Signal<string | undefined>;
+  text: Signal<Changed | undefined>;
   wrong: Signal<number | undefined>;
   saved: () => void;
 }
@@ -34,29 +34,26 @@ export function Script({ subject: { codec, device }, devices, edit, text, wrong,
     }
   };
   useEffect(() => void read(), [codec]);
-  useEffect(
-    () => shown.subscribe((written) => (text.value = written === source.value?.text ? undefined : written)),
-    [],
-  );
+  const written = (now: string) => {
+    const { text: was, kind } = source.value ?? { text: now, kind: "script" };
+    text.value = now === was ? undefined : { text: now, kind };
+  };
+  useEffect(() => shown.subscribe(written), []);
+  const now = source.value && { text: shown.value, kind: source.value.kind };
   return (
     <section class="card" aria-labelledby="script">
       <header>
-        <h2 id="script">{source.value?.kind === "table" ? "Its table" : "Its script"}</h2>
+        <h2 id="script">{now?.kind === "table" ? "Its table" : "Its script"}</h2>
         {source.value && <span class="badge">{text.value === undefined ? source.value.source : "changed"}</span>}
       </header>
-      {trouble.value && <Trouble of={trouble.value} />}
-      {source.value && (
+      {trouble.value && <NoText why={trouble.value} />}
+      {source.value && now && (
         <>
           {source.value.path && <p class="muted small mono">{source.value.path}</p>}
           <Editor label={`Source of ${codec}`} text={shown} wrong={wrong.value} />
-          <Trial device={device} devices={devices} text={shown} />
+          <Trial device={device} devices={devices} now={now} />
           {edit && (
-            <Save
-              codec={codec}
-              text={shown}
-              isChanged={text.value !== undefined}
-              saved={() => void read().then(saved)}
-            />
+            <Save codec={codec} now={now} isChanged={text.value !== undefined} saved={() => void read().then(saved)} />
           )}
         </>
       )}
@@ -64,14 +61,24 @@ export function Script({ subject: { codec, device }, devices, edit, text, wrong,
   );
 }
 
+/** Some codecs are built in, or read elsewhere: nothing went wrong. */
+function NoText({ why }: { why: Problem }) {
+  if (why.status !== 422) return <Trouble of={why} />;
+  return (
+    <p class="muted">
+      {why.detail}; {why.hint}.
+    </p>
+  );
+}
+
 /** Before and after, on a device's last uplinks. */
-function Trial({ device, devices, text }: { device: Device | undefined; devices: Device[]; text: Signal<string> }) {
+function Trial({ device, devices, now }: { device: Device | undefined; devices: Device[]; now: Changed }) {
   const of = useSignal((device ?? devices[0])?.name);
   const tried = useSignal<Tried[] | undefined>(undefined);
   const { busy, problem, attempt } = useAttempt();
   const whose = devices.find(({ name }) => name === of.value);
   if (!whose) return null;
-  const run = () => attempt(async () => void (tried.value = (await bench.try(whose, text.value)).tried));
+  const run = () => attempt(async () => void (tried.value = (await bench.try(whose, now.text, now.kind)).tried));
   return (
     <div class="stack">
       <div class="row">
@@ -99,36 +106,47 @@ function Trial({ device, devices, text }: { device: Device | undefined; devices:
   );
 }
 
-function Save({
-  codec,
-  text,
-  isChanged,
-  saved,
-}: {
+interface SaveProps {
   codec: string;
-  text: Signal<string>;
+  now: Changed;
   isChanged: boolean;
   saved: () => void;
-}) {
+}
+
+function Save({ codec, now, isChanged, saved }: SaveProps) {
+  const name = useSignal(codec);
   const { busy, problem, attempt } = useAttempt();
-  const done = useSignal(false);
-  const save = async () => {
-    done.value = await attempt(async () => void (await bench.save(codec, text.value)));
-    if (done.value) saved();
-  };
+  /** What became of it. */
+  const done = useSignal<{ path: string; error?: string } | undefined>(undefined);
+  const save = () =>
+    attempt(async () => {
+      done.value = undefined;
+      done.value = await bench.save(name.value.trim(), now.text, now.kind);
+      saved();
+    });
   return (
     <div class="stack">
       <div class="row">
         <button type="button" class="button is-main" disabled={!isChanged || busy.value} onClick={save}>
-          Save
+          Save as
         </button>
+        <input
+          class="input subject mono"
+          name="save-as"
+          aria-label="Name of the codec"
+          value={name.value}
+          autocomplete="off"
+          spellcheck={false}
+          onInput={(event) => (name.value = event.currentTarget.value)}
+        />
         <span class="muted" role="status">
-          {done.value && !isChanged
-            ? "Saved, and in use for the next message."
-            : "Saved to your codec folder only if it loads and runs."}
+          {done.value && !done.value.error && !isChanged
+            ? `Saved as ${done.value.path}, and in use.`
+            : "It is kept in your codec folder, and only if it loads and runs."}
         </span>
       </div>
       {problem.value && <Trouble of={problem.value} />}
+      {done.value?.error && <p class="bad">It is saved, and not used: {done.value.error}</p>}
     </div>
   );
 }

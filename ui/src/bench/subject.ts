@@ -1,11 +1,17 @@
 // Which codec lies on the bench, and for which device.
 import type { Device } from "../api";
-import type { Codec } from "./api";
+import type { Codec, Form } from "./api";
 
 export interface Subject {
   codec: string;
   /** The device whose uplinks it is tried on. */
   device: Device | undefined;
+}
+
+/** The text of a codec as it was edited. */
+export interface Changed {
+  text: string;
+  kind: Form;
 }
 
 /** What the choice of a codec, or of a device, puts on the bench. `choice`: `codec NAME` or `device NAME`. */

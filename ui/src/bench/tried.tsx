@@ -40,7 +40,18 @@ function One({ tried, rows, shown }: { tried: Tried; rows: Row[]; shown: boolean
         </time>
       </summary>
       {before.error !== undefined && <p class="bad">Before: {before.error}</p>}
-      {after.error !== undefined && <p class="bad">After: {after.error}</p>}
+      {after.error !== undefined && (
+        <p class="bad">
+          After: {after.line !== undefined && `line ${after.line}: `}
+          {after.error}
+        </p>
+      )}
+      {after.warnings?.map((warning) => (
+        <p key={warning} class="warn">
+          {warning}
+        </p>
+      ))}
+      {after.log !== undefined && after.log.length > 0 && <pre>{after.log.join("\n")}</pre>}
       <div class="wide">
         <table class="compared">
           <thead>

@@ -5,7 +5,7 @@ import type { Problem } from "../api";
 import { bench, type Codec } from "../bench/api";
 import { Payload } from "../bench/payload-card";
 import { Script } from "../bench/script-card";
-import { chosen, first } from "../bench/subject";
+import { type Changed, chosen, first } from "../bench/subject";
 import { Empty } from "../components/empty";
 import { Trouble } from "../components/problem";
 import { href } from "../router";
@@ -37,7 +37,7 @@ function Chosen({ named, list: { codecs, edit }, saved }: Props) {
   const devices = (entries.value ?? []).map((entry) => entry.info.value);
   const choice = useSignal<string | undefined>(undefined);
   /** The script as it was edited; none while it is the one in use. */
-  const text = useSignal<string | undefined>(undefined);
+  const text = useSignal<Changed | undefined>(undefined);
   /** The line of the script that is wrong. */
   const wrong = useSignal<number | undefined>(undefined);
   const now = choice.value ?? first(named, devices, codecs);

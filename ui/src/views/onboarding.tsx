@@ -6,7 +6,7 @@ import { Trouble } from "../components/problem";
 import { type Answers, body, missing, NOTHING } from "../onboarding/answers";
 import { type Finding, type Known, onboarding } from "../onboarding/api";
 import { Findings } from "../onboarding/findings";
-import { enter } from "../store";
+import { Starting } from "../onboarding/starting";
 import "./commands.css";
 import "./welcome.css";
 
@@ -14,6 +14,7 @@ export function Onboarding() {
   const answers = useSignal<Answers>(NOTHING);
   const known = useSignal<Known | undefined>(undefined);
   const findings = useSignal<Finding[] | undefined>(undefined);
+  const written = useSignal<string | undefined>(undefined);
   const { busy, problem, attempt } = useAttempt();
   useEffect(() => void attempt(async () => void (known.value = await onboarding.known())), []);
 
@@ -24,8 +25,7 @@ export function Onboarding() {
   };
   const write = () =>
     attempt(async () => {
-      await onboarding.write(body(answers.value));
-      await enter();
+      written.value = (await onboarding.write(body(answers.value))).path;
     });
   const left = missing(answers.value);
   const isGood = findings.value?.every(({ status }) => status !== "failed");
@@ -38,7 +38,8 @@ export function Onboarding() {
       <p class="muted">
         It carries messages between The Things Network and your home broker. Three answers, and it runs.
       </p>
-      <form class="card" onSubmit={check} noValidate>
+      {written.value !== undefined && <Starting path={written.value} />}
+      <form class="card" hidden={written.value !== undefined} onSubmit={check} noValidate>
         <ol class="steps">
           <Network answers={answers} clusters={known.value?.clusters ?? ["eu1", "nam1", "au1"]} />
           <Key answers={answers} />
