@@ -59,8 +59,11 @@ export async function enter(): Promise<void> {
       trouble.value = undefined;
     });
     if (said.needed && !said.authenticated) return;
-    if (!isConnected) live.connect(check);
+    if (isConnected) live.hurry();
+    else live.connect(check);
     isConnected = true;
+    // A proxy may let no WebSocket through.
+    setTimeout(() => entries.value ?? void readAll(), 3_000);
   } catch (error) {
     trouble.value = error as http.Problem;
     isOnboarding.value = trouble.value.status === 404 && (await isAskingForConfiguration());
@@ -78,10 +81,13 @@ async function isAskingForConfiguration(): Promise<boolean> {
 
 let isConnected = false;
 
-/** The browser does not say why a WebSocket was refused. */
+/** The browser does not say why a WebSocket was refused. As long as there is none, everything is read with each try. */
 function check(): void {
   api.session().then(
-    (said) => (session.value = said),
+    (said) => {
+      session.value = said;
+      if (live.connection.value === "lost" && (said.authenticated || !said.needed)) void readAll();
+    },
     () => {}, // It is away: the WebSocket comes back when it does.
   );
 }

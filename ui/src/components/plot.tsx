@@ -1,6 +1,6 @@
 // Lines over time, by uPlot: one cursor for all plots of a page, zoom by dragging, a band where readings were summed up.
 import { signal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { number } from "../format";
@@ -46,8 +46,10 @@ export function Plot(asked: Asked) {
   zoom.current = asked.onZoom;
   const [under, setUnder] = useState<number | null>(null);
   const { lines, range, unit, shape = "line", height = 170 } = asked;
-  const data = useRef(table(lines));
-  data.current = table(lines);
+  // A cursor that moves draws the legend anew, and no line.
+  const rows = useMemo(() => table(lines), [lines]);
+  const data = useRef(rows);
+  data.current = rows;
   const form = `${painted.value} ${shape} ${unit} ${lines.map(({ label, min }) => `${label}${min ? "+" : ""}`).join()}`;
   useEffect(() => {
     const element = box.current;
@@ -80,13 +82,13 @@ export function Plot(asked: Asked) {
   };
   useEffect(() => {
     plot.current?.batch((drawn: uPlot) => {
-      drawn.setData(data.current, false);
+      drawn.setData(rows, false);
       drawn.setScale("x", { min: range[0], max: range[1] });
     });
-  });
+  }, [rows, ...range]);
   return (
     <>
-      <Legend lines={lines} unit={unit} under={under} data={data.current} />
+      <Legend lines={lines} unit={unit} under={under} data={rows} />
       <div ref={box} class="plot" role="img" aria-label={said(lines, unit)} style={{ height: `${height}px` }} />
     </>
   );

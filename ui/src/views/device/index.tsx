@@ -1,5 +1,5 @@
 // One device: what it says now, what it said, how it is heard, what it can be told.
-import { useComputed, useSignal } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { api, query } from "../../api";
 import { Empty } from "../../components/empty";
@@ -45,7 +45,6 @@ function Known({ entry }: { entry: Entry }) {
   const looked = useSignal<Looked>({ span: "24h" });
   // What ends now moves with what is heard, not with the clock.
   const heard = useMemo(() => Date.now(), [state?.last_seen, looked.value]);
-  const range = useComputed(() => rangeOf(looked.value, Math.max(now.peek(), heard)));
   const beat = "range" in looked.value ? 0 : slowed(heard, rangeOf(looked.value, heard));
   const zoom = (to: Range) => (looked.value = { range: to });
   const fields = wanted(all);
@@ -63,7 +62,7 @@ function Known({ entry }: { entry: Entry }) {
       <Values all={all} />
       <div class="columns">
         <div class="stack">
-          <RangeChooser looked={looked} range={range} />
+          <RangeChooser looked={looked} range={at} />
           {readings.problem && <Trouble of={readings.problem} />}
           {readings.value && <ReadingPlots device={device} readings={readings.value} order={all.map(({ path }) => path)} range={at} onZoom={zoom} />}
           {events.value && <Presences events={events.value} is={entry.availability.value} range={at} />}
