@@ -87,12 +87,12 @@ function markReachable() {
 function focused() {
   const element = document.activeElement;
   if (!element || element === document.body) return undefined;
-  const shows = (of) => {
-    const { outlineStyle, outlineWidth } = getComputedStyle(of);
+  const shows = (of, part) => {
+    const { outlineStyle, outlineWidth } = getComputedStyle(of, part);
     return outlineStyle !== "none" && parseFloat(outlineWidth) >= 2;
   };
-  // An editor shows it on its frame.
-  const isMarked = shows(element) || shows(element.parentElement);
+  // An editor shows it on its frame, a card that is a link all around.
+  const isMarked = shows(element) || shows(element, "::after") || shows(element.parentElement);
   return { mark: element.dataset.mark, isMarked, name: element.outerHTML.slice(0, 120) };
 }
 
