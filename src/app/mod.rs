@@ -169,6 +169,7 @@ impl App {
         let record = Record::new(disk.memory, site.shared.counters.clone(), repair.clone());
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
+        let history = control::History::new(disk.store.clone(), desk.clone(), site.shared.directory.clone());
         let uplinks = uplink_flow(&site, entrances, (disk.store, disk.restored, record), &servers, &home, decode);
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
         let handles = Handles {
@@ -177,6 +178,7 @@ impl App {
             configuring: kept.configuring,
             in_use: kept.in_use,
             log: control::Log(log),
+            history,
             desk,
         };
         let answers = Arc::new(answers(servers, handles, &site.shared));
@@ -258,18 +260,20 @@ struct Handles {
     codecs: control::Codecs,
     configuring: control::Configuration,
     log: control::Log,
+    history: control::History,
     in_use: watch::Receiver<control::InUse>,
 }
 
 fn answers(
     servers: Vec<Arc<dyn NetworkServer>>,
-    Handles { desk, backfill, codecs, configuring, log, in_use }: Handles,
+    Handles { desk, backfill, codecs, configuring, log, history, in_use }: Handles,
     shared: &Shared,
 ) -> Answers {
     let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
     Answers {
         codecs,
         log,
+        history,
         backfill: control::Backfill::new(backfill, applications),
         servers,
         directory: shared.directory.clone(),

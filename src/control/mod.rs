@@ -2,7 +2,8 @@
 //!
 //! One handler per request, by its name in [`requests`]: in [`answers`] what the bridge knows of itself; in [`downlinks`],
 //! [`backfill`] and [`codecs`] what can be asked of the flows; in [`devices`] and [`configuration`] what can be said of
-//! devices and of the configuration; in [`log`] what is logged. They know nothing of who asks: [`crate::web`] serves them
+//! devices and of the configuration; in [`history`] what was told before; in
+//! [`log`] what is logged. They know nothing of who asks: [`crate::web`] serves them
 //! over HTTP, [`serving`] those that come over MQTT. The task here publishes `bridge/info`, `bridge/devices`,
 //! `bridge/health` and `bridge/event` from the same handlers.
 
@@ -13,6 +14,7 @@ mod codecs;
 mod configuration;
 mod devices;
 mod downlinks;
+mod history;
 mod log;
 mod problem;
 mod requests;
@@ -37,6 +39,7 @@ pub use codecs::Codecs;
 pub use configuration::{Ask, Asked, Checked, Configuration, InUse, OptionsSet, Reloaded, Removed, Renamed};
 pub use devices::Devices;
 pub use downlinks::{Downlinks, Whose};
+pub use history::History;
 pub use log::Log;
 pub use problem::{Kind, Problem};
 pub use requests::{Answer, FETCH, QUICK, REQUESTS, Request, find, late};
