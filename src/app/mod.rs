@@ -296,6 +296,7 @@ fn answers(
         log,
         gaps: control::Gaps::new(backfill.clone(), events.clone()),
         events,
+        history: control::History::new(store.clone(), desk.clone(), shared.directory.clone()),
         backfill: control::Backfill::new(backfill, applications),
         servers,
         directory: shared.directory.clone(),

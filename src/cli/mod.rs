@@ -14,6 +14,7 @@ mod downlink;
 mod init;
 mod man;
 mod moment;
+mod readings;
 mod run;
 mod service;
 mod terminal;
@@ -54,6 +55,8 @@ enum Command {
     Backfill(backfill::Backfill),
     /// List the devices of the running bridge, with the codec of each and who chose it
     Devices(devices::Devices),
+    /// Plot what a device told over time, or print it as CSV or JSON
+    Readings(readings::Readings),
     /// Send, list, show and cancel downlinks of the running bridge
     Downlink(downlink::Downlink),
     /// Test and try payload codecs
@@ -124,6 +127,7 @@ impl Command {
             Self::Check(check) => check.run(&existing(), environment, terminal).await,
             Self::Backfill(backfill) => backfill.run(config.as_deref(), environment, terminal).await,
             Self::Devices(devices) => devices.run(config.as_deref(), environment, terminal).await,
+            Self::Readings(readings) => readings.run(config.as_deref(), environment, terminal).await,
             Self::Downlink(downlink) => downlink.run(config.as_deref(), environment, terminal).await,
             Self::Codec(codec) => Ok(codec.run(terminal)),
             Self::Config(config) => config.run(&existing(), environment, terminal).await,

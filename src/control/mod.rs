@@ -1,11 +1,16 @@
 //! Answers questions about the bridge, and keeps its retained topics true.
 //!
-//! One handler per request, by its name in [`requests`]: in [`answers`] and [`applications`] what the bridge knows of
-//! itself, in [`states`] the newest of each device, in [`events`] and [`gaps`] what happened; in [`downlinks`],
-//! [`backfill`] and [`codecs`] what can be asked of the flows; in [`device`], [`devices`] and [`configuration`] what can be
-//! said of devices and of the configuration; in [`log`] what is logged. They know nothing of who asks: [`crate::web`] serves
-//! them over HTTP, [`serving`] those that come over MQTT. The task here publishes `bridge/info`, `bridge/devices`,
-//! `bridge/health` and `bridge/event` from the same handlers.
+//! One handler per request, by its name in [`requests`]. They know nothing of who asks: [`crate::web`] serves them over HTTP,
+//! [`serving`] those that come over MQTT. The task here publishes `bridge/info`, `bridge/devices`, `bridge/health` and
+//! `bridge/event` from the same handlers.
+//!
+//! | to learn about | open |
+//! |---|---|
+//! | what the bridge knows of itself | [`answers`], [`applications`], [`metrics`] |
+//! | the newest of each device; one device as a whole | [`states`], [`device`] |
+//! | what was told before; what happened | [`history`], [`events`], [`gaps`] |
+//! | what can be asked of the flows | [`downlinks`], [`backfill`], [`codecs`] |
+//! | what can be said of devices, configuration, log | [`devices`], [`configuration`], [`log`] |
 
 mod answers;
 mod applications;
@@ -18,6 +23,7 @@ mod devices;
 mod downlinks;
 mod events;
 mod gaps;
+mod history;
 mod log;
 mod metrics;
 mod problem;
@@ -46,6 +52,7 @@ pub use devices::Devices;
 pub use downlinks::{Downlinks, Whose};
 pub use events::{Chronicle, Events};
 pub use gaps::Gaps;
+pub use history::History;
 pub use log::Log;
 pub use problem::{Kind, Problem};
 pub use requests::{Answer, FETCH, QUICK, REQUESTS, Request, find, late};
