@@ -15,6 +15,7 @@ mod devices;
 mod downlinks;
 mod log;
 mod problem;
+mod readiness;
 mod requests;
 mod serving;
 
@@ -38,6 +39,7 @@ pub use devices::Devices;
 pub use downlinks::{Downlinks, LONGEST_WAIT, Listed, Patience, Wanted, Whose};
 pub use log::Log;
 pub use problem::{Kind, Problem};
+pub use readiness::{Readiness, Ready};
 pub use requests::{Answer, FETCH, QUICK, REQUESTS};
 use serving::Serving;
 

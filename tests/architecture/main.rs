@@ -25,7 +25,7 @@ const MAY_SEE_CONFIG: &str = "src/network/ttn/parts.rs";
 const MAY_SEE_TTN: [&str; 4] = ["network", "config", "app", "cli"];
 
 /// Outside crates that one place each may touch, so that each can be swapped there. Tests may use them.
-const DOORS: [(&str, &[&str]); 18] = [
+const DOORS: [(&str, &[&str]); 22] = [
     ("rumqttc", &["src/mqtt/", "simulator/src/wire.rs"]),
     ("rumqttc_v5", &["src/mqtt/"]),
     ("clap", &["src/cli/"]),
@@ -42,6 +42,10 @@ const DOORS: [(&str, &[&str]); 18] = [
     ("aes_kw", &["src/network/ttn/end_to_end/", "simulator/src/stack/"]),
     ("memmap2", &["payload-codecs/src/javascript/arena/"]),
     ("sd_notify", &["src/telemetry/"]),
+    ("flate2", &["src/web/"]),
+    ("hyper", &["src/web/"]),
+    ("hyper_util", &["src/web/"]),
+    ("ring", &["src/web/"]),
     ("axum", &["src/web/", "simulator/src/"]),
     ("lorawan", &["simulator/src/"]),
 ];
