@@ -27,3 +27,4 @@ mod stuck;
 mod topics;
 mod transports;
 mod uplink;
+mod web;
