@@ -6,7 +6,7 @@
 //!
 //! | to learn about | open |
 //! |---|---|
-//! | what the bridge knows of itself | [`answers`], [`applications`], [`metrics`] |
+//! | what the bridge knows of itself | [`answers`], [`applications`], [`readiness`], [`metrics`] |
 //! | the newest of each device; one device as a whole | [`states`], [`device`] |
 //! | what was told before; what happened | [`history`], [`events`], [`gaps`] |
 //! | what can be asked of the flows | [`downlinks`], [`backfill`], [`codecs`] |
@@ -27,6 +27,7 @@ mod history;
 mod log;
 mod metrics;
 mod problem;
+mod readiness;
 mod requests;
 mod serving;
 mod states;
@@ -55,6 +56,7 @@ pub use gaps::Gaps;
 pub use history::History;
 pub use log::Log;
 pub use problem::{Kind, Problem};
+pub use readiness::{Readiness, Ready};
 pub use requests::{Answer, FETCH, QUICK, REQUESTS, Request, find, late};
 use serving::Serving;
 pub use told::Told;
