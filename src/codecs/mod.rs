@@ -26,6 +26,7 @@ mod turns;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use payload_codecs::metadata::{Command, Field};
 use payload_codecs::{CodecError, Reading};
@@ -93,6 +94,8 @@ pub struct Crossed {
     pub uplink: Box<Uplink>,
     pub codec: Arc<Codec>,
     pub outcome: Result<Reading, Fault>,
+    /// How long the codec worked on it; `None` if it did not, or never came back.
+    pub took: Option<Duration>,
 }
 
 /// Why a codec gave no result.

@@ -11,8 +11,10 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::{InUse, Told};
+use crate::home::live::Live;
 use crate::model::{ApplicationName, CodecChoice, Device, DeviceId, Directory, EndDeviceIds, HomeName, VersionIds};
 use crate::network::{NetworkHealth, NetworkServer};
+use crate::store::Store;
 use crate::telemetry::{Counters, Snapshot, memory_bytes};
 
 /// Everything an answer is made from.
@@ -20,6 +22,7 @@ pub struct Answers {
     pub servers: Vec<Arc<dyn NetworkServer>>,
     pub directory: Arc<Mutex<Directory>>,
     pub counters: Counters,
+    pub live: Live,
     pub open_downlinks: crate::downlink::OpenDownlinks,
     pub downlinks: super::Downlinks,
     pub backfill: super::Backfill,
@@ -28,6 +31,8 @@ pub struct Answers {
     pub device_changes: super::Devices,
     pub configuring: super::Configuration,
     pub in_use: watch::Receiver<InUse>,
+    pub home_connected: watch::Receiver<bool>,
+    pub store: Store,
     pub started: Instant,
 }
 

@@ -1,10 +1,10 @@
 //! Answers questions about the bridge, and keeps its retained topics true.
 //!
-//! One handler per request, by its name in [`requests`]: in [`answers`] what the bridge knows of itself; in [`downlinks`],
-//! [`backfill`] and [`codecs`] what can be asked of the flows; in [`device`], [`devices`] and [`configuration`] what can be said of
-//! devices and of the configuration; in [`log`] what is logged. They know nothing of who asks: [`crate::web`] serves them
-//! over HTTP, [`serving`] those that come over MQTT. The task here publishes `bridge/info`, `bridge/devices`,
-//! `bridge/health` and `bridge/event` from the same handlers.
+//! One handler per request, by its name in [`requests`]: in [`answers`] what the bridge knows of itself, in [`states`] the
+//! newest of each device; in [`downlinks`], [`backfill`] and [`codecs`] what can be asked of the flows; in [`device`],
+//! [`devices`] and [`configuration`] what can be said of devices and of the configuration; in [`log`] what is logged. They
+//! know nothing of who asks: [`crate::web`] serves them over HTTP, [`serving`] those that come over MQTT. The task here
+//! publishes `bridge/info`, `bridge/devices`, `bridge/health` and `bridge/event` from the same handlers.
 
 mod answers;
 mod backfill;
@@ -15,9 +15,11 @@ mod device;
 mod devices;
 mod downlinks;
 mod log;
+mod metrics;
 mod problem;
 mod requests;
 mod serving;
+mod states;
 mod told;
 
 use std::sync::Arc;

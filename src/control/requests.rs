@@ -10,12 +10,16 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio_util::sync::CancellationToken;
 
 use super::answers::{DeviceAnswer, Health, Info};
+use super::applications::Applications;
 use super::body::Nothing;
 use super::configuration::{Checked, OptionsSet, Reloaded, Removed, Renamed};
 use super::device::DeviceDetail;
 use super::downlinks::{self, LONGEST_WAIT, Listed, One, Order, Patient, Whose};
+use super::events::EventList;
+use super::gaps::GapList;
 use super::problem::{Kind, Problem};
-use super::{Answers, Body, Told, backfill, codecs, configuration, devices, log};
+use super::states::DeviceState;
+use super::{Answers, Body, Told, backfill, codecs, configuration, devices, events, gaps, log};
 use crate::codecs::Renewed;
 use crate::downlink::DownlinkView;
 use crate::model::did_you_mean;
@@ -83,6 +87,14 @@ requests! { |answers, stop|
         Nothing => Health, |_| Ok(answers.health());
     "devices", QUICK, "All devices by their names at home":
         Nothing => Told<[DeviceAnswer<'static>]>, |_| Ok(answers.devices());
+    "states", QUICK, "The newest state, availability and pending downlinks of every device":
+        Nothing => Vec<DeviceState>, |_| Ok(answers.states());
+    "applications", QUICK, "The applications: connection, uplinks, what waits, gaps":
+        Nothing => Applications, |_| Ok(answers.applications());
+    "gaps", QUICK, "Spans in which messages may have gone by unheard, and what became of them, newest first":
+        gaps::Wanted => GapList, |wanted| answers.gaps.list(wanted).await;
+    "events", QUICK, "What happened to the bridge and to devices, newest first: of 30 days, 10,000 at most":
+        events::Wanted => EventList, |wanted| answers.events.list(wanted).await;
     "device", QUICK, "One device: its entry, what it used of its day, its codec and why, its options":
         Whose => Told<DeviceDetail<'static>>, |whose| answers.device(whose).await;
     "device/options", QUICK, "Change options of a device; `null` gives the word back to the configuration file":

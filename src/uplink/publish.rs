@@ -70,6 +70,9 @@ impl Publish {
     /// Takes back a device's state saved before the last start.
     pub fn restore(&mut self, key: DeviceKey, StateRow { last_seen, body }: StateRow, heard_until: Option<Timestamp>) {
         self.states.restore(key.clone(), &Kept { last_seen, body }, heard_until);
+        if let Some(state) = self.states.told(&key) {
+            self.home.live().restore(key.clone(), state);
+        }
         self.note_measured(&key);
         let mut directory = Directory::lock(&self.directory);
         if let Some(seen) = self.states.seen(&key) {
@@ -126,6 +129,7 @@ impl Publish {
 
     /// A device was removed: nothing is remembered of it.
     pub fn forget(&mut self, key: &DeviceKey) {
+        self.home.live().forget(key);
         self.attributes.forget(Some(key));
         self.states.forget(key);
     }
@@ -176,9 +180,7 @@ impl Publish {
     /// A state in the form that is wanted: as one object, a topic for each field, or both.
     pub async fn state(&mut self, device: Subject<'_>, state: &Bytes) {
         let output = self.home.settings().now().options(device.key).output;
-        if output != Output::Attribute {
-            self.home.state(device, state.clone()).await;
-        }
+        self.home.state(device, state.clone()).await;
         if output != Output::Json {
             self.fields(device, state).await;
         }

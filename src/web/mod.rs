@@ -6,6 +6,8 @@
 
 mod api;
 mod door;
+mod live;
+mod metrics;
 mod page;
 mod port;
 mod problem;
@@ -20,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::control::Answers;
 use api::Api;
 use door::{Door, Entrance};
+use live::Listeners;
 pub use page::Page;
 pub use port::{Port, PortError};
 pub use socket::{Socket, SocketError};
@@ -51,7 +54,8 @@ impl Web {
         let cut = CancellationToken::new();
         // However this ends: no connection is served longer than this task lives.
         let _cut = cut.clone().drop_guard();
-        let api = api::router(Api { answers, stop: stop.clone() });
+        let listeners = Listeners::default();
+        let api = api::router(Api { answers, stop: stop.clone(), listeners: listeners.clone() });
         let (listener, _file) = socket.map(Socket::into_parts).unzip();
         let inside = listener.map(|listener| Door::new(Entrance::Unix(listener), AT_THE_SOCKET, api.clone()));
         let outside = site.map(|Site { port, page, connections }| {
@@ -62,8 +66,12 @@ impl Web {
             stop.cancelled().await;
             tokio::time::sleep(FAREWELL).await;
         };
+        let done = async {
+            futures_util::future::join_all(doors).await;
+            listeners.gone().await;
+        };
         tokio::select! {
-            _ = futures_util::future::join_all(doors) => {}
+            () = done => {}
             () = over => tracing::debug!("Requests were cut short."),
         }
     }

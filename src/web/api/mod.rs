@@ -15,10 +15,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
+use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 
+use super::live::Listeners;
+use super::metrics;
 use crate::control::Answers;
 use operations::{Does, OPERATIONS};
+pub use operations::{Given, Own};
 
 /// Where it begins.
 const BASE: &str = "/api/v1";
@@ -30,6 +34,7 @@ const LONGEST_BODY: usize = 1 << 20;
 pub struct Api {
     pub answers: Arc<Answers>,
     pub stop: CancellationToken,
+    pub listeners: Listeners,
 }
 
 /// The routes of all operations, and what is said where there is none.
@@ -43,6 +48,7 @@ pub fn router(api: Api) -> Router {
         router.route(&format!("{BASE}{}", operation.path), route)
     });
     routes
+        .route("/metrics", get(metrics::scrape))
         .route_layer(from_fn(media::json_only))
         .fallback(missing::nothing_here)
         .method_not_allowed_fallback(missing::not_this_method)

@@ -9,6 +9,7 @@ use schemars::{Schema, SchemaGenerator};
 
 use super::{Api, openapi};
 use crate::control::{self, Request};
+use crate::web::live;
 
 /// Something that HTTP can be asked.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +73,7 @@ pub const OPERATIONS: &[Operation] = &[
     asks(Get, "/info", "info"),
     asks(Get, "/health", "health"),
     asks(Get, "/devices", "devices"),
+    asks(Get, "/states", "states"),
     asks(Get, "/devices/{device}", "device"),
     asks(Patch, "/devices/{device}", "device/options"),
     asks(Delete, "/devices/{device}", "device/remove"),
@@ -93,6 +95,10 @@ pub const OPERATIONS: &[Operation] = &[
     asks(Post, "/config/reload", "config/reload"),
     looks("/log/level", "log/level").called("log/level/show"),
     asks(Put, "/log/level", "log/level"),
+    asks(Get, "/applications", "applications"),
+    asks(Get, "/gaps", "gaps"),
+    asks(Get, "/events", "events"),
+    own(Get, "/live", "live", live::OPERATION),
     own(Get, "/openapi.json", "openapi", openapi::OPERATION),
 ];
 
