@@ -26,6 +26,7 @@ pub struct Answers {
     pub open_downlinks: crate::downlink::OpenDownlinks,
     pub downlinks: super::Downlinks,
     pub backfill: super::Backfill,
+    pub history: super::History,
     pub codecs: super::Codecs,
     pub log: super::Log,
     pub device_changes: super::Devices,

@@ -1,10 +1,11 @@
 //! Answers questions about the bridge, and keeps its retained topics true.
 //!
 //! One handler per request, by its name in [`requests`]: in [`answers`] what the bridge knows of itself, in [`states`] the
-//! newest of each device; in [`downlinks`], [`backfill`] and [`codecs`] what can be asked of the flows; in [`device`],
-//! [`devices`] and [`configuration`] what can be said of devices and of the configuration; in [`log`] what is logged. They
-//! know nothing of who asks: [`crate::web`] serves them over HTTP, [`serving`] those that come over MQTT. The task here
-//! publishes `bridge/info`, `bridge/devices`, `bridge/health` and `bridge/event` from the same handlers.
+//! newest of each device, in [`device`] all of one and in [`history`] what was told before; in [`downlinks`], [`backfill`]
+//! and [`codecs`] what can be asked of the flows; in [`devices`] and [`configuration`] what can be said of devices and of
+//! the configuration; in [`log`] what is logged. They know nothing of who asks: [`crate::web`] serves them over HTTP,
+//! [`serving`] those that come over MQTT. The task here publishes `bridge/info`, `bridge/devices`, `bridge/health` and
+//! `bridge/event` from the same handlers.
 
 mod answers;
 mod backfill;
@@ -14,6 +15,7 @@ mod configuration;
 mod device;
 mod devices;
 mod downlinks;
+mod history;
 mod log;
 mod metrics;
 mod problem;
@@ -40,6 +42,7 @@ pub use codecs::{CodecParts, Codecs};
 pub use configuration::{Ask, Asked, Checked, Configuration, InUse, OptionsSet, Reloaded, Removed, Renamed};
 pub use devices::Devices;
 pub use downlinks::{Downlinks, Whose};
+pub use history::History;
 pub use log::Log;
 pub use problem::{Kind, Problem};
 pub use requests::{Answer, FETCH, QUICK, REQUESTS, Request, find, late};

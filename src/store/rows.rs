@@ -158,7 +158,7 @@ pub struct UplinkPage {
 /// How a gateway heard one device.
 #[derive(Debug, Clone)]
 pub struct GatewayRow {
-    /// As it heard the device best.
+    /// With the best of each figure.
     pub gateway: Gateway,
     pub uplinks: u64,
     pub last_heard: Timestamp,
