@@ -174,6 +174,7 @@ impl App {
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
         let store = disk.store.clone();
+        let history = control::History::new(disk.store.clone(), desk.clone(), site.shared.directory.clone());
         let uplinks = uplink_flow(&site, entrances, (disk.store, disk.restored, record), &servers, &home, decode);
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
         let handles = Handles {
@@ -183,6 +184,7 @@ impl App {
             configuring: kept.configuring,
             in_use: kept.in_use,
             log: control::Log(log),
+            history,
             desk,
         };
         let answers = Arc::new(answers(servers, handles, &site.shared));
@@ -267,13 +269,14 @@ struct Handles {
     codecs: control::Codecs,
     configuring: control::Configuration,
     log: control::Log,
+    history: control::History,
     in_use: watch::Receiver<control::InUse>,
     store: Store,
 }
 
 fn answers(
     servers: Vec<Arc<dyn NetworkServer>>,
-    Handles { desk, backfill, codecs, configuring, log, in_use, store }: Handles,
+    Handles { desk, backfill, codecs, configuring, log, history, in_use, store }: Handles,
     shared: &Shared,
 ) -> Answers {
     let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
@@ -283,6 +286,7 @@ fn answers(
         log,
         gaps: control::Gaps::new(backfill.clone(), events.clone()),
         events,
+        history,
         backfill: control::Backfill::new(backfill, applications),
         servers,
         directory: shared.directory.clone(),

@@ -27,6 +27,7 @@ pub struct Answers {
     pub backfill: super::Backfill,
     pub gaps: super::Gaps,
     pub events: super::Events,
+    pub history: super::History,
     pub codecs: super::Codecs,
     pub log: super::Log,
     pub device_changes: super::Devices,

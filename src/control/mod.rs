@@ -3,7 +3,7 @@
 //! One handler per request, by its name in [`requests`]: in [`answers`] and [`applications`] what the bridge knows of
 //! itself, in [`states`] the newest of each device, in [`events`] and [`gaps`] what happened; in [`downlinks`],
 //! [`backfill`] and [`codecs`] what can be asked of the flows; in [`devices`] and [`configuration`] what can be said of
-//! devices and of the configuration; in [`log`] what is logged. They know nothing of who asks: [`crate::web`] serves them
+//! devices and of the configuration; in [`history`] what was told before; in [`log`] what is logged. They know nothing of who asks: [`crate::web`] serves them
 //! over HTTP, [`serving`] those that come over MQTT. The task here publishes `bridge/info`, `bridge/devices`,
 //! `bridge/health` and `bridge/event` from the same handlers.
 
@@ -17,6 +17,7 @@ mod devices;
 mod downlinks;
 mod events;
 mod gaps;
+mod history;
 mod log;
 mod problem;
 mod requests;
@@ -44,6 +45,7 @@ pub use devices::Devices;
 pub use downlinks::{Downlinks, Whose};
 pub use events::{Chronicle, Events};
 pub use gaps::Gaps;
+pub use history::History;
 pub use log::Log;
 pub use problem::{Kind, Problem};
 pub use requests::{Answer, FETCH, QUICK, REQUESTS, Request, find, late};

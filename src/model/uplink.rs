@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::DeviceKey;
@@ -56,7 +56,7 @@ pub struct Uplink {
 }
 
 /// The identifiers that LoRaWAN itself gives a device: upper-case hex.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndDeviceIds {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dev_eui: Option<String>,
@@ -67,7 +67,7 @@ pub struct EndDeviceIds {
 }
 
 /// How the frame travelled.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Radio {
     /// Every gateway that heard it, strongest first.
     pub gateways: Vec<Gateway>,
@@ -85,7 +85,7 @@ pub struct Radio {
 }
 
 /// One gateway's reception.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Gateway {
     pub id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,7 +100,7 @@ pub struct Gateway {
 }
 
 /// What is known of the modulation; LoRa has spreading factor and bandwidth, FSK a bit rate, LR-FHSS neither.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DataRate {
     /// 5 to 12.
     #[serde(skip_serializing_if = "Option::is_none")]
