@@ -111,7 +111,7 @@ impl Shared {
             directory: Arc::new(Mutex::new(directory(config)?)),
             devices_changed: watch::Sender::new(()),
             outages: Outages::default(),
-            live: Live::starting_at(Live::first_number(Timestamp::now(), 0)),
+            live: Live::default(),
         })
     }
 }
@@ -193,7 +193,7 @@ impl App {
             configuring: kept.configuring,
             in_use: kept.in_use,
             home_connected: asked.connected.clone(),
-            store,
+            store: store.clone(),
             log: control::Log(log.clone()),
             history,
             desk,
@@ -201,6 +201,7 @@ impl App {
         let answers = Arc::new(answers(servers, handles, &site.shared));
         let control = Control {
             answers: answers.clone(),
+            chronicle: control::Chronicle::new(&site.shared.live, store),
             home,
             requests: asked.requests,
             notices: told,
@@ -263,6 +264,8 @@ fn open_store(Site { config, environment, shared, tasks, .. }: &mut Site<'_>) ->
     let folder = store_folder(config, *environment)?;
     let (store, writer, mut restored) = store::open(&folder.join(store::FILE), &config.store, shared.notices.clone())?;
     tasks.add("store", writer.run());
+    // Numbers rise over restarts, also if the clock was set back.
+    shared.live = Live::starting_at(Live::first_number(Timestamp::now(), restored.last_event));
     let memory = Memory::restore(std::mem::take(&mut restored.runs));
     Ok(Disk { folder, store, restored, memory })
 }
@@ -290,9 +293,12 @@ fn answers(
     shared: &Shared,
 ) -> Answers {
     let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
+    let events = control::Events::new(shared.live.clone(), store.clone(), desk.clone());
     Answers {
         codecs,
         log,
+        gaps: control::Gaps::new(backfill.clone(), events.clone()),
+        events,
         history,
         backfill: control::Backfill::new(backfill, applications),
         servers,
