@@ -184,6 +184,7 @@ impl App {
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
         let store = disk.store.clone();
+        let history = control::History::new(store.clone(), desk.clone(), site.shared.directory.clone());
         let uplinks = uplink_flow(&site, entrances, (disk.store, disk.restored, record), &servers, &home, decode);
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
         let handles = Handles {
@@ -194,6 +195,7 @@ impl App {
             home_connected: asked.connected.clone(),
             store: store.clone(),
             log: control::Log(log.clone()),
+            history,
             desk,
         };
         let answers = Arc::new(answers(servers, handles, &site.shared));
@@ -279,6 +281,7 @@ struct Handles {
     codecs: control::Codecs,
     configuring: control::Configuration,
     log: control::Log,
+    history: control::History,
     in_use: watch::Receiver<control::InUse>,
     home_connected: watch::Receiver<bool>,
     store: Store,
@@ -286,7 +289,7 @@ struct Handles {
 
 fn answers(
     servers: Vec<Arc<dyn NetworkServer>>,
-    Handles { desk, backfill, codecs, configuring, log, in_use, home_connected, store }: Handles,
+    Handles { desk, backfill, codecs, configuring, log, history, in_use, home_connected, store }: Handles,
     shared: &Shared,
 ) -> Answers {
     let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
@@ -296,7 +299,7 @@ fn answers(
         log,
         gaps: control::Gaps::new(backfill.clone(), events.clone()),
         events,
-        history: control::History::new(store.clone(), desk.clone(), shared.directory.clone()),
+        history,
         backfill: control::Backfill::new(backfill, applications),
         servers,
         directory: shared.directory.clone(),
