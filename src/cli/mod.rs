@@ -6,12 +6,15 @@
 mod backfill;
 mod check;
 mod codec;
+mod completions;
 mod config;
 mod demo;
 mod devices;
 mod downlink;
 mod init;
+mod man;
 mod moment;
+mod readings;
 mod run;
 mod service;
 mod terminal;
@@ -52,12 +55,18 @@ enum Command {
     Backfill(backfill::Backfill),
     /// List the devices of the running bridge, with the codec of each and who chose it
     Devices(devices::Devices),
+    /// Plot what a device told over time, or print it as CSV or JSON
+    Readings(readings::Readings),
     /// Send, list, show and cancel downlinks of the running bridge
     Downlink(downlink::Downlink),
     /// Test and try payload codecs
     Codec(codec::Codec),
     /// Explain, show and check the configuration
     Config(config::Config),
+    /// Write what a shell completes
+    Completions(completions::Completions),
+    /// Write manual pages
+    Man(man::Man),
 }
 
 /// How a command ended, and the exit code that says so.
@@ -118,9 +127,12 @@ impl Command {
             Self::Check(check) => check.run(&existing(), environment, terminal).await,
             Self::Backfill(backfill) => backfill.run(config.as_deref(), environment, terminal).await,
             Self::Devices(devices) => devices.run(config.as_deref(), environment, terminal).await,
+            Self::Readings(readings) => readings.run(config.as_deref(), environment, terminal).await,
             Self::Downlink(downlink) => downlink.run(config.as_deref(), environment, terminal).await,
             Self::Codec(codec) => Ok(codec.run(terminal)),
             Self::Config(config) => config.run(&existing(), environment, terminal).await,
+            Self::Completions(completions) => completions.run(terminal),
+            Self::Man(man) => man.run(terminal),
         }
     }
 }

@@ -17,11 +17,12 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use jiff::Timestamp;
 
+use super::api::not_this_method;
 use super::door::Peer;
 use super::guard::{Guard, Refused};
 use super::lock::{Locked, Shown};
 use super::page::Page;
-use super::problem::{details, not_this_method};
+use super::problem::details;
 use super::session::{self, Facts};
 use super::{page, probes};
 

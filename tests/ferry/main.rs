@@ -13,6 +13,7 @@ mod downlink;
 mod formatters;
 mod gaps;
 mod harness;
+mod history;
 mod home_assistant;
 mod mosquitto;
 mod outage;
