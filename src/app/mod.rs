@@ -102,16 +102,17 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(directory: Directory, notices: Notices) -> Self {
-        Self {
+    fn new(config: &Config, notices: Notices) -> Result<Self, BuildError> {
+        let names = config.application.iter().map(|application| ApplicationName::parse(application.name()));
+        Ok(Self {
             stop: CancellationToken::new(),
-            counters: Counters::default(),
+            counters: Counters::of(names.collect::<Result<Vec<_>, _>>()?),
             notices,
-            directory: Arc::new(Mutex::new(directory)),
+            directory: Arc::new(Mutex::new(directory(config)?)),
             devices_changed: watch::Sender::new(()),
             outages: Outages::default(),
             live: Live::default(),
-        }
+        })
     }
 }
 
@@ -138,7 +139,7 @@ impl App {
     /// Builds a bridge: everything that can be wrong without a network is found here.
     pub fn build(config: &Config, environment: &'static dyn Environment, log: LogLevel) -> Result<Self, BuildError> {
         let (notices, told) = mpsc::channel(NOTICE_CAPACITY);
-        let shared = Shared::new(directory(config)?, Notices::new(notices));
+        let shared = Shared::new(config, Notices::new(notices))?;
         let mut site = Site { config, environment, shared, systemd: Systemd::detect(), tasks: Tasks::default() };
         let mut disk = open_store(&mut site)?;
         let (arrivals, arrived) = mpsc::channel(FLOW_CAPACITY);
@@ -170,27 +171,35 @@ impl App {
             assistant: asked.assistant.clone(),
             listed,
         };
+        let codec_requests = control::Codecs::new(control::CodecParts {
+            library: codecs.clone(),
+            renewal,
+            desk: desk.clone(),
+            settings: home.settings().clone(),
+            store: disk.store.clone(),
+            limits: config.codecs.limits(),
+            edit: config.web.edit_codecs,
+        });
         let record = Record::new(disk.memory, site.shared.counters.clone(), repair.clone());
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
         let store = disk.store.clone();
-        let history = control::History::new(disk.store.clone(), desk.clone(), site.shared.directory.clone());
         let uplinks = uplink_flow(&site, entrances, (disk.store, disk.restored, record), &servers, &home, decode);
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
         let handles = Handles {
             backfill: repair,
-            store: store.clone(),
-            codecs: control::Codecs::new(codecs.clone(), renewal, desk.clone(), config.codecs.limits()),
+            codecs: codec_requests,
             configuring: kept.configuring,
             in_use: kept.in_use,
-            log: control::Log(log),
-            history,
+            home_connected: asked.connected.clone(),
+            store,
+            log: control::Log(log.clone()),
             desk,
         };
         let answers = Arc::new(answers(servers, handles, &site.shared));
         let control = Control {
             answers: answers.clone(),
-            chronicle: control::Chronicle::new(&site.shared.live, store),
+            chronicle: answers.events.chronicle(),
             home,
             requests: asked.requests,
             notices: told,
@@ -202,6 +211,7 @@ impl App {
         };
         let watch = codecs.watch(site.shared.notices.downgrade(), site.systemd.is_there());
         site.tasks.add_background("codec watch", watch);
+        site.tasks.add_background("repeated log lines", log.tell_repeats());
         let page = web(&mut site, answers)?;
         Ok(site.run_these((uplinks, formatters, downlinks, control), (kept.reload, page)))
     }
@@ -269,24 +279,24 @@ struct Handles {
     codecs: control::Codecs,
     configuring: control::Configuration,
     log: control::Log,
-    history: control::History,
     in_use: watch::Receiver<control::InUse>,
+    home_connected: watch::Receiver<bool>,
     store: Store,
 }
 
 fn answers(
     servers: Vec<Arc<dyn NetworkServer>>,
-    Handles { desk, backfill, codecs, configuring, log, history, in_use, store }: Handles,
+    Handles { desk, backfill, codecs, configuring, log, in_use, home_connected, store }: Handles,
     shared: &Shared,
 ) -> Answers {
     let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
-    let events = control::Events::new(shared.live.clone(), store, desk.clone());
+    let events = control::Events::new(shared.live.clone(), store.clone(), desk.clone());
     Answers {
         codecs,
         log,
         gaps: control::Gaps::new(backfill.clone(), events.clone()),
         events,
-        history,
+        history: control::History::new(store.clone(), desk.clone(), shared.directory.clone()),
         backfill: control::Backfill::new(backfill, applications),
         servers,
         directory: shared.directory.clone(),
@@ -297,6 +307,8 @@ fn answers(
         downlinks: control::Downlinks::new(desk),
         configuring,
         in_use,
+        home_connected,
+        store,
         started: Instant::now(),
     }
 }

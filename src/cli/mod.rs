@@ -6,12 +6,14 @@
 mod backfill;
 mod check;
 mod codec;
+mod completions;
 mod config;
 mod demo;
 mod devices;
 mod downlink;
 mod gaps;
 mod init;
+mod man;
 mod moment;
 mod run;
 mod service;
@@ -68,6 +70,10 @@ enum Command {
     Codec(codec::Codec),
     /// Explain, show and check the configuration
     Config(config::Config),
+    /// Write what a shell completes
+    Completions(completions::Completions),
+    /// Write manual pages
+    Man(man::Man),
 }
 
 /// How a command ended, and the exit code that says so.
@@ -134,6 +140,8 @@ impl Command {
             Self::Downlink(downlink) => downlink.run(config.as_deref(), environment, terminal).await,
             Self::Codec(codec) => Ok(codec.run(terminal)),
             Self::Config(config) => config.run(&existing(), environment, terminal).await,
+            Self::Completions(completions) => completions.run(terminal),
+            Self::Man(man) => man.run(terminal),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{InUse, Told};
 use crate::home::live::Live;
 use crate::model::{ApplicationName, CodecChoice, Device, DeviceId, Directory, EndDeviceIds, HomeName, VersionIds};
 use crate::network::{NetworkHealth, NetworkServer};
+use crate::store::Store;
 use crate::telemetry::{Counters, Snapshot, memory_bytes};
 
 /// Everything an answer is made from.
@@ -33,6 +34,8 @@ pub struct Answers {
     pub device_changes: super::Devices,
     pub configuring: super::Configuration,
     pub in_use: watch::Receiver<InUse>,
+    pub home_connected: watch::Receiver<bool>,
+    pub store: Store,
     pub started: Instant,
 }
 
@@ -59,6 +62,10 @@ pub struct Health {
     /// Of this process; `null` if the system does not tell.
     memory_bytes: Option<u64>,
     uptime_s: u64,
+    home_connected: bool,
+    /// Why nothing can be stored at the moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_failing: Option<String>,
 }
 
 /// One application's connection to its network.
@@ -124,6 +131,8 @@ impl Answers {
             counters,
             memory_bytes: memory_bytes(),
             uptime_s: self.started.elapsed().as_secs(),
+            home_connected: *self.home_connected.borrow(),
+            store_failing: self.store.is_failing(),
         }
     }
 

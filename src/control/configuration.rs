@@ -52,6 +52,22 @@ pub struct InUse {
     /// Why what is in the file now is not used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub configuration_problems: Vec<ConfigurationProblem>,
+    /// What is odd about it and does no harm: for those who ask for the configuration.
+    #[serde(skip)]
+    pub warnings: Vec<ConfigurationProblem>,
+}
+
+/// The configuration in use, and what there is to say of it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Configuration")]
+pub struct Shown {
+    /// Without secrets.
+    configuration: Value,
+    warnings: Vec<ConfigurationProblem>,
+    /// Keys that were changed and count after a restart only.
+    needs_restart: Vec<String>,
+    /// Why what is in the file now is not used.
+    problems: Vec<ConfigurationProblem>,
 }
 
 /// What a check is about.
@@ -118,8 +134,13 @@ pub struct Reloaded {
 
 impl InUse {
     /// A configuration that has just been taken into use.
-    pub fn of(configuration: Value) -> Self {
-        Self { configuration, ..Self::default() }
+    pub fn of(configuration: Value, warnings: Vec<ConfigurationProblem>) -> Self {
+        Self { configuration, warnings, ..Self::default() }
+    }
+
+    pub fn shown(&self) -> Shown {
+        let Self { configuration, needs_restart, configuration_problems, warnings } = self.clone();
+        Shown { configuration, warnings, needs_restart, problems: configuration_problems }
     }
 }
 

@@ -80,7 +80,17 @@ impl Devices {
         self.configuration.ask(Ask::Remove { device }).await
     }
 
-    fn find(&self, device: &str, application: Option<&str>) -> Result<DeviceKey, Problem> {
+    /// What requests set of a device; nothing if that cannot be read now.
+    pub(super) async fn options_of(&self, device: &DeviceKey) -> Option<Map<String, Value>> {
+        let ask = Ask::Options { device: device.clone(), options: Map::new() };
+        let told = self.configuration.ask::<OptionsSet>(ask).await.ok()?;
+        let mut set: Map<String, Value> = serde_json::from_str(told.get()).ok()?;
+        set.remove("options").and_then(|options| options.as_object().cloned())
+    }
+
+    /// # Errors
+    /// There is no such device, or there are several.
+    pub(super) fn find(&self, device: &str, application: Option<&str>) -> Result<DeviceKey, Problem> {
         self.desk.find(device, application).map_err(|refusal| Problem::of(Kind::Unknown, refusal))
     }
 }

@@ -1,11 +1,11 @@
 //! Answers questions about the bridge, and keeps its retained topics true.
 //!
 //! One handler per request, by its name in [`requests`]: in [`answers`] and [`applications`] what the bridge knows of
-//! itself, in [`states`] the newest of each device, in [`events`] and [`gaps`] what happened; in [`downlinks`],
-//! [`backfill`] and [`codecs`] what can be asked of the flows; in [`devices`] and [`configuration`] what can be said of
-//! devices and of the configuration; in [`history`] what was told before; in [`log`] what is logged. They know nothing of who asks: [`crate::web`] serves them
-//! over HTTP, [`serving`] those that come over MQTT. The task here publishes `bridge/info`, `bridge/devices`,
-//! `bridge/health` and `bridge/event` from the same handlers.
+//! itself, in [`states`] the newest of each device; in [`events`], [`gaps`] and [`history`] what happened; in
+//! [`downlinks`], [`backfill`] and [`codecs`] what can be asked of the flows; in [`device`], [`devices`] and
+//! [`configuration`] what can be said of devices and of the configuration; in [`log`] what is logged. They know nothing of
+//! who asks: [`crate::web`] serves them over HTTP, [`serving`] those that come over MQTT. The task here publishes
+//! `bridge/info`, `bridge/devices`, `bridge/health` and `bridge/event` from the same handlers.
 
 mod answers;
 mod applications;
@@ -13,12 +13,14 @@ mod backfill;
 mod body;
 mod codecs;
 mod configuration;
+mod device;
 mod devices;
 mod downlinks;
 mod events;
 mod gaps;
 mod history;
 mod log;
+mod metrics;
 mod problem;
 mod requests;
 mod serving;
@@ -39,7 +41,7 @@ use crate::telemetry::{Notice, Systemd};
 pub use answers::Answers;
 pub use backfill::{Backfill, Backfilled};
 pub use body::Body;
-pub use codecs::Codecs;
+pub use codecs::{CodecParts, Codecs};
 pub use configuration::{Ask, Asked, Checked, Configuration, InUse, OptionsSet, Reloaded, Removed, Renamed};
 pub use devices::Devices;
 pub use downlinks::{Downlinks, Whose};

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::answers::{DeviceAnswer, Health, Info};
 use super::applications::Applications;
 use super::configuration::{Checked, OptionsSet, Reloaded, Removed, Renamed};
+use super::device::DeviceDetail;
 use super::downlinks::{self, LONGEST_WAIT, Listed, One, Order, Patient, Whose};
 use super::events::EventList;
 use super::gaps::GapList;
@@ -98,6 +99,8 @@ requests! { |answers, stop|
         gaps::Wanted => GapList, |wanted| answers.gaps.list(wanted).await;
     "events", QUICK, "What happened to the bridge and to devices, newest first: of 30 days, 10,000 at most":
         events::Wanted => EventList, |wanted| answers.events.list(wanted).await;
+    "device", QUICK, "One device: its entry, what it used of its day, its codec and why, its options":
+        Whose => Told<DeviceDetail<'static>>, |whose| answers.device(whose).await;
     "device/options", QUICK, "Change options of a device; `null` gives the word back to the configuration file":
         devices::Options => Told<OptionsSet>, |wanted| answers.device_changes.options(wanted).await;
     "device/rename", QUICK, "Give a device another name at home":
@@ -128,6 +131,16 @@ requests! { |answers, stop|
         Nothing => Renewed, |_| answers.codecs.reload().await;
     "codec/test", PATIENT, "What a codec makes of a payload or a command; nothing is published or sent":
         codecs::Wanted => codecs::Outcome, |wanted| answers.codecs.test(wanted).await;
+    "codec/list", QUICK, "All codecs: the user's, the shipped, and what else is in use":
+        Nothing => codecs::Listed, |_| Ok(answers.codecs.list(&answers.directory).await);
+    "codec/source", QUICK, "The text of a codec":
+        codecs::Named => codecs::Shown, |named| answers.codecs.source(named).await;
+    "codec/try", PATIENT, "What a codec would make of a device's last uplinks; nothing is published or kept":
+        codecs::Try => codecs::Replay, |wanted| answers.codecs.replay(wanted).await;
+    "codec/save", PATIENT, "Save a codec in the codec folder, once it was seen to work; only with `[web] edit_codecs`":
+        codecs::Save => codecs::Saved, |save| answers.codecs.save(save).await;
+    "config/show", QUICK, "The configuration in use, without secrets":
+        Nothing => configuration::Shown, |_| Ok(answers.in_use.borrow().shown());
     "config/check", QUICK, "Whether a configuration could be used, and by what it differs":
         configuration::Wanted => Told<Checked>, |wanted| answers.configuring.check(wanted).await;
     "config/reload", QUICK, "Read the configuration again, and use it as far as that goes without a restart":

@@ -7,6 +7,7 @@
 mod api;
 mod door;
 mod live;
+mod metrics;
 mod page;
 mod port;
 mod problem;

@@ -74,7 +74,7 @@ pub(super) fn reload_task(
     (settings, codecs, log): (watch::Sender<Arc<Settings>>, Codecs, LogLevel),
 ) -> Kept {
     let (configuring, asked) = Configuration::new();
-    let (showing, in_use) = watch::channel(InUse::of(config.public()));
+    let (showing, in_use) = watch::channel(InUse::of(config.public(), warnings_of(config)));
     let (health_ticks, health_interval) = watch::channel(config.service.health_interval);
     let reload = Arc::new(Notify::new());
     let live = Live {
@@ -172,11 +172,8 @@ impl Reload {
         }
         self.live.apply(&self.current, &new, prepared);
         self.current = new;
-        self.in_use.send_replace(InUse {
-            configuration: self.current.public(),
-            needs_restart: needs_restart.clone(),
-            configuration_problems: Vec::new(),
-        });
+        let in_use = InUse::of(self.current.public(), warnings_of(&self.current));
+        self.in_use.send_replace(InUse { needs_restart: needs_restart.clone(), ..in_use });
         let told = (changed.clone(), needs_restart.clone());
         self.live.notices.tell(Notice::ConfigurationReloaded { changed: told.0, needs_restart: told.1 });
         Ok(Reloaded { changed, needs_restart })
@@ -246,7 +243,7 @@ impl Reload {
             Ok(new) => json!(Checked {
                 valid: true,
                 problems: None,
-                warnings: Some(new.warnings.iter().map(told).collect()),
+                warnings: Some(warnings_of(&new)),
                 changed: Some(self.current.changes_to(&new).0),
                 needs_restart: Some(self.started.changes_to(&new).needing_restart()),
             }),
@@ -309,6 +306,10 @@ fn problems(error: &ConfigError) -> Vec<ConfigurationProblem> {
         ConfigError::Invalid { problems, .. } => problems.iter().map(told).collect(),
         unreadable => vec![whole(unreadable)],
     }
+}
+
+fn warnings_of(config: &Config) -> Vec<ConfigurationProblem> {
+    config.warnings.iter().map(told).collect()
 }
 
 fn told(wrong: &Wrong) -> ConfigurationProblem {

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::config::{Config, Environment};
 use crate::mqtt::Address;
 use crate::shutdown::{Ended, Signals};
-use crate::telemetry::LogLevel;
+use crate::telemetry::{LogFormat, LogLevel};
 use story::Story;
 use world::World;
 
@@ -67,7 +67,7 @@ enum Page {
 
 impl Demo {
     pub async fn run(self, environment: &'static dyn Environment, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        let log = LogLevel::start(&self.log)?;
+        let log = LogLevel::start(&self.log, LogFormat::Text)?;
         let (mut signals, mut more_signals) = (Signals::listen()?, Signals::listen()?);
         let world = World::start(self.home.clone(), self.listen, INTERVAL.div_f64(self.speed)).await?;
         let config =

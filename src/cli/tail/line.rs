@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::wire::Frame;
+use crate::cli::Terminal;
 use crate::cli::moment::whole_seconds;
 use crate::cli::service::{Service, ServiceError};
 use crate::cli::terminal::{Paint, harmless};
-use crate::cli::Terminal;
 
 /// Levels of objects that are taken apart; what lies deeper is shown as JSON.
 const MOST_LEVELS: u8 = 8;
@@ -82,7 +82,7 @@ impl Lines {
     pub fn of_frame(&self, frame: &Frame, terminal: &Terminal) -> String {
         let device = harmless(frame.device.as_deref().unwrap_or("-"));
         let data = frame.data.as_ref().map_or("", |data| data.get());
-        let uplink = (frame.kind == "uplink").then(|| serde_json::from_str(data).ok()).flatten();
+        let uplink: Option<Uplink> = (frame.kind == "uplink").then(|| serde_json::from_str(data).ok()).flatten();
         let (at, rest) = match &uplink {
             Some(uplink) => (uplink.at, self.of_uplink(uplink, &device, terminal)),
             None => (frame.at, format!("{}  {}", terminal.paint(Paint::Dim, &frame.kind), harmless(data))),

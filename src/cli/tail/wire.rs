@@ -18,10 +18,19 @@ pub struct Wire(WebSocketStream<UnixStream>);
 /// What the bridge says.
 pub enum Said {
     /// First of all: the number of the last event.
-    Hello { event: u64 },
+    Hello {
+        event: u64,
+    },
     /// What was told up to this number will not come.
-    Missed { to: u64, text: String },
-    Event { event: u64, frame: Frame, text: String },
+    Missed {
+        to: u64,
+        text: String,
+    },
+    Event {
+        event: u64,
+        frame: Frame,
+        text: String,
+    },
 }
 
 /// Something that happened.

@@ -251,7 +251,7 @@ impl Repair {
         }
         for action in others {
             match action {
-                Action::Tell(notice) => self.link.notices.tell(notice),
+                Action::Tell(notice) => self.link.tell(notice),
                 Action::Fetch(fetch) => self.fetches.push(self.link.clone().fetch(fetch).boxed()),
                 Action::Save(_) | Action::Forget(_) => {}
             }

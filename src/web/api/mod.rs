@@ -15,9 +15,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
+use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 
 use super::live::Listeners;
+use super::metrics;
 use crate::control::Answers;
 use operations::{Does, OPERATIONS};
 pub use operations::{Given, Own};
@@ -46,6 +48,7 @@ pub fn router(api: Api) -> Router {
         router.route(&format!("{BASE}{}", operation.path), route)
     });
     routes
+        .route("/metrics", get(metrics::scrape))
         .route_layer(from_fn(media::json_only))
         .fallback(missing::nothing_here)
         .method_not_allowed_fallback(missing::not_this_method)
