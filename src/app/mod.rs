@@ -201,7 +201,7 @@ impl App {
         let answers = Arc::new(answers(servers, handles, &site.shared));
         let control = Control {
             answers: answers.clone(),
-            chronicle: control::Chronicle::new(&site.shared.live, store),
+            chronicle: answers.events.chronicle(),
             home,
             requests: asked.requests,
             notices: told,
@@ -281,7 +281,6 @@ struct Handles {
     codecs: control::Codecs,
     configuring: control::Configuration,
     log: control::Log,
-    history: control::History,
     in_use: watch::Receiver<control::InUse>,
     home_connected: watch::Receiver<bool>,
     store: Store,
@@ -299,7 +298,7 @@ fn answers(
         log,
         gaps: control::Gaps::new(backfill.clone(), events.clone()),
         events,
-        history,
+        history: control::History::new(store.clone(), desk.clone(), shared.directory.clone()),
         backfill: control::Backfill::new(backfill, applications),
         servers,
         directory: shared.directory.clone(),
