@@ -6,6 +6,7 @@
 
 mod door;
 mod metrics;
+mod onboarding;
 mod page;
 mod port;
 mod problem;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control::Answers;
 use door::{Door, Entrance};
+pub use onboarding::{Asking, Onboarding};
 pub use page::Page;
 pub use port::{Port, PortError};
 use routes::Api;

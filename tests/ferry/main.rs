@@ -15,6 +15,7 @@ mod gaps;
 mod harness;
 mod home_assistant;
 mod mosquitto;
+mod onboarding;
 mod outage;
 mod quality;
 mod refused;
