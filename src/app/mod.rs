@@ -41,7 +41,7 @@ pub use error::BuildError;
 use self::flows::{Entrances, Orders, codecs, discovery_task, downlink_flow, repair_task, uplink_flow};
 use self::reload::reload_task;
 use self::sides::{Asked, home_side, network_side};
-use crate::config::{Config, Environment, control_socket, store_folder, web_identity};
+use crate::config::{Config, Environment, WebConfig, control_socket, store_folder, web_identity};
 use crate::control::{self, Answers, Control};
 use crate::downlink::{Desk, Downlinks};
 use crate::home::discovery::Signals;
@@ -51,7 +51,7 @@ use crate::shutdown::{Ended, Hangups, Tasks};
 use crate::store::{self, Restored, Store};
 use crate::telemetry::{Counters, LogLevel, Notices, Systemd};
 use crate::uplink::{Decode, Formatters, MOST_IN_DECODING, Memory, Record, RepairHandle, Uplinks};
-use crate::web::{self, Page, Port, Socket, Web};
+use crate::web::{self, Port, SigningKey, Socket, Web};
 
 /// Parsed messages between the network and a flow. The raw ones before them are `service.intake`.
 const FLOW_CAPACITY: usize = 256;
@@ -190,7 +190,7 @@ impl App {
             requests: asked.requests,
             notices: told,
             devices_changed: site.shared.devices_changed.subscribe(),
-            home_connected: asked.connected,
+            home_connected: asked.connected.clone(),
             assistant: asked.assistant,
             health_interval: kept.health_interval,
             systemd: site.systemd,
@@ -198,7 +198,7 @@ impl App {
         let watch = codecs.watch(site.shared.notices.downgrade(), site.systemd.is_there());
         site.tasks.add_background("codec watch", watch);
         site.tasks.add_background("repeated log lines", log.tell_repeats());
-        let page = web(&mut site, answers)?;
+        let page = web(&mut site, answers, asked.connected)?;
         Ok(site.run_these((uplinks, formatters, downlinks, control), (kept.reload, page)))
     }
 
@@ -306,12 +306,14 @@ fn signals(asked: &Asked, listed: watch::Receiver<BTreeMap<ApplicationName, bool
 fn web(
     Site { config, environment, shared, tasks, .. }: &mut Site<'_>,
     answers: Arc<Answers>,
+    home_connected: watch::Receiver<bool>,
 ) -> Result<Option<SocketAddr>, BuildError> {
     let socket = control_socket(config, *environment).map(|path| Socket::open(&path)).transpose()?;
     let site = site(config, *environment)?;
     let page = site.as_ref().map(|site| site.port.address());
     if socket.is_some() || site.is_some() {
-        tasks.add("web", Web { socket, site, answers }.run(shared.stop.clone()));
+        let readiness = control::Readiness { servers: answers.servers.clone(), home_connected };
+        tasks.add("web", Web { socket, site, answers, readiness }.run(shared.stop.clone()));
     }
     Ok(page)
 }
@@ -321,7 +323,10 @@ fn site(config: &Config, environment: &dyn Environment) -> Result<Option<web::Si
     let Some(address) = config.web.address() else { return Ok(None) };
     let identity = web_identity(&config.web, environment).map_err(|error| BuildError::Certificate { error })?;
     let port = Port::open(address, identity)?;
-    Ok(Some(web::Site { port, page: Page::new(&config.web.base()), connections: config.web.connections }))
+    let WebConfig { password, token, hosts, url, edit_codecs, connections, .. } = config.web.clone();
+    let key = SigningKey::in_folder(&store_folder(config, environment)?)?;
+    let base = config.web.base();
+    Ok(Some(web::Site { port, base, password, token, key, hosts, url, edit_codecs, connections }))
 }
 
 /// The devices the configuration speaks of, by their names.

@@ -16,6 +16,7 @@ mod downlinks;
 mod log;
 mod metrics;
 mod problem;
+mod readiness;
 mod requests;
 mod serving;
 
@@ -39,6 +40,7 @@ pub use devices::Devices;
 pub use downlinks::{Downlinks, LONGEST_WAIT, Listed, Patience, Wanted, Whose};
 pub use log::Log;
 pub use problem::{Kind, Problem};
+pub use readiness::{Readiness, Ready};
 pub use requests::{Answer, FETCH, QUICK, REQUESTS};
 use serving::Serving;
 

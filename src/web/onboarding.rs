@@ -29,7 +29,7 @@ use super::front;
 use super::guard::Guard;
 use super::page::Page;
 use super::port::{Port, PortError};
-use super::problem::details;
+use super::problem::{details, not_this_method};
 use crate::control::{Body, Problem};
 
 /// Random bytes of the token.
@@ -126,6 +126,7 @@ fn router(desk: Desk, gate: Gate) -> Router {
         .route("/api/v1/onboarding/check", post(check))
         .route("/api/v1/onboarding/write", post(write))
         .fallback(nothing_here)
+        .method_not_allowed_fallback(not_this_method)
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .with_state(desk);
     let inside = Page::new("/").router().fallback_service(api);

@@ -1,6 +1,7 @@
 //! Errors as problem details (RFC 9457): `application/problem+json`, with our `hint` beside the standard members.
 
 use axum::Json;
+use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -29,6 +30,12 @@ pub fn details(status: StatusCode, detail: &str, hint: Option<&str>) -> Response
     let title = status.canonical_reason().unwrap_or_default();
     let body = Details { r#type: "about:blank", title, status: status.as_u16(), detail, hint };
     (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(body)).into_response()
+}
+
+/// There is something at this path, and it is not asked so.
+pub async fn not_this_method(request: Request) -> Response {
+    let detail = format!("{} is not for {}", request.method(), request.uri().path());
+    details(StatusCode::METHOD_NOT_ALLOWED, &detail, None)
 }
 
 fn status(kind: Kind) -> StatusCode {

@@ -37,7 +37,7 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics;
-use super::problem::details;
+use super::problem::{details, not_this_method};
 use crate::control::{Answers, Body, FETCH, Kind, LONGEST_WAIT, Patience, Problem, QUICK, Wanted, Whose};
 use crate::downlink::DownlinkView;
 
@@ -193,9 +193,4 @@ async fn nothing_here(request: Request) -> Response {
     let hint = "there are /api/v1/ info, health, devices, devices/{device}, downlinks, downlinks/{id}, backfill, \
                 codecs/reload, codecs/test, config/check, config/reload and log/level; and /metrics";
     details(StatusCode::NOT_FOUND, &format!("nothing is at {path}"), Some(hint))
-}
-
-async fn not_this_method(request: Request) -> Response {
-    let detail = format!("{} is not for {}", request.method(), request.uri().path());
-    details(StatusCode::METHOD_NOT_ALLOWED, &detail, None)
 }

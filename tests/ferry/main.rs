@@ -28,3 +28,4 @@ mod stuck;
 mod topics;
 mod transports;
 mod uplink;
+mod web;

@@ -6,6 +6,7 @@ mod codecs;
 mod finding;
 mod home;
 mod login;
+mod page;
 mod reach;
 mod store;
 
@@ -115,6 +116,7 @@ pub async fn in_itself(path: &Path, config: &Config, environment: &dyn Environme
     let mut all = accepted(path, config);
     all.extend(codecs::check_codecs(config).await);
     all.extend(store::check_store(config, environment));
+    all.extend(page::check_page(config, environment));
     all
 }
 
