@@ -3,6 +3,10 @@
 _default:
     @just --list
 
+# The page anew, after a change in ui/
+page:
+    scripts/page build
+
 # Everything that continuous integration checks
 ci:
     .ci/run

@@ -33,6 +33,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +46,7 @@ use crate::config::{Config, Environment, WebConfig, control_socket, store_folder
 use crate::control::{self, Answers, Control};
 use crate::downlink::{Desk, Downlinks};
 use crate::home::discovery::Signals;
+use crate::home::live::Live;
 use crate::model::{ApplicationName, Directory, HomeName};
 use crate::network::{NetworkServer, Outages};
 use crate::shutdown::{Ended, Hangups, Tasks};
@@ -96,6 +98,7 @@ struct Shared {
     directory: Arc<Mutex<Directory>>,
     devices_changed: watch::Sender<()>,
     outages: Outages,
+    live: Live,
 }
 
 impl Shared {
@@ -108,6 +111,7 @@ impl Shared {
             directory: Arc::new(Mutex::new(directory(config)?)),
             devices_changed: watch::Sender::new(()),
             outages: Outages::default(),
+            live: Live::starting_at(Live::first_number(Timestamp::now(), 0)),
         })
     }
 }
@@ -167,6 +171,15 @@ impl App {
             assistant: asked.assistant.clone(),
             listed,
         };
+        let codec_requests = control::Codecs::new(control::CodecParts {
+            library: codecs.clone(),
+            renewal,
+            desk: desk.clone(),
+            settings: home.settings().clone(),
+            store: disk.store.clone(),
+            limits: config.codecs.limits(),
+            edit: config.web.edit_codecs,
+        });
         let record = Record::new(disk.memory, site.shared.counters.clone(), repair.clone());
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
@@ -175,11 +188,12 @@ impl App {
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
         let handles = Handles {
             backfill: repair,
-            codecs: control::Codecs::new(codecs.clone(), renewal, desk.clone(), config.codecs.limits()),
+            codecs: codec_requests,
             configuring: kept.configuring,
             in_use: kept.in_use,
             home_connected: asked.connected.clone(),
             store,
+            metrics_per_device: config.web.metrics_per_device,
             log: control::Log(log.clone()),
             desk,
         };
@@ -266,11 +280,12 @@ struct Handles {
     in_use: watch::Receiver<control::InUse>,
     home_connected: watch::Receiver<bool>,
     store: Store,
+    metrics_per_device: bool,
 }
 
 fn answers(
     servers: Vec<Arc<dyn NetworkServer>>,
-    Handles { desk, backfill, codecs, configuring, log, in_use, home_connected, store }: Handles,
+    Handles { desk, backfill, codecs, configuring, log, in_use, home_connected, store, metrics_per_device }: Handles,
     shared: &Shared,
 ) -> Answers {
     let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
@@ -281,6 +296,7 @@ fn answers(
         servers,
         directory: shared.directory.clone(),
         counters: shared.counters.clone(),
+        live: shared.live.clone(),
         open_downlinks: desk.open(),
         device_changes: control::Devices::new(desk.clone(), configuring.clone()),
         downlinks: control::Downlinks::new(desk),
@@ -288,6 +304,7 @@ fn answers(
         in_use,
         home_connected,
         store,
+        metrics_per_device,
         started: Instant::now(),
     }
 }

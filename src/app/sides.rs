@@ -103,7 +103,8 @@ pub(super) fn home_side(
     let row = |RetainedRow { topic, owner, kind }| Noted { topic, owner, kind };
     let ledger = Ledger::restore(retained.into_iter().map(row));
     let asked = Asked { commands, requests, uplink_receipts, step_receipts, connected, assistant };
-    Ok((Home::new(messages, settings).with_ledger(ledger), asked, replace))
+    let home = Home::new(messages, settings).with_ledger(ledger).with_live(shared.live.clone());
+    Ok((home, asked, replace))
 }
 
 /// What the configuration says of topics, devices and Home Assistant.

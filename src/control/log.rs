@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::problem::{Kind, Problem};
@@ -12,7 +13,7 @@ use crate::telemetry::{LogError, LogLevel};
 pub struct Log(pub LogLevel);
 
 /// What shall be logged.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// A level or a filter; with a module, its level, and `null` or nothing takes that away.
@@ -22,7 +23,7 @@ pub struct Wanted {
 }
 
 /// What is logged.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Logged {
     /// A level or a filter; `null`: the log of this process is not the bridge's.
     level: Option<String>,

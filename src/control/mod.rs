@@ -1,16 +1,17 @@
 //! Answers questions about the bridge, and keeps its retained topics true.
 //!
-//! One handler per request, by its name in [`requests`]: in [`answers`] what the bridge knows of itself; in [`downlinks`],
-//! [`backfill`] and [`codecs`] what can be asked of the flows; in [`devices`] and [`configuration`] what can be said of
-//! devices and of the configuration; in [`log`] what is logged. They know nothing of who asks: [`crate::web`] serves them
-//! over HTTP, [`serving`] those that come over MQTT. The task here publishes `bridge/info`, `bridge/devices`,
-//! `bridge/health` and `bridge/event` from the same handlers.
+//! One handler per request, by its name in [`requests`]: in [`answers`] what the bridge knows of itself, in [`states`] the
+//! newest of each device; in [`downlinks`], [`backfill`] and [`codecs`] what can be asked of the flows; in [`device`],
+//! [`devices`] and [`configuration`] what can be said of devices and of the configuration; in [`log`] what is logged. They
+//! know nothing of who asks: [`crate::web`] serves them over HTTP, [`serving`] those that come over MQTT. The task here
+//! publishes `bridge/info`, `bridge/devices`, `bridge/health` and `bridge/event` from the same handlers.
 
 mod answers;
 mod backfill;
 mod body;
 mod codecs;
 mod configuration;
+mod device;
 mod devices;
 mod downlinks;
 mod log;
@@ -19,6 +20,8 @@ mod problem;
 mod readiness;
 mod requests;
 mod serving;
+mod states;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,15 +37,16 @@ use crate::telemetry::{Notice, Systemd};
 pub use answers::Answers;
 pub use backfill::{Backfill, Backfilled};
 pub use body::Body;
-pub use codecs::Codecs;
-pub use configuration::{Ask, Asked, Configuration, InUse};
+pub use codecs::{CodecParts, Codecs};
+pub use configuration::{Ask, Asked, Checked, Configuration, InUse, OptionsSet, Reloaded, Removed, Renamed};
 pub use devices::Devices;
-pub use downlinks::{Downlinks, LONGEST_WAIT, Listed, Patience, Wanted, Whose};
+pub use downlinks::{Downlinks, Whose};
 pub use log::Log;
 pub use problem::{Kind, Problem};
 pub use readiness::{Readiness, Ready};
-pub use requests::{Answer, FETCH, QUICK, REQUESTS};
+pub use requests::{Answer, FETCH, QUICK, REQUESTS, Request, find, late};
 use serving::Serving;
+pub use told::Told;
 
 /// Changes are gathered this long before they are published: a hundred new devices make one message, not a hundred.
 const GATHER: Duration = Duration::from_millis(200);

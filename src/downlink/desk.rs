@@ -58,7 +58,8 @@ pub struct Filter {
 }
 
 /// A downlink from its acceptance to where it is now.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Downlink")]
 pub struct DownlinkView {
     pub id: DownlinkId,
     /// Its name at home.

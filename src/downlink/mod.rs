@@ -42,9 +42,9 @@ pub use desk::{Desk, DownlinkView, Filter};
 pub use dispatch::Servers;
 pub use encode::Encoder;
 pub use intake::Clock;
-pub use queue::OpenDownlink;
+pub use queue::{Allowance, OpenDownlink, Usage};
 pub use refusal::Refusal;
-pub use request::{from_base64, from_hex};
+pub use request::{DownlinkKeys, from_base64, from_hex};
 
 use crate::home::{AssistantStarts, Home, HomeCommand};
 use crate::model::{ApplicationName, DeviceKey, Directory, DownlinkId};
@@ -56,7 +56,7 @@ use dispatch::Dispatcher;
 use intake::{Intake, Preparing};
 use ledger::Ledger;
 use pending::{Pending, Signals};
-use queue::{Action, Answer, Event, Exceeded, Item, Machine, Request, Usage};
+use queue::{Action, Answer, Event, Exceeded, Item, Machine, Request};
 
 /// A clock that was set forward is noticed within this time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -280,6 +280,8 @@ impl Downlinks {
         let Some(device) = track::name(&self.directory, key) else { return };
         self.notices.tell(Notice::FairUse {
             device,
+            application: key.application.clone(),
+            device_id: key.device.to_string(),
             exceeded: exceeded.as_str(),
             downlinks: usage.downlinks,
             airtime_s: usage.airtime.as_secs(),
@@ -307,6 +309,11 @@ impl OpenDownlinks {
     /// The open downlinks of one device, oldest first.
     pub fn of(&self, device: &DeviceKey) -> Vec<OpenDownlink> {
         self.lock().open(device)
+    }
+
+    /// What a device has used of its day, and of how much; nothing if that is not counted.
+    pub fn usage(&self, device: &DeviceKey, now: Timestamp) -> Option<(Usage, Allowance)> {
+        self.lock().usage(device, now)
     }
 
     /// How many of one device are open, and the fields they shall set.

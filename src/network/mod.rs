@@ -161,7 +161,7 @@ pub enum PushError {
 }
 
 /// What `bridge/info` and `bridge/health` tell of one application.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct NetworkHealth {
     pub connected: bool,
     /// Whether it was, at any time since the start.

@@ -3,17 +3,21 @@
 //! Every change is absolute (put this row, delete that one), so a batch may be applied twice: a commit that failed
 //! half-way is simply tried again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::engine::MOST_BYTES;
 use super::rows::{DownlinkRow, Entry, GapRow, RetainedRow, Run, RunChange, StateRow, UsageRow};
-use crate::model::{DeviceKey, DownlinkId};
+use crate::model::{DeviceKey, DownlinkId, UplinkRecord};
 
 /// A run's device, session, epoch and first counter.
 pub type RunKey = (DeviceKey, String, u32, u32);
 
+/// Uplinks for the history that are not written, at most: more only come together while the disk fails. Then the oldest
+/// are not kept.
+const MOST_UPLINKS: usize = 10_000;
+
 /// Changes that are committed together.
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Debug, Default, Clone)]
 pub struct Batch {
     pub records: BTreeMap<u64, Entry>,
     pub delivered: BTreeSet<u64>,
@@ -31,11 +35,17 @@ pub struct Batch {
     pub retained: BTreeMap<String, Option<RetainedRow>>,
     /// In the order of their first saving, which is their age.
     pub downlinks: Vec<DownlinkRow>,
+    /// Devices whose history goes, before what of it is in `uplinks` comes.
+    pub forgotten: BTreeSet<DeviceKey>,
+    /// For the history, in the order in which they were published.
+    pub uplinks: VecDeque<UplinkRecord>,
 }
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        let rows = self.records.len() + self.delivered.len() + self.runs.len() + self.states.len() + self.usage.len();
+        let others = self.gaps.len() + self.notes.len() + self.availability.len() + self.retained.len();
+        rows + others + self.downlinks.len() + self.forgotten.len() + self.uplinks.len() == 0
     }
 
     pub fn record(&mut self, entry: Entry) {
@@ -74,7 +84,16 @@ impl Batch {
 
     pub fn forget(&mut self, key: DeviceKey) {
         self.states.insert(key.clone(), None);
-        self.availability.insert(key, None);
+        self.availability.insert(key.clone(), None);
+        self.uplinks.retain(|uplink| uplink.key != key);
+        self.forgotten.insert(key);
+    }
+
+    pub fn keep_uplink(&mut self, uplink: UplinkRecord) {
+        if self.uplinks.len() >= MOST_UPLINKS {
+            self.uplinks.pop_front();
+        }
+        self.uplinks.push_back(uplink);
     }
 
     pub fn save_usage(&mut self, rows: Vec<UsageRow>) {
@@ -133,6 +152,9 @@ impl Batch {
         self.availability.extend(newer.availability);
         self.retained.extend(newer.retained);
         self.save_downlinks(newer.downlinks);
+        self.uplinks.retain(|uplink| !newer.forgotten.contains(&uplink.key));
+        self.forgotten.extend(newer.forgotten);
+        newer.uplinks.into_iter().for_each(|uplink| self.keep_uplink(uplink));
         cancelled
     }
 }
@@ -159,6 +181,7 @@ mod tests {
         Close(u64),
         Note(u8),
         Availability(u8),
+        Uplink(u8, u8),
         Forget,
         Downlink(u8, bool),
         /// The gathered batch goes to the disk.
@@ -183,6 +206,7 @@ mod tests {
             1 => (0..3_u64).prop_map(Close),
             1 => any::<u8>().prop_map(Note),
             1 => any::<u8>().prop_map(Availability),
+            2 => (0..4_u8, any::<u8>()).prop_map(|(id, told)| Uplink(id, told)),
             1 => Just(Forget),
             1 => (0..4_u8, any::<bool>()).prop_map(|(id, open)| Downlink(id, open)),
             2 => Just(Begin),
@@ -198,6 +222,13 @@ mod tests {
         let DeviceKey { application, device } = key();
         let (topic, payload, at) = (Bytes::new(), Bytes::from(vec![0; 100]), Timestamp::UNIX_EPOCH);
         Entry { seq, application, device, topic, payload, at, backfilled: false }
+    }
+
+    fn uplink(id: u8, told: u8) -> UplinkRecord {
+        let mut record = UplinkRecord::sample("soil-1", u32::from(id), 0);
+        record.key = key();
+        record.warnings = vec![told.to_string()];
+        record
     }
 
     fn gather(batch: &mut Batch, operation: &Operation, newest: u64) {
@@ -223,6 +254,7 @@ mod tests {
             }
             Operation::Note(n) => drop(batch.notes.insert(key(), n.to_string())),
             Operation::Availability(n) => batch.save_availability(vec![(key(), n.to_string())]),
+            Operation::Uplink(id, told) => batch.keep_uplink(uplink(id, told)),
             Operation::Forget => batch.forget(key()),
             Operation::Close(id) => batch.save_gaps(vec![], vec![id]),
             Operation::Downlink(id, open) => {
@@ -245,6 +277,8 @@ mod tests {
         downlinks: Vec<DownlinkRow>,
         notes: HashMap<DeviceKey, String>,
         availability: HashMap<DeviceKey, String>,
+        /// What each uplink tells, by its id.
+        uplinks: HashMap<(DeviceKey, String), Vec<String>>,
     }
 
     impl Disk {
@@ -262,6 +296,9 @@ mod tests {
             self.availability.retain(|key, _| batch.availability.get(key) != Some(&None));
             self.gaps.extend(batch.gaps.iter().filter_map(|(id, gap)| Some((*id, gap.clone()?))));
             self.gaps.retain(|id, _| batch.gaps.get(id) != Some(&None));
+            self.uplinks.retain(|(key, _), _| !batch.forgotten.contains(key));
+            let told = |row: &UplinkRecord| ((row.key.clone(), row.id.clone()), row.warnings.clone());
+            self.uplinks.extend(batch.uplinks.iter().map(told));
             for row in &batch.downlinks {
                 match self.downlinks.iter_mut().find(|known| known.id == row.id) {
                     Some(known) => *known = row.clone(),

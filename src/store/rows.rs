@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::model::{ApplicationName, DeviceId, DeviceKey, DownlinkId};
+use crate::model::{ApplicationName, DeviceId, DeviceKey, DownlinkId, Gateway, UplinkRecord};
 
 /// A message of the network that waits until the home broker has acknowledged what it became.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +131,37 @@ pub struct DownlinkFilter {
     /// Only those that have not reached their final state.
     pub open_only: bool,
     pub most: usize,
+}
+
+/// Which uplinks of a device are asked for. Places rise with time: each is a time in milliseconds since 1970, or a little
+/// later if another uplink of the device had that one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UplinkFilter {
+    pub device: DeviceKey,
+    /// The first place wanted.
+    pub from: i64,
+    /// The first place that is not wanted any more.
+    pub before: i64,
+    pub newest_first: bool,
+    pub most: usize,
+}
+
+/// Some of the uplinks that were asked for.
+#[derive(Debug, Default)]
+pub struct UplinkPage {
+    /// With the place of each.
+    pub uplinks: Vec<(i64, UplinkRecord)>,
+    /// Those asked for end before this place, or after it if the newest come first; none: that was all.
+    pub next: Option<i64>,
+}
+
+/// How a gateway heard one device.
+#[derive(Debug, Clone)]
+pub struct GatewayRow {
+    /// As it heard the device best.
+    pub gateway: Gateway,
+    pub uplinks: u64,
+    pub last_heard: Timestamp,
 }
 
 /// What was there when the store was opened.

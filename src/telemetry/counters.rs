@@ -64,7 +64,8 @@ pub(super) const FINAL_STATES: [State; 6] =
     [State::Sent, State::Acked, State::Failed, State::Expired, State::Superseded, State::Cancelled];
 
 /// The counters at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Counters")]
 pub struct Snapshot {
     pub uplinks: u64,
     pub decoded: u64,

@@ -10,7 +10,7 @@ const MOST_DEVICES: usize = 50;
 const MOST_SPANS: usize = 20;
 
 /// Frames that never came.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct LostFrames {
     pub devices: Vec<DeviceLoss>,
     /// Further devices that miss frames.
@@ -25,7 +25,7 @@ pub struct LostFrames {
 }
 
 /// Frames of one device that never came.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct DeviceLoss {
     /// Its name at home, or its id if it has none yet.
     pub device: String,

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 
-use super::routes::Api;
+use super::api::Api;
 use crate::telemetry::Exposition;
 
 pub async fn scrape(State(api): State<Api>, headers: HeaderMap) -> impl IntoResponse {

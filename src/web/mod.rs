@@ -1,27 +1,28 @@
 //! The HTTP doors: a Unix socket for the command line, and an address for browsers and scripts.
 //!
 //! ```text
-//! control socket ─▶ door ─────────────────────────────┬─▶ routes ─▶ control
+//! control socket ─▶ door ─────────────────────────────┬─▶ api ─▶ control
 //! TCP, TLS ───────▶ door ─▶ front: guard, lock ─▶ page, session, probes
 //! ```
 //!
-//! Thin by intent: [`routes`] takes JSON in and gives JSON out, [`crate::control`] answers. Who may open the socket's file
+//! Thin by intent: [`api`] takes JSON in and gives JSON out, [`crate::control`] answers. Who may open the socket's file
 //! may do everything. Who comes over the network is looked at in [`front`]. What a visitor may cost is bounded here:
 //! connections, their heads and their handshakes in [`door`], their silence in [`visitor`], the length of a body and the
-//! time of an answer in [`routes`], wrong passwords in [`tries`].
+//! time of an answer in [`api`], wrong passwords in [`tries`].
 
+mod api;
 mod door;
 mod front;
 mod guard;
 mod key;
 mod lock;
+mod live;
 mod metrics;
 mod onboarding;
 mod page;
 mod port;
 mod probes;
 mod problem;
-mod routes;
 mod session;
 mod socket;
 #[cfg(test)]
@@ -37,13 +38,14 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::{Answers, Readiness};
+use api::Api;
 use door::{Door, Entrance};
 use guard::Guard;
 pub use key::{KeyError, SigningKey};
 use lock::Lock;
+use live::Listeners;
 pub use onboarding::{Asking, Onboarding};
 pub use port::{Port, PortError};
-use routes::Api;
 use session::Facts;
 pub use socket::{Socket, SocketError};
 
@@ -86,7 +88,8 @@ impl Web {
         let cut = CancellationToken::new();
         // However this ends: no connection is served longer than this task lives.
         let _cut = cut.clone().drop_guard();
-        let api = routes::router(Api { answers, stop: stop.clone() });
+        let listeners = Listeners::default();
+        let api = api::router(Api { answers, stop: stop.clone(), listeners: listeners.clone() });
         let probes = probes::router(Arc::new(readiness));
         let (listener, _file) = socket.map(Socket::into_parts).unzip();
         let inside = listener.map(|listener| {
@@ -99,8 +102,12 @@ impl Web {
             stop.cancelled().await;
             tokio::time::sleep(FAREWELL).await;
         };
+        let done = async {
+            futures_util::future::join_all(doors).await;
+            listeners.gone().await;
+        };
         tokio::select! {
-            _ = futures_util::future::join_all(doors) => {}
+            () = done => {}
             () = over => tracing::debug!("Requests were cut short."),
         }
     }

@@ -3,6 +3,7 @@
 //! It reads the sources as text, with comments and literals blanked out. A rule here is an "Architecture Invariant:"
 //! there; change both or neither.
 
+mod messages;
 mod source;
 
 use source::Source;

@@ -52,7 +52,13 @@ async fn what_cannot_be_done_is_told_as_problem_details() {
         assert_eq!(got.as_u16(), status, "{method} {path} {body}: {problem}");
         assert_eq!(media, "application/problem+json", "{method} {path}");
         assert_eq!(problem["status"], status, "{problem}");
-        assert_eq!(problem["type"], "about:blank", "{problem}");
+        let kind = match status {
+            400 => "/problems/malformed",
+            404 if path != "nothing" => "/problems/unknown",
+            422 => "/problems/refused",
+            _ => "about:blank",
+        };
+        assert_eq!(problem["type"], kind, "{problem}");
         assert!(problem["title"].is_string() && problem["detail"].is_string(), "{problem}");
     }
 }
@@ -185,4 +191,24 @@ async fn metrics_count_by_application_and_grow_with_no_device() {
     let (_, many) = metrics(&ferry).await;
     assert!(many.contains(&"ttn_ferry_uplinks_total{application=\"app1\"} 40".to_owned()), "{many:#?}");
     assert_eq!((few.len(), many.iter().any(|line| line.contains("node"))), (many.len(), false), "{many:#?}");
+}
+
+#[tokio::test]
+async fn metrics_of_each_device_are_there_where_they_are_wanted() {
+    let mut ferry = Ferry::with(|setup| {
+        setup.add_codec("node", "function decodeUplink(input) { return {data: {level: input.bytes[0], open: true}}; }");
+        setup.more.push_str("[web]\nmetrics_per_device = true\n");
+    })
+    .await;
+    ferry.network.up("node", 1, &[42]);
+    ferry.home.on("ttn/node").await;
+    let (_, lines) = metrics(&ferry).await;
+    for line in [
+        r#"ttn_ferry_device_field{application="app1",device="node",field="level"} 42.0"#,
+        r#"ttn_ferry_device_field{application="app1",device="node",field="open"} 1.0"#,
+    ] {
+        assert!(lines.contains(&line.to_owned()), "{line}: {lines:#?}");
+    }
+    let seen = lines.iter().any(|line| line.starts_with("ttn_ferry_device_last_seen_timestamp_seconds{"));
+    assert!(seen && lines.iter().all(|line| !line.contains("last_seen\"")), "{lines:#?}");
 }

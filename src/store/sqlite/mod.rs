@@ -11,7 +11,10 @@
 //! | `notes` | device of which its network server has something to remember | never |
 //! | `availability` | device that was heard | when it is removed |
 //! | `retained` | topic on which the home broker keeps something | it is emptied |
+//! | `uplinks` | uplink, as it was published | older than `readings_age`, or beyond `readings_size` |
+//! | `uplink_devices`, `uplink_texts` | device with uplinks; what many of them have in common | the last of its uplinks went |
 
+mod history;
 mod migrations;
 mod opening;
 mod restore;
@@ -27,12 +30,15 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
+use self::history::History;
 use super::batch::Batch;
 use super::config::{StoreConfig, Sync};
 use super::engine::{Engine, Result};
 use super::error::{EngineError, OpenError};
-use super::rows::{DownlinkFilter, DownlinkRow, Entry, Restored, Shed, SpoolStats};
-use crate::model::DownlinkId;
+use super::rows::{
+    DownlinkFilter, DownlinkRow, Entry, GatewayRow, Restored, Shed, SpoolStats, UplinkFilter, UplinkPage,
+};
+use crate::model::{DeviceKey, DownlinkId};
 
 /// A run of frame counters that old tells no duplicate any more, unless it is its device's newest: no network keeps
 /// anything to send again for so long. A little more than `[repair] retention` may be.
@@ -44,7 +50,9 @@ pub struct Sqlite {
     connection: Connection,
     spool: SpoolStats,
     sync: Sync,
-    history: Duration,
+    /// How long a finished downlink is kept.
+    downlinks_kept: Duration,
+    history: History,
 }
 
 impl Sqlite {
@@ -52,7 +60,9 @@ impl Sqlite {
     pub fn open(file: &Path, config: &StoreConfig) -> std::result::Result<(Self, Restored), OpenError> {
         let connection = opening::open(file, config.sync)?;
         let restored = restore::restore(&connection).map_err(|error| OpenError::unusable(file, error))?;
-        Ok((Self { connection, spool: restored.spool, sync: config.sync, history: config.history }, restored))
+        let history = History::new(config.into());
+        let (spool, sync) = (restored.spool, config.sync);
+        Ok((Self { connection, spool, sync, downlinks_kept: config.history, history }, restored))
     }
 
     fn write(&mut self, batch: &Batch) -> Result<()> {
@@ -65,6 +75,7 @@ impl Sqlite {
         spool::delete(&transaction, &batch.delivered, &mut spool)?;
         spool::insert(&transaction, batch.records.values(), &mut spool)?;
         tables::write(&transaction, batch)?;
+        self.history.write(&transaction, batch)?;
         transaction.commit()?;
         self.spool = spool;
         Ok(())
@@ -80,6 +91,9 @@ impl Engine for Sqlite {
             self.connection.pragma_update(None, "synchronous", "FULL")?;
         }
         let result = self.write(batch);
+        if result.is_err() {
+            self.history.rolled_back();
+        }
         if precious {
             self.connection.pragma_update(None, "synchronous", "NORMAL")?;
         }
@@ -111,13 +125,25 @@ impl Engine for Sqlite {
         Ok(tables::downlinks(&self.connection, wanted)?)
     }
 
-    fn prune(&mut self, now: Timestamp) -> Result<()> {
-        let history = SignedDuration::try_from(self.history).unwrap_or(SignedDuration::MAX);
-        let finished_before = now.checked_sub(history).unwrap_or(Timestamp::MIN);
-        let received_before = now.checked_sub(RUNS_KEPT).unwrap_or(Timestamp::MIN);
+    fn uplinks(&mut self, wanted: &UplinkFilter) -> Result<UplinkPage> {
+        Ok(history::uplinks(&self.connection, wanted)?)
+    }
+
+    fn gateways(&mut self, key: &DeviceKey, since: Timestamp) -> Result<Vec<GatewayRow>> {
+        Ok(history::gateways(&self.connection, key, since)?)
+    }
+
+    fn prune(&mut self, now: Timestamp) -> Result<bool> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        tables::prune(&transaction, now, finished_before, received_before)?;
-        Ok(transaction.commit()?)
+        if self.history.is_at_rest() {
+            let kept = SignedDuration::try_from(self.downlinks_kept).unwrap_or(SignedDuration::MAX);
+            let finished_before = now.checked_sub(kept).unwrap_or(Timestamp::MIN);
+            let received_before = now.checked_sub(RUNS_KEPT).unwrap_or(Timestamp::MIN);
+            tables::prune(&transaction, now, finished_before, received_before)?;
+        }
+        let more = self.history.prune(&transaction, now, self.spool)?;
+        transaction.commit()?;
+        Ok(more)
     }
 
     fn close(&mut self) -> Result<()> {

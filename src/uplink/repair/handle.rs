@@ -13,7 +13,7 @@ use crate::telemetry::LostFrames;
 pub struct RepairHandle(mpsc::Sender<Request>);
 
 /// What fetching by hand brought.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct BackfillOutcome {
     /// Uplinks that had not been received before.
     pub repaired: u64,

@@ -1,0 +1,4 @@
+// Events.
+export function Events() {
+  return <h1>Events</h1>;
+}

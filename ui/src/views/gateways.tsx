@@ -1,0 +1,4 @@
+// Gateways.
+export function Gateways() {
+  return <h1>Gateways</h1>;
+}

@@ -1,0 +1,4 @@
+// Who comes in without a session.
+export function Login() {
+  return <h1>Log in</h1>;
+}

@@ -1,0 +1,4 @@
+// The first run, without a configuration.
+export function Onboarding() {
+  return <h1>Welcome</h1>;
+}
