@@ -111,7 +111,7 @@ impl Shared {
             directory: Arc::new(Mutex::new(directory(config)?)),
             devices_changed: watch::Sender::new(()),
             outages: Outages::default(),
-            live: Live::starting_at(Live::first_number(Timestamp::now(), 0)),
+            live: Live::default(),
         })
     }
 }
@@ -184,6 +184,7 @@ impl App {
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
         let store = disk.store.clone();
+        let history = control::History::new(disk.store.clone(), desk.clone(), site.shared.directory.clone());
         let uplinks = uplink_flow(&site, entrances, (disk.store, disk.restored, record), &servers, &home, decode);
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
         let handles = Handles {
@@ -192,14 +193,16 @@ impl App {
             configuring: kept.configuring,
             in_use: kept.in_use,
             home_connected: asked.connected.clone(),
-            store,
+            store: store.clone(),
             metrics_per_device: config.web.metrics_per_device,
             log: control::Log(log.clone()),
+            history,
             desk,
         };
         let answers = Arc::new(answers(servers, handles, &site.shared));
         let control = Control {
             answers: answers.clone(),
+            chronicle: control::Chronicle::new(&site.shared.live, store),
             home,
             requests: asked.requests,
             notices: told,
@@ -262,6 +265,8 @@ fn open_store(Site { config, environment, shared, tasks, .. }: &mut Site<'_>) ->
     let folder = store_folder(config, *environment)?;
     let (store, writer, mut restored) = store::open(&folder.join(store::FILE), &config.store, shared.notices.clone())?;
     tasks.add("store", writer.run());
+    // Numbers rise over restarts, also if the clock was set back.
+    shared.live = Live::starting_at(Live::first_number(Timestamp::now(), restored.last_event));
     let memory = Memory::restore(std::mem::take(&mut restored.runs));
     Ok(Disk { folder, store, restored, memory })
 }
@@ -277,6 +282,7 @@ struct Handles {
     codecs: control::Codecs,
     configuring: control::Configuration,
     log: control::Log,
+    history: control::History,
     in_use: watch::Receiver<control::InUse>,
     home_connected: watch::Receiver<bool>,
     store: Store,
@@ -285,13 +291,28 @@ struct Handles {
 
 fn answers(
     servers: Vec<Arc<dyn NetworkServer>>,
-    Handles { desk, backfill, codecs, configuring, log, in_use, home_connected, store, metrics_per_device }: Handles,
+    Handles {
+        desk,
+        backfill,
+        codecs,
+        configuring,
+        log,
+        history,
+        in_use,
+        home_connected,
+        store,
+        metrics_per_device,
+    }: Handles,
     shared: &Shared,
 ) -> Answers {
     let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
+    let events = control::Events::new(shared.live.clone(), store.clone(), desk.clone());
     Answers {
         codecs,
         log,
+        gaps: control::Gaps::new(backfill.clone(), events.clone()),
+        events,
+        history,
         backfill: control::Backfill::new(backfill, applications),
         servers,
         directory: shared.directory.clone(),

@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn a_base_path_is_taken_with_and_without_its_last_slash() {
-        for (written, base) in [("/", "/"), ("/ferry", "/ferry/"), ("/ferry/", "/ferry/"), ("/a/b-c_d.e~1", "/a/b-c_d.e~1/")]
+        for (written, base) in
+            [("/", "/"), ("/ferry", "/ferry/"), ("/ferry/", "/ferry/"), ("/a/b-c_d.e~1", "/a/b-c_d.e~1/")]
         {
             assert_eq!(with(&format!("base_path = '{written}'"), &environment()).web.base(), base);
         }

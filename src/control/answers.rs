@@ -26,6 +26,9 @@ pub struct Answers {
     pub open_downlinks: crate::downlink::OpenDownlinks,
     pub downlinks: super::Downlinks,
     pub backfill: super::Backfill,
+    pub gaps: super::Gaps,
+    pub events: super::Events,
+    pub history: super::History,
     pub codecs: super::Codecs,
     pub log: super::Log,
     pub device_changes: super::Devices,
@@ -103,7 +106,7 @@ impl Answers {
         Info {
             version: env!("CARGO_PKG_VERSION"),
             in_use: self.in_use.borrow().clone(),
-            applications: self.applications(),
+            applications: self.connections(),
             counters: self.counters.snapshot(),
         }
     }
@@ -119,7 +122,7 @@ impl Answers {
     pub fn health(&self) -> Health {
         let counters = self.counters.snapshot();
         Health {
-            applications: self.applications(),
+            applications: self.connections(),
             spool: counters.spooled,
             spool_bytes: counters.spooled_bytes,
             queue: self.open_downlinks.count(),
@@ -141,7 +144,7 @@ impl Answers {
         )
     }
 
-    fn applications(&self) -> Vec<ApplicationHealth> {
+    fn connections(&self) -> Vec<ApplicationHealth> {
         let health = |server: &Arc<dyn NetworkServer>| ApplicationHealth {
             name: server.name().clone(),
             health: server.health(),

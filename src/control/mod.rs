@@ -1,12 +1,15 @@
 //! Answers questions about the bridge, and keeps its retained topics true.
 //!
-//! One handler per request, by its name in [`requests`]: in [`answers`] what the bridge knows of itself, in [`states`] the
-//! newest of each device; in [`downlinks`], [`backfill`] and [`codecs`] what can be asked of the flows; in [`device`],
-//! [`devices`] and [`configuration`] what can be said of devices and of the configuration; in [`log`] what is logged. They
-//! know nothing of who asks: [`crate::web`] serves them over HTTP, [`serving`] those that come over MQTT. The task here
-//! publishes `bridge/info`, `bridge/devices`, `bridge/health` and `bridge/event` from the same handlers.
+//! One handler per request, by its name in [`requests`]: in [`answers`] and [`applications`] what the bridge knows of
+//! itself, in [`states`] the newest of each device, in [`events`] and [`gaps`] what happened; in [`downlinks`],
+//! [`backfill`] and [`codecs`] what can be asked of the flows; in [`device`], [`devices`] and [`configuration`] what can
+//! be said of devices and of the configuration; in [`history`] what was told before; in [`log`] what is logged, in
+//! [`metrics`] what is counted. They know nothing of who asks: [`crate::web`] serves them over HTTP, [`serving`] those that
+//! come over MQTT. The task here publishes `bridge/info`, `bridge/devices`, `bridge/health` and `bridge/event` from the
+//! same handlers.
 
 mod answers;
+mod applications;
 mod backfill;
 mod body;
 mod codecs;
@@ -14,6 +17,9 @@ mod configuration;
 mod device;
 mod devices;
 mod downlinks;
+mod events;
+mod gaps;
+mod history;
 mod log;
 mod metrics;
 mod problem;
@@ -41,6 +47,9 @@ pub use codecs::{CodecParts, Codecs};
 pub use configuration::{Ask, Asked, Checked, Configuration, InUse, OptionsSet, Reloaded, Removed, Renamed};
 pub use devices::Devices;
 pub use downlinks::{Downlinks, Whose};
+pub use events::{Chronicle, Events};
+pub use gaps::Gaps;
+pub use history::History;
 pub use log::Log;
 pub use problem::{Kind, Problem};
 pub use readiness::{Readiness, Ready};
@@ -54,6 +63,7 @@ const GATHER: Duration = Duration::from_millis(200);
 /// Serves requests and reports.
 pub struct Control {
     pub answers: Arc<Answers>,
+    pub chronicle: Chronicle,
     pub home: Home,
     pub requests: mpsc::Receiver<HomeRequest>,
     pub notices: mpsc::Receiver<Notice>,
@@ -80,6 +90,7 @@ impl Control {
                 () = stop.cancelled() => return self.finish(serving).await,
                 Some(request) = self.requests.recv() => serving.take(request).await,
                 Some(notice) = self.notices.recv() => self.tell(notice).await,
+                piece = self.chronicle.next() => self.chronicle.keep(piece).await,
                 Ok(()) = self.devices_changed.changed(), if listing.is_none() => listing = Some(Instant::now() + GATHER),
                 () = due(listing) => {
                     listing = None;
@@ -107,6 +118,7 @@ impl Control {
         while let Some(notice) = self.notices.recv().await {
             self.tell(notice).await;
         }
+        self.chronicle.finish().await;
         serving.finish().await;
     }
 

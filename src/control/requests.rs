@@ -18,7 +18,7 @@ use super::events::EventList;
 use super::gaps::GapList;
 use super::problem::{Kind, Problem};
 use super::states::DeviceState;
-use super::{Answers, Body, Told, backfill, codecs, configuration, devices, events, gaps, log};
+use super::{Answers, Body, Told, backfill, codecs, configuration, devices, events, gaps, history, log};
 use crate::codecs::Renewed;
 use crate::downlink::DownlinkView;
 use crate::model::did_you_mean;
@@ -119,6 +119,14 @@ requests! { |answers, stop|
         Whose => Listed, |whose| answers.downlinks.clear(whose).await;
     "backfill", FETCH, "Fetch what was missed from the network's history":
         backfill::Wanted => backfill::Backfilled, |wanted| answers.backfill.fetch(wanted, stop).await;
+    "readings", PATIENT, "What a device told over time, a series for each field":
+        history::WantedReadings => history::Readings, |wanted| answers.history.readings(wanted).await;
+    "radio", PATIENT, "How a device was heard over time":
+        history::WantedRadio => history::Radio, |wanted| answers.history.radio(wanted).await;
+    "uplinks", QUICK, "The last uplinks of a device, newest first":
+        history::WantedUplinks => Told<history::Uplinks<'static>>, |wanted| answers.history.uplinks(wanted).await;
+    "gateways", PATIENT, "The gateways that heard any device":
+        history::WantedGateways => history::Gateways, |wanted| answers.history.gateways(wanted).await;
     "codec/reload", PATIENT, "Look at the files of all codecs in use now":
         Nothing => Renewed, |_| answers.codecs.reload().await;
     "codec/test", PATIENT, "What a codec makes of a payload or a command; nothing is published or sent":

@@ -1,15 +1,16 @@
 //! The newest of each device: what a page shows first.
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Answers;
 use crate::home::live::Newest;
-use crate::model::{ApplicationName, DeviceId, Directory, HomeName};
+use crate::model::{ApplicationName, Device, DeviceId, Directory, HomeName};
 
 /// The last word on one device. What nothing was told of yet is `null`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct DeviceState {
     device: HomeName,
     application: ApplicationName,
@@ -29,7 +30,7 @@ impl Answers {
         let devices = directory.all();
         let newest = self.live.newest_of(devices.iter().map(|device| &device.key));
         let all = devices.into_iter().zip(newest);
-        let shown = |(device, Newest { state, availability, pending, .. }): (&crate::model::Device, _)| DeviceState {
+        let shown = |(device, Newest { state, availability, pending, .. }): (&Device, _)| DeviceState {
             device: device.name.clone(),
             application: device.key.application.clone(),
             device_id: device.key.device.clone(),

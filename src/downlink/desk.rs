@@ -124,6 +124,11 @@ impl Desk {
         accept::find(device, application, &Directory::lock(&self.directory), self.only.as_ref())
     }
 
+    /// Which devices there are.
+    pub fn directory(&self) -> &Mutex<Directory> {
+        &self.directory
+    }
+
     /// Downlinks, the newest first.
     ///
     /// # Errors

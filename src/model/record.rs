@@ -4,7 +4,6 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{ApplicationName, DeviceId, DeviceKey, EndDeviceIds, HomeName, Radio};
@@ -41,20 +40,17 @@ pub struct UplinkRecord {
 
 /// The body of `<device>/uplink`.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Uplink")]
 pub struct UplinkBody<'a> {
     /// The same for every copy of this uplink.
     id: &'a str,
     /// Its device's name at home.
-    #[schemars(with = "String")]
     device: &'a HomeName,
-    #[schemars(with = "String")]
     application: &'a ApplicationName,
-    #[schemars(with = "String")]
     device_id: &'a DeviceId,
     #[serde(flatten)]
     ids: &'a EndDeviceIds,
     /// When the network received it.
-    #[schemars(with = "String")]
     at: Timestamp,
     /// 1 to 255; none for a frame that carries only MAC commands.
     f_port: Option<u8>,
@@ -63,11 +59,9 @@ pub struct UplinkBody<'a> {
     payload_hex: String,
     /// What was decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Value>")]
     fields: Option<&'a RawValue>,
     /// Normalised measurements.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Vec<Value>>")]
     normalized: Option<&'a RawValue>,
     /// Who made the fields: a codec's name, or `network`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,7 +80,6 @@ pub struct UplinkBody<'a> {
     radio: &'a Radio,
     /// Positions by source, as the network tells them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Value>")]
     locations: Option<&'a RawValue>,
     /// 0 to 100 %, as the network knows it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::DeviceKey;
@@ -97,7 +96,6 @@ pub struct Gateway {
     pub snr: f32,
     /// Only where the gateway's owner made it public.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Value>")]
     pub location: Option<Box<RawValue>>,
 }
 

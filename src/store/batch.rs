@@ -6,12 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::engine::MOST_BYTES;
-use super::rows::{DownlinkRow, Entry, GapRow, RetainedRow, Run, RunChange, StateRow, UsageRow};
+use super::rows::{DownlinkRow, Entry, EventRow, GapRow, RetainedRow, Run, RunChange, StateRow, UsageRow};
 use crate::model::{DeviceKey, DownlinkId, UplinkRecord};
 
 /// A run's device, session, epoch and first counter.
 pub type RunKey = (DeviceKey, String, u32, u32);
 
+/// What happened and is not written, at most: more only comes together while the disk fails.
+const MOST_EVENTS: usize = 2_000;
 /// Uplinks for the history that are not written, at most: more only come together while the disk fails. Then the oldest
 /// are not kept.
 const MOST_UPLINKS: usize = 10_000;
@@ -33,6 +35,8 @@ pub struct Batch {
     pub availability: HashMap<DeviceKey, Option<String>>,
     /// By topic. None: nothing is kept there any more.
     pub retained: BTreeMap<String, Option<RetainedRow>>,
+    /// By their numbers.
+    pub events: BTreeMap<u64, EventRow>,
     /// In the order of their first saving, which is their age.
     pub downlinks: Vec<DownlinkRow>,
     /// Devices whose history goes, before what of it is in `uplinks` comes.
@@ -45,7 +49,7 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         let rows = self.records.len() + self.delivered.len() + self.runs.len() + self.states.len() + self.usage.len();
         let others = self.gaps.len() + self.notes.len() + self.availability.len() + self.retained.len();
-        rows + others + self.downlinks.len() + self.forgotten.len() + self.uplinks.len() == 0
+        rows + others + self.downlinks.len() + self.events.len() + self.forgotten.len() + self.uplinks.len() == 0
     }
 
     pub fn record(&mut self, entry: Entry) {
@@ -110,6 +114,13 @@ impl Batch {
         self.retained.extend(cleared.into_iter().map(|topic| (topic, None)));
     }
 
+    pub fn keep_event(&mut self, row: EventRow) {
+        self.events.insert(row.n, row);
+        if self.events.len() > MOST_EVENTS {
+            self.events.pop_first();
+        }
+    }
+
     pub fn save_downlinks(&mut self, rows: Vec<DownlinkRow>) {
         let mut at: HashMap<DownlinkId, usize> =
             self.downlinks.iter().enumerate().map(|(index, row)| (row.id.clone(), index)).collect();
@@ -152,6 +163,7 @@ impl Batch {
         self.availability.extend(newer.availability);
         self.retained.extend(newer.retained);
         self.save_downlinks(newer.downlinks);
+        newer.events.into_values().for_each(|row| self.keep_event(row));
         self.uplinks.retain(|uplink| !newer.forgotten.contains(&uplink.key));
         self.forgotten.extend(newer.forgotten);
         newer.uplinks.into_iter().for_each(|uplink| self.keep_uplink(uplink));
@@ -184,6 +196,7 @@ mod tests {
         Uplink(u8, u8),
         Forget,
         Downlink(u8, bool),
+        Event,
         /// The gathered batch goes to the disk.
         Begin,
         /// It arrives, twice perhaps; or it does not, and is gathered again.
@@ -209,6 +222,7 @@ mod tests {
             2 => (0..4_u8, any::<u8>()).prop_map(|(id, told)| Uplink(id, told)),
             1 => Just(Forget),
             1 => (0..4_u8, any::<bool>()).prop_map(|(id, open)| Downlink(id, open)),
+            1 => Just(Event),
             2 => Just(Begin),
             2 => (any::<bool>(), any::<bool>()).prop_map(|(works, twice)| End { works, twice }),
         ]
@@ -256,6 +270,10 @@ mod tests {
             Operation::Availability(n) => batch.save_availability(vec![(key(), n.to_string())]),
             Operation::Uplink(id, told) => batch.keep_uplink(uplink(id, told)),
             Operation::Forget => batch.forget(key()),
+            Operation::Event => {
+                let (kind, body) = ("join".into(), newest.to_string());
+                batch.keep_event(EventRow { n: newest, at, key: Some(key()), kind, body });
+            }
             Operation::Close(id) => batch.save_gaps(vec![], vec![id]),
             Operation::Downlink(id, open) => {
                 let id = DownlinkId::parse(&id.to_string()).unwrap();
@@ -277,6 +295,7 @@ mod tests {
         downlinks: Vec<DownlinkRow>,
         notes: HashMap<DeviceKey, String>,
         availability: HashMap<DeviceKey, String>,
+        events: BTreeMap<u64, EventRow>,
         /// What each uplink tells, by its id.
         uplinks: HashMap<(DeviceKey, String), Vec<String>>,
     }
@@ -291,6 +310,7 @@ mod tests {
             self.states.retain(|key, _| batch.states.get(key) != Some(&None));
             self.usage.extend(batch.usage.clone());
             self.notes.extend(batch.notes.clone());
+            self.events.extend(batch.events.clone());
             self.availability
                 .extend(batch.availability.iter().filter_map(|(key, row)| Some((key.clone(), row.clone()?))));
             self.availability.retain(|key, _| batch.availability.get(key) != Some(&None));

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 
 use super::batch::Batch;
 use super::error::EngineError;
-use super::rows::{DownlinkFilter, DownlinkRow, Entry, GatewayRow, Shed, SpoolStats, UplinkFilter, UplinkPage};
+use super::rows::{
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayRow, Shed, SpoolStats, UplinkFilter, UplinkPage,
+};
 use crate::model::{DeviceKey, DownlinkId};
 
 /// What one reading of entries brings at most, in bytes: memory stays flat however much there is to read back.
@@ -32,6 +34,9 @@ pub trait Engine: Send {
 
     /// Newest first, by the order in which they were first saved.
     fn downlinks(&mut self, wanted: &DownlinkFilter) -> Result<Vec<DownlinkRow>>;
+
+    /// What happened, newest first.
+    fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>>;
 
     /// Uplinks of the history: at most as many as wanted, and no more once they have [`MOST_BYTES`].
     fn uplinks(&mut self, wanted: &UplinkFilter) -> Result<UplinkPage>;

@@ -11,7 +11,8 @@ use super::batch::Batch;
 use super::engine::{Engine, Result};
 use super::error::EngineError;
 use super::rows::{
-    DownlinkFilter, DownlinkRow, Entry, GatewayRow, Restored, Shed, SpoolStats, UplinkFilter, UplinkPage,
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayRow, Restored, Shed, SpoolStats, UplinkFilter,
+    UplinkPage,
 };
 use super::sqlite::Sqlite;
 use super::thread::Thread;
@@ -71,6 +72,10 @@ impl Engine for OnDisk {
 
     fn downlinks(&mut self, wanted: &DownlinkFilter) -> Result<Vec<DownlinkRow>> {
         self.engine.downlinks(wanted)
+    }
+
+    fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>> {
+        self.engine.events(wanted)
     }
 
     fn uplinks(&mut self, wanted: &UplinkFilter) -> Result<UplinkPage> {

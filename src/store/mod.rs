@@ -43,8 +43,8 @@ use crate::telemetry::{Notices, WeakNotices};
 pub use config::{StoreConfig, Sync};
 pub use error::{EngineError, OpenError, StoreError};
 pub use rows::{
-    DownlinkFilter, DownlinkRow, Entry, GapRow, GatewayRow, Restored, RetainedRow, Run, RunChange, Shed, SpoolStats,
-    StateRow, UplinkFilter, UplinkPage, UsageRow,
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GapRow, GatewayRow, Restored, RetainedRow, Run,
+    RunChange, Shed, SpoolStats, StateRow, Types, UplinkFilter, UplinkPage, UsageRow,
 };
 pub use writer::Writer;
 
@@ -228,6 +228,19 @@ impl Store {
     /// Keeps on which topics the home broker keeps something, and forgets those `cleared`: within a second.
     pub async fn save_retained(&self, rows: Vec<RetainedRow>, cleared: Vec<String>) {
         self.ask(Request::Retained(rows, cleared)).await;
+    }
+
+    /// Keeps something that happened: within a second.
+    pub async fn keep_event(&self, row: EventRow) {
+        self.ask(Request::Event(row)).await;
+    }
+
+    /// What happened, newest first. Sees everything that was kept before the call.
+    ///
+    /// # Errors
+    /// The disk cannot be read, or the store has ended.
+    pub async fn events(&self, wanted: EventFilter) -> Result<Vec<EventRow>, StoreError> {
+        self.query(move |engine| engine.events(&wanted), unreadable).await
     }
 
     /// Keeps downlinks. Returns once they are committed.

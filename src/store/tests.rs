@@ -76,6 +76,10 @@ impl Engine for Engines {
         Ok(self.disk().downlinks.get(id).cloned())
     }
 
+    fn events(&mut self, _wanted: &EventFilter) -> Answer<Vec<EventRow>> {
+        Ok(Vec::new())
+    }
+
     fn downlinks(&mut self, _wanted: &DownlinkFilter) -> Answer<Vec<DownlinkRow>> {
         panic!("a bug in the engine")
     }

@@ -21,7 +21,7 @@ use super::engine::Engine;
 use super::error::{EngineError, StoreError};
 use super::gather::{Gather, Waiter};
 use super::room::Room;
-use super::rows::{DownlinkRow, Entry, GapRow, RetainedRow, RunChange, SpoolStats, StateRow, UsageRow};
+use super::rows::{DownlinkRow, Entry, EventRow, GapRow, RetainedRow, RunChange, SpoolStats, StateRow, UsageRow};
 use super::thread::{Done, Job, Outcome, Thread};
 use crate::model::{DeviceKey, UplinkRecord};
 use crate::telemetry::{Notice, WeakNotices};
@@ -54,6 +54,7 @@ pub enum Request {
     /// For the history.
     Uplink(Box<UplinkRecord>),
     Retained(Vec<RetainedRow>, Vec<String>),
+    Event(EventRow),
     Downlinks(Vec<DownlinkRow>, Waiter),
     Note(DeviceKey, String, Option<Waiter>),
     Query(Query),
@@ -240,6 +241,10 @@ impl Writer {
             }
             Request::Retained(rows, cleared) => {
                 self.gather.batch.save_retained(rows, cleared);
+                self.gather.lazy(now);
+            }
+            Request::Event(row) => {
+                self.gather.batch.keep_event(row);
                 self.gather.lazy(now);
             }
             Request::Downlinks(rows, waiter) => self.downlinks(rows, waiter, now),

@@ -87,7 +87,9 @@ async fn no_secret_shows_in_the_log_at_home_or_on_the_command_line() {
     let lines: Vec<_> = client_key.lines().filter(|line| !line.starts_with('-')).collect();
     for (what, text) in [("log", said), ("home", told), ("process", outside), ("command line", printed)] {
         let of_the_page = [WEB_PASSWORD, WEB_TOKEN, &session];
-        for hidden in [&key, secret, PASSWORD, WRONG_PASSWORD].into_iter().chain(of_the_page).chain(lines.iter().copied()) {
+        for hidden in
+            [&key, secret, PASSWORD, WRONG_PASSWORD].into_iter().chain(of_the_page).chain(lines.iter().copied())
+        {
             assert!(!text.contains(hidden), "a secret is in the {what}:\n{text}");
         }
         for hidden in [KEK, OWN_KEY, SESSION_KEY] {

@@ -16,8 +16,7 @@ const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 fn guarded(setup: &mut Setup) {
     setup.secrets.push(("web.password".into(), PASSWORD.into()));
     setup.secrets.push(("web.token".into(), TOKEN.into()));
-    setup.more +=
-        "[web]\nlisten = \"127.0.0.1:0\"\npassword_file = \"web.password\"\ntoken_file = \"web.token\"\n";
+    setup.more += "[web]\nlisten = \"127.0.0.1:0\"\npassword_file = \"web.password\"\ntoken_file = \"web.token\"\n";
 }
 
 impl Ferry {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// What leads from each version to the next; the first makes an empty file version 1.
-pub const ALL: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
+pub const ALL: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6];
 
 /// Rows that are written with every message are short and in few tables, for each page they touch is written whole.
 /// `n` numbers downlinks in the order of their acceptance.
@@ -116,6 +116,18 @@ CREATE TABLE uplinks (
     gateways BLOB NOT NULL,
     payload BLOB NOT NULL,
     told TEXT NOT NULL
+) STRICT;
+";
+
+/// What happened. `n` is the number under which it was told; what is about no device is the bridge's own.
+const VERSION_6: &str = "
+CREATE TABLE events (
+    n INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    application TEXT,
+    device TEXT,
+    type TEXT NOT NULL,
+    body TEXT NOT NULL
 ) STRICT;
 ";
 

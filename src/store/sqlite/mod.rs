@@ -11,9 +11,11 @@
 //! | `notes` | device of which its network server has something to remember | never |
 //! | `availability` | device that was heard | when it is removed |
 //! | `retained` | topic on which the home broker keeps something | it is emptied |
+//! | `events` | thing that happened | 30 days old, or 10,000 are newer |
 //! | `uplinks` | uplink, as it was published | older than `readings_age`, or beyond `readings_size` |
 //! | `uplink_devices`, `uplink_texts` | device with uplinks; what many of them have in common | the last of its uplinks went |
 
+mod events;
 mod history;
 mod migrations;
 mod opening;
@@ -36,7 +38,8 @@ use super::config::{StoreConfig, Sync};
 use super::engine::{Engine, Result};
 use super::error::{EngineError, OpenError};
 use super::rows::{
-    DownlinkFilter, DownlinkRow, Entry, GatewayRow, Restored, Shed, SpoolStats, UplinkFilter, UplinkPage,
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayRow, Restored, Shed, SpoolStats, UplinkFilter,
+    UplinkPage,
 };
 use crate::model::{DeviceKey, DownlinkId};
 
@@ -53,6 +56,8 @@ pub struct Sqlite {
     /// How long a finished downlink is kept.
     downlinks_kept: Duration,
     history: History,
+    /// Events written since there were surely not too many.
+    events: i64,
 }
 
 impl Sqlite {
@@ -62,7 +67,7 @@ impl Sqlite {
         let restored = restore::restore(&connection).map_err(|error| OpenError::unusable(file, error))?;
         let history = History::new(config.into());
         let (spool, sync) = (restored.spool, config.sync);
-        Ok((Self { connection, spool, sync, downlinks_kept: config.history, history }, restored))
+        Ok((Self { connection, spool, sync, downlinks_kept: config.history, history, events: i64::MAX / 2 }, restored))
     }
 
     fn write(&mut self, batch: &Batch) -> Result<()> {
@@ -76,8 +81,9 @@ impl Sqlite {
         spool::insert(&transaction, batch.records.values(), &mut spool)?;
         tables::write(&transaction, batch)?;
         self.history.write(&transaction, batch)?;
+        let events = events::trim(&transaction, self.events + events::write(&transaction, &batch.events)?)?;
         transaction.commit()?;
-        self.spool = spool;
+        (self.spool, self.events) = (spool, events);
         Ok(())
     }
 }
@@ -125,6 +131,10 @@ impl Engine for Sqlite {
         Ok(tables::downlinks(&self.connection, wanted)?)
     }
 
+    fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>> {
+        Ok(events::find(&self.connection, wanted)?)
+    }
+
     fn uplinks(&mut self, wanted: &UplinkFilter) -> Result<UplinkPage> {
         Ok(history::uplinks(&self.connection, wanted)?)
     }
@@ -140,6 +150,7 @@ impl Engine for Sqlite {
             let finished_before = now.checked_sub(kept).unwrap_or(Timestamp::MIN);
             let received_before = now.checked_sub(RUNS_KEPT).unwrap_or(Timestamp::MIN);
             tables::prune(&transaction, now, finished_before, received_before)?;
+            events::prune(&transaction, now)?;
         }
         let more = self.history.prune(&transaction, now, self.spool)?;
         transaction.commit()?;

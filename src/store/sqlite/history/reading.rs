@@ -74,10 +74,7 @@ pub fn gateways(connection: &Connection, key: &DeviceKey, since: Timestamp) -> r
         let at = row.get::<_, i64>(0)? & LAST_TIME;
         for (number, rssi, snr) in heard(row.get_ref(1)?.as_blob()?) {
             let known = best.entry(number).or_insert((rssi, snr, 0, at));
-            if rssi > known.0 {
-                (known.0, known.1) = (rssi, snr);
-            }
-            known.2 += 1;
+            (known.0, known.1, known.2) = (known.0.max(rssi), known.1.max(snr), known.2 + 1);
         }
     }
     let (mut known, mut found) = (Known::default(), Vec::new());
