@@ -95,7 +95,7 @@ impl Front {
     fn is_open(&self, headers: &HeaderMap, peer: Option<Peer>) -> Result<bool, Locked> {
         let (Some(lock), Some(peer)) = (&self.facts.lock, peer) else { return Ok(self.facts.lock.is_none()) };
         let now = Timestamp::now();
-        if session::carried(headers, &lock.cookie()).any(|session| lock.is_session(session, now)) {
+        if session::carried(headers).any(|session| lock.is_session(session, now)) {
             return Ok(true);
         }
         let shown = headers.get(header::AUTHORIZATION).and_then(|value| Shown::in_header(value.to_str().ok()?));

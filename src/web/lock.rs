@@ -86,12 +86,6 @@ impl Lock {
         now.as_second() < until && hmac::verify(&self.signing, signed(ends).as_bytes(), &sign).is_ok()
     }
 
-    /// The name of the cookie: browsers know hosts and no ports, and two bridges may share a host.
-    pub fn cookie(&self) -> String {
-        let print = hmac::sign(&self.signing, b"cookie");
-        format!("ttn-ferry-{}", hex::encode(&print.as_ref()[..4]))
-    }
-
     fn is_right(&self, shown: Shown<'_>) -> bool {
         let (wanted, shown) = match shown {
             Shown::Password(shown) => (&self.password, shown),

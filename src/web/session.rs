@@ -18,6 +18,8 @@ use super::lock::{Lock, Locked, SESSION, Shown};
 use super::problem::details;
 use crate::control::QUICK;
 
+/// The cookie of a browser that has logged in.
+pub const COOKIE: &str = "ttn_ferry_session";
 pub const PATH: &str = "/api/v1/session";
 /// The longest body read, in bytes.
 const LONGEST_BODY: usize = 4 << 10;
@@ -57,10 +59,10 @@ pub fn router(facts: Facts) -> Router {
 }
 
 /// Every session that a request carries in its cookies.
-pub fn carried<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
+pub fn carried(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let texts = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(move |(own, _)| *own == name).map(|(_, value)| value)
+    pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value)
 }
 
 /// Somebody who is not let in, and why.
@@ -103,12 +105,14 @@ async fn open(
         return locked_out(locked);
     }
     let value = lock.session(Timestamp::now());
-    with_cookie(facts.session(true), &facts.cookie(lock, &value, SESSION, is_encrypted(peer, &headers)))
+    with_cookie(facts.session(true), &facts.cookie(&value, SESSION, is_encrypted(peer, &headers)))
 }
 
 async fn close(State(facts): State<Facts>, Extension(peer): Extension<Peer>, headers: HeaderMap) -> Response {
-    let Some(lock) = &facts.lock else { return facts.session(true) };
-    let cookie = facts.cookie(lock, "", Duration::ZERO, is_encrypted(peer, &headers));
+    if facts.lock.is_none() {
+        return facts.session(true);
+    }
+    let cookie = facts.cookie("", Duration::ZERO, is_encrypted(peer, &headers));
     with_cookie(facts.session(false), &cookie)
 }
 
@@ -126,10 +130,10 @@ impl Facts {
     }
 
     /// RFC 6265, 4.1. Scripts cannot read it, other sites' requests do not carry it.
-    fn cookie(&self, lock: &Lock, value: &str, age: Duration, is_encrypted: bool) -> String {
-        let (name, base, age) = (lock.cookie(), &self.base, age.as_secs());
+    fn cookie(&self, value: &str, age: Duration, is_encrypted: bool) -> String {
+        let (base, age) = (&self.base, age.as_secs());
         let secure = if is_encrypted { "; Secure" } else { "" };
-        format!("{name}={value}; Path={base}; Max-Age={age}; HttpOnly; SameSite=Strict{secure}")
+        format!("{COOKIE}={value}; Path={base}; Max-Age={age}; HttpOnly; SameSite=Strict{secure}")
     }
 }
 

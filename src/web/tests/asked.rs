@@ -196,7 +196,7 @@ proptest! {
     /// Whatever a request carries: nothing panics, and without a secret nothing opens.
     #[test]
     fn no_header_opens_what_only_a_secret_opens(
-        cookie in "(ttn-ferry[-=0-9a-f.; ]{0,40})?\\PC{0,40}",
+        cookie in "(ttn_ferry_session=[0-9a-f.; ]{0,90})?\\PC{0,40}",
         authorization in "(Bearer |Basic )?\\PC{0,40}",
         host in "(localhost|127\\.0\\.0\\.1|\\[::1\\])?[:@./a-z0-9]{0,12}",
         origin in "(https?://)?[:@./a-z0-9]{0,20}",
