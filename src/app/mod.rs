@@ -184,7 +184,6 @@ impl App {
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
         let store = disk.store.clone();
-        let history = control::History::new(store.clone(), desk.clone(), site.shared.directory.clone());
         let uplinks = uplink_flow(&site, entrances, (disk.store, disk.restored, record), &servers, &home, decode);
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
         let handles = Handles {
@@ -194,8 +193,8 @@ impl App {
             in_use: kept.in_use,
             home_connected: asked.connected.clone(),
             store: store.clone(),
+            metrics_per_device: config.web.metrics_per_device,
             log: control::Log(log.clone()),
-            history,
             desk,
         };
         let answers = Arc::new(answers(servers, handles, &site.shared));
@@ -284,11 +283,12 @@ struct Handles {
     in_use: watch::Receiver<control::InUse>,
     home_connected: watch::Receiver<bool>,
     store: Store,
+    metrics_per_device: bool,
 }
 
 fn answers(
     servers: Vec<Arc<dyn NetworkServer>>,
-    Handles { desk, backfill, codecs, configuring, log, history, in_use, home_connected, store }: Handles,
+    Handles { desk, backfill, codecs, configuring, log, in_use, home_connected, store, metrics_per_device }: Handles,
     shared: &Shared,
 ) -> Answers {
     let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
@@ -311,6 +311,7 @@ fn answers(
         in_use,
         home_connected,
         store,
+        metrics_per_device,
         started: Instant::now(),
     }
 }

@@ -15,6 +15,7 @@ mod gaps;
 mod init;
 mod man;
 mod moment;
+mod onboarding;
 mod readings;
 mod run;
 mod service;
@@ -49,7 +50,7 @@ struct Cli {
 enum Command {
     /// Show the bridge at work, with a simulated network, nodes and home broker
     Demo(demo::Demo),
-    /// Carry messages until stopped
+    /// Carry messages until stopped; without a configuration, ask for one on a page first
     Run(run::Run),
     /// Write a first configuration
     Init(init::Init),
@@ -132,7 +133,7 @@ impl Command {
         let existing = || config.clone().unwrap_or_else(|| default_path(environment));
         match self {
             Self::Demo(demo) => demo.run(environment, terminal).await,
-            Self::Run(run) => run.run(&existing(), environment).await,
+            Self::Run(run) => run.run(config, environment, terminal).await,
             Self::Init(init) => Ok(init.run(config, environment, terminal)?),
             Self::Check(check) => check.run(&existing(), environment, terminal).await,
             Self::Backfill(backfill) => backfill.run(config.as_deref(), environment, terminal).await,

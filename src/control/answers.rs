@@ -36,6 +36,8 @@ pub struct Answers {
     pub in_use: watch::Receiver<InUse>,
     pub home_connected: watch::Receiver<bool>,
     pub store: Store,
+    /// Whether `/metrics` tells of each device.
+    pub metrics_per_device: bool,
     pub started: Instant,
 }
 

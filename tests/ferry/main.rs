@@ -18,6 +18,7 @@ mod harness;
 mod history;
 mod home_assistant;
 mod mosquitto;
+mod onboarding;
 mod outage;
 mod quality;
 mod refused;
