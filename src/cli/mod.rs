@@ -11,12 +11,16 @@ mod config;
 mod demo;
 mod devices;
 mod downlink;
+mod gaps;
 mod init;
 mod man;
 mod moment;
 mod readings;
 mod run;
 mod service;
+mod status;
+mod table;
+mod tail;
 mod terminal;
 
 use std::ffi::OsString;
@@ -57,6 +61,12 @@ enum Command {
     Devices(devices::Devices),
     /// Plot what a device told over time, or print it as CSV or JSON
     Readings(readings::Readings),
+    /// Show readings of the running bridge as they come, one line each
+    Tail(tail::Tail),
+    /// Show gaps: when messages may have gone by unheard, and what became of them
+    Gaps(gaps::Gaps),
+    /// Show how the running bridge fares
+    Status(status::Status),
     /// Send, list, show and cancel downlinks of the running bridge
     Downlink(downlink::Downlink),
     /// Test and try payload codecs
@@ -128,6 +138,9 @@ impl Command {
             Self::Backfill(backfill) => backfill.run(config.as_deref(), environment, terminal).await,
             Self::Devices(devices) => devices.run(config.as_deref(), environment, terminal).await,
             Self::Readings(readings) => readings.run(config.as_deref(), environment, terminal).await,
+            Self::Tail(tail) => tail.run(config.as_deref(), environment, terminal).await,
+            Self::Gaps(gaps) => gaps.run(config.as_deref(), environment, terminal).await,
+            Self::Status(status) => status.run(config.as_deref(), environment, terminal).await,
             Self::Downlink(downlink) => downlink.run(config.as_deref(), environment, terminal).await,
             Self::Codec(codec) => Ok(codec.run(terminal)),
             Self::Config(config) => config.run(&existing(), environment, terminal).await,

@@ -139,16 +139,36 @@ impl Service {
         if response.status().is_success() {
             return Ok(text);
         }
-        let problem: Problem = serde_json::from_str(&text).map_err(ServiceError::Unreadable)?;
-        Err(ServiceError::Problem(Problem { text, ..problem }))
+        Err(Problem::parse(&text))
+    }
+
+    /// Where the bridge listens.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The address of the WebSocket.
+    pub fn live(&self, query: &[(&str, &str)]) -> Url {
+        let mut url = url(&["live"], query);
+        url.set_scheme("ws").expect("it is as special as http");
+        url
+    }
+
+    /// What it means that the connection failed.
+    pub fn broken(&self, error: &io::Error) -> ServiceError {
+        self.no_way(Some(error.kind()), error)
     }
 
     fn unreachable(&self, error: reqwest::Error) -> ServiceError {
+        self.no_way(system_error(&error), &error)
+    }
+
+    fn no_way(&self, kind: Option<io::ErrorKind>, error: &dyn Error) -> ServiceError {
         let socket = self.socket.clone();
-        match system_error(&error) {
+        match kind {
             Some(io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => ServiceError::Away(socket),
             Some(io::ErrorKind::PermissionDenied) => ServiceError::Forbidden(socket),
-            _ => ServiceError::NoAnswer { socket, why: with_causes(&error) },
+            _ => ServiceError::NoAnswer { socket, why: with_causes(error) },
         }
     }
 }
@@ -170,6 +190,14 @@ impl ServiceError {
 }
 
 impl Problem {
+    /// The refusal that an answer tells of.
+    pub fn parse(text: &str) -> ServiceError {
+        match serde_json::from_str(text) {
+            Ok(problem) => ServiceError::Problem(Self { text: text.to_owned(), ..problem }),
+            Err(error) => ServiceError::Unreadable(error),
+        }
+    }
+
     fn exit(&self) -> Exit {
         if self.status == 503 { Exit::Unavailable } else { Exit::Failure }
     }

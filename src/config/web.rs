@@ -122,7 +122,6 @@ fn bad(key: &'static str, path: &std::path::Path, error: TrustError) -> BadFile 
 mod tests {
     use secrecy::ExposeSecret;
 
-    use super::*;
     use crate::config::Config;
     use crate::config::tests::{Fake, environment, load};
 

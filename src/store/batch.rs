@@ -49,7 +49,7 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         let rows = self.records.len() + self.delivered.len() + self.runs.len() + self.states.len() + self.usage.len();
         let others = self.gaps.len() + self.notes.len() + self.availability.len() + self.retained.len();
-        rows + others + self.downlinks.len() + self.forgotten.len() + self.uplinks.len() == 0
+        rows + others + self.downlinks.len() + self.events.len() + self.forgotten.len() + self.uplinks.len() == 0
     }
 
     pub fn record(&mut self, entry: Entry) {

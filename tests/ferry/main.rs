@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod api;
 mod availability;
 mod bad_input;
 mod bridge;
 mod codec_files;
+mod codec_requests;
 mod codecs;
 mod command_line;
 mod control;
