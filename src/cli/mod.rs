@@ -4,6 +4,7 @@
 //! [`Command::run`].
 
 mod backfill;
+mod backup;
 mod check;
 mod codec;
 mod config;
@@ -12,9 +13,11 @@ mod devices;
 mod downlink;
 mod init;
 mod moment;
+mod restore;
 mod run;
 mod service;
 mod terminal;
+mod upload;
 
 use std::ffi::OsString;
 use std::io;
@@ -54,6 +57,10 @@ enum Command {
     Devices(devices::Devices),
     /// Send, list, show and cancel downlinks of the running bridge
     Downlink(downlink::Downlink),
+    /// Copy the running bridge's store into one file
+    Backup(backup::Backup),
+    /// Put a backup in the place of the store
+    Restore(restore::Restore),
     /// Test and try payload codecs
     Codec(codec::Codec),
     /// Explain, show and check the configuration
@@ -119,6 +126,8 @@ impl Command {
             Self::Backfill(backfill) => backfill.run(config.as_deref(), environment, terminal).await,
             Self::Devices(devices) => devices.run(config.as_deref(), environment, terminal).await,
             Self::Downlink(downlink) => downlink.run(config.as_deref(), environment, terminal).await,
+            Self::Backup(backup) => backup.run(config.as_deref(), environment, terminal).await,
+            Self::Restore(restore) => restore.run(&existing(), environment, terminal).await,
             Self::Codec(codec) => Ok(codec.run(terminal)),
             Self::Config(config) => config.run(&existing(), environment, terminal).await,
         }

@@ -24,6 +24,7 @@ pub struct Answers {
     pub backfill: super::Backfill,
     pub codecs: super::Codecs,
     pub log: super::Log,
+    pub backups: super::Backups,
     pub device_changes: super::Devices,
     pub configuring: super::Configuration,
     pub in_use: watch::Receiver<super::InUse>,

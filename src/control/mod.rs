@@ -2,12 +2,13 @@
 //!
 //! One handler per request, by its name in [`requests`]: in [`answers`] what the bridge knows of itself; in [`downlinks`],
 //! [`backfill`] and [`codecs`] what can be asked of the flows; in [`devices`] and [`configuration`] what can be said of
-//! devices and of the configuration; in [`log`] what is logged. They know nothing of who asks: [`crate::web`] serves them
+//! devices and of the configuration; in [`log`] what is logged; in [`backups`] the store as one file. They know nothing of who asks: [`crate::web`] serves them
 //! over HTTP, [`serving`] those that come over MQTT. The task here publishes `bridge/info`, `bridge/devices`,
 //! `bridge/health` and `bridge/event` from the same handlers.
 
 mod answers;
 mod backfill;
+mod backups;
 mod body;
 mod codecs;
 mod configuration;
@@ -31,6 +32,7 @@ use crate::telemetry::{Notice, Systemd};
 
 pub use answers::Answers;
 pub use backfill::{Backfill, Backfilled};
+pub use backups::{Backups, LONGEST_BACKUP, Restoring};
 pub use body::Body;
 pub use codecs::Codecs;
 pub use configuration::{Ask, Asked, Configuration, InUse};

@@ -83,6 +83,14 @@ impl Engine for Engines {
         Ok(())
     }
 
+    fn begin_copy(&mut self, _target: std::fs::File) -> Answer<()> {
+        Ok(())
+    }
+
+    fn copy_on(&mut self) -> Answer<bool> {
+        Ok(false)
+    }
+
     fn close(&mut self) -> Answer<()> {
         self.disk().closed = true;
         Ok(())

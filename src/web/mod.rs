@@ -3,6 +3,7 @@
 //! Thin by intent: [`routes`] takes JSON in and gives JSON out, [`crate::control`] answers. What a request may cost is
 //! bounded here: connections ([`door`]), the length of a body and the time of an answer ([`routes`]).
 
+mod backup;
 mod door;
 mod problem;
 mod routes;

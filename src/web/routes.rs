@@ -81,6 +81,7 @@ pub fn router(api: Api) -> Router {
     quick
         .merge(patient)
         .merge(slow)
+        .merge(super::backup::routes())
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_method)
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
@@ -188,7 +189,7 @@ async fn within(limit: Duration, request: Request, next: Next) -> Response {
 async fn nothing_here(request: Request) -> Response {
     let path: String = request.uri().path().chars().take(80).collect();
     let hint = "there are /api/v1/ info, health, devices, devices/{device}, downlinks, downlinks/{id}, backfill, \
-                codecs/reload, codecs/test, config/check, config/reload and log/level";
+                backup, restore, codecs/reload, codecs/test, config/check, config/reload and log/level";
     details(StatusCode::NOT_FOUND, &format!("nothing is at {path}"), Some(hint))
 }
 

@@ -12,6 +12,8 @@
 //! | `availability` | device that was heard | when it is removed |
 //! | `retained` | topic on which the home broker keeps something | it is emptied |
 
+mod backup;
+mod copying;
 mod migrations;
 mod opening;
 mod restore;
@@ -19,8 +21,10 @@ mod spool;
 mod tables;
 mod value;
 
-pub use opening::look;
+pub use backup::{Backup, NewestNote, check, seal, settle};
+pub use opening::{log_beside, look, make_folder};
 
+use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
@@ -45,6 +49,8 @@ pub struct Sqlite {
     spool: SpoolStats,
     sync: Sync,
     history: Duration,
+    /// After the connection, and so dropped after it.
+    copying: copying::Copying,
 }
 
 impl Sqlite {
@@ -52,7 +58,8 @@ impl Sqlite {
     pub fn open(file: &Path, config: &StoreConfig) -> std::result::Result<(Self, Restored), OpenError> {
         let connection = opening::open(file, config.sync)?;
         let restored = restore::restore(&connection).map_err(|error| OpenError::unusable(file, error))?;
-        Ok((Self { connection, spool: restored.spool, sync: config.sync, history: config.history }, restored))
+        let copying = copying::Copying::default();
+        Ok((Self { connection, spool: restored.spool, sync: config.sync, history: config.history, copying }, restored))
     }
 
     fn write(&mut self, batch: &Batch) -> Result<()> {
@@ -75,6 +82,7 @@ impl Engine for Sqlite {
     /// Commands are few and must not be carried out twice, nor a frame counter be used twice: a power failure must not take
     /// one back, whatever `sync` says.
     fn apply(&mut self, batch: &Batch) -> Result<()> {
+        self.copying.end_if_abandoned(&self.connection)?;
         let precious = self.sync == Sync::Normal && !(batch.downlinks.is_empty() && batch.notes.is_empty());
         if precious {
             self.connection.pragma_update(None, "synchronous", "FULL")?;
@@ -118,6 +126,14 @@ impl Engine for Sqlite {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         tables::prune(&transaction, now, finished_before, received_before)?;
         Ok(transaction.commit()?)
+    }
+
+    fn begin_copy(&mut self, target: File) -> Result<()> {
+        self.copying.begin(&self.connection, target)
+    }
+
+    fn copy_on(&mut self) -> Result<bool> {
+        self.copying.go_on(&self.connection)
     }
 
     fn close(&mut self) -> Result<()> {

@@ -5,6 +5,7 @@ mod commands;
 mod encrypted;
 mod life;
 mod pressed;
+mod sample;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
