@@ -77,9 +77,9 @@ async fn write(service: &Service, file: &Path) -> anyhow::Result<Result<u64, sup
     Ok(written?)
 }
 
-/// With the second, so that several of one day stand beside each other.
+/// In UTC.
 fn default_name(now: Timestamp) -> String {
-    now.to_zoned(TimeZone::UTC).strftime("ttn-ferry-%Y-%m-%dT%H%M%SZ.backup").to_string()
+    now.to_zoned(TimeZone::UTC).strftime("ttn-ferry-%Y-%m-%d.backup").to_string()
 }
 
 #[cfg(test)]
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_backup_is_named_after_its_moment() {
-        assert_eq!(default_name(Timestamp::UNIX_EPOCH), "ttn-ferry-1970-01-01T000000Z.backup");
+    fn a_backup_is_named_after_its_day() {
+        assert_eq!(default_name(Timestamp::UNIX_EPOCH), "ttn-ferry-1970-01-01.backup");
     }
 }

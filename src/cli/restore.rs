@@ -29,7 +29,7 @@ on their way; what the home got after the backup was made may come again, under 
 with end-to-end encryption are never used twice: on another machine they leap 4,096 ahead.
 
 Examples:
-  ttn-ferry restore ttn-ferry-2026-11-21T060000Z.backup
+  ttn-ferry restore ttn-ferry-2026-11-21.backup
   sudo -u ttn-ferry ttn-ferry restore --offline ttn-ferry.backup
 
 Exit codes: 0 restored, 1 refused: nothing has changed, 69 the bridge cannot be reached, 75 it has not begun again yet,

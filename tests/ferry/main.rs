@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod availability;
+mod backup;
 mod bad_input;
 mod bridge;
 mod codec_files;
@@ -20,6 +21,7 @@ mod quality;
 mod refused;
 mod reload;
 mod requests;
+mod samples;
 mod secrets;
 mod shutdown;
 mod spool;

@@ -7,6 +7,8 @@ mod life;
 mod pressed;
 mod sample;
 
+pub use encrypted::with_kek;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

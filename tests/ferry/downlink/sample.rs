@@ -17,7 +17,7 @@ fn unhurried(setup: &mut Setup) {
     with_kek(setup);
     setup.log = "info";
     setup.grace = "2s";
-    setup.more.push_str("\n[repair]\nfetch_after = \"10min\"\n");
+    setup.more.push_str("\n[repair]\nfetch_after = \"5min\"\n");
 }
 
 #[tokio::test]
@@ -41,7 +41,6 @@ async fn leaves_a_sample_of_the_store() {
     scene.ferry.home.event("network_lost").await;
     scene.ferry.network.handle.clear_faults();
     scene.ferry.network.subscribed().await;
-    scene.ferry.home.event("gap_found").await;
     scene.ferry.counted("all of it delivered", |counts| counts.spooled == 0).await;
     scene.ferry.home_goes().await;
     for f_cnt in [6, 7] {
