@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use serde_json::json;
+use simulator::stack::Device;
 use tokio::sync::mpsc;
 use ttn_ferry::store::{self, Restored, StoreConfig};
 use ttn_ferry::telemetry::Notices;
 
-use crate::downlink::with_kek;
-use crate::harness::{Ferry, Heard, Stage};
+use crate::downlink::{encrypted, with_kek};
+use crate::harness::{APP, Ferry, Heard, Stage};
 
 /// Each table that a start reads, and the version it came with.
 const TABLES: [(&str, u32); 9] = [
@@ -101,11 +102,15 @@ async fn a_bridge_goes_on_with_the_store_of_every_version() {
             }
         })
         .await;
+        for device in [encrypted(), Device::new("node-1", [9; 8], [1; 8], [9; 16])] {
+            stage.network.handle.register(APP, device).unwrap();
+        }
         fs::create_dir(stage.folder().join("store")).unwrap();
         fs::copy(&sample, stage.folder().join("store").join(store::FILE)).unwrap();
         let mut ferry = Ferry::on(stage).await;
         ferry.network.subscribed().await;
-        let lamp = ferry.home.on("ttn/lamp").await;
+        let state = |heard: &Heard| heard.topic == "ttn/lamp" && !heard.text.is_empty();
+        let lamp = ferry.home.wait_for("the state of the lamp", state).await.json();
         assert!(lamp["last_seen"].is_string() && lamp["link"].is_object(), "version {of}: {lamp}");
         let last = |heard: &Heard| heard.topic == "ttn/node-1/uplink" && heard.json()["f_cnt"] == 7;
         ferry.home.wait_for("what waited", last).await;

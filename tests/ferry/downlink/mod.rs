@@ -7,7 +7,7 @@ mod life;
 mod pressed;
 mod sample;
 
-pub use encrypted::with_kek;
+pub use encrypted::{encrypted, with_kek};
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
