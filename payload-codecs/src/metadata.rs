@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a decoded field is. Units and classes are Home Assistant's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Field {
     /// Its name in the decoded data, levels joined by dots; a `*` at the end stands for a channel's number.
@@ -39,6 +40,7 @@ impl Field {
 
 /// What sort of thing a field shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FieldKind {
     /// A number or a text.
@@ -52,6 +54,7 @@ pub enum FieldKind {
 
 /// One thing the device can be told.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Command {
     /// The key in the command's data, as the codec's encoder reads it.
@@ -66,6 +69,7 @@ pub struct Command {
 
 /// What values a command takes.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum CommandValue {
     /// `true` or `false`: a switch.

@@ -1,12 +1,12 @@
 //! Why no bridge can be built of a configuration.
 
 use crate::codecs::FindError;
-use crate::config::{InvalidHome, NoStateFolder};
+use crate::config::{BadFile, InvalidHome, NoStateFolder};
 use crate::home::InvalidTopics;
 use crate::model::InvalidName;
 use crate::network::ttn;
 use crate::store::OpenError;
-use crate::web::SocketError;
+use crate::web::{KeyError, PortError, SocketError};
 
 /// Why no bridge can be built of a configuration that parsed.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,15 @@ pub enum BuildError {
     Store { error: OpenError },
     #[error(transparent)]
     Socket(#[from] SocketError),
+    #[error("{source}\n  hint: {}", source.hint())]
+    Port {
+        #[from]
+        source: PortError,
+    },
+    #[error(transparent)]
+    WebKey(#[from] KeyError),
+    #[error("web.{}: {error}\n  hint: {}", error.key, error.error.hint())]
+    Certificate { error: BadFile },
     #[error("no thread could be started for codecs")]
     Threads(#[source] std::io::Error),
 }
@@ -39,7 +48,7 @@ impl BuildError {
     /// Whether the configuration must be changed, or the store: trying again does not help.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Threads(_) | Self::Socket(_) => false,
+            Self::Threads(_) | Self::Socket(_) | Self::Port { .. } | Self::WebKey(_) => false,
             Self::Store { error } => error.is_permanent(),
             _ => true,
         }

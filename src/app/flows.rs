@@ -126,6 +126,7 @@ pub(super) fn downlink_flow(
         devices_changed: shared.devices_changed.subscribe(),
         home_connected,
         assistant,
+        counters: shared.counters.clone(),
         notices: shared.notices.clone(),
         store: disk.store.clone(),
         restored: std::mem::take(&mut disk.restored.downlinks),

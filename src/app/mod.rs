@@ -30,10 +30,12 @@ mod restoring;
 mod sides;
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -43,17 +45,18 @@ pub use restoring::{RestoreError, finish_restore, restore};
 use self::flows::{Entrances, Orders, codecs, discovery_task, downlink_flow, repair_task, uplink_flow};
 use self::reload::reload_task;
 use self::sides::{Asked, home_side, network_side};
-use crate::config::{Config, Environment, control_socket, store_folder};
+use crate::config::{Config, Environment, WebConfig, control_socket, store_folder, web_identity};
 use crate::control::{self, Answers, Control};
 use crate::downlink::{Desk, Downlinks};
 use crate::home::discovery::Signals;
+use crate::home::live::Live;
 use crate::model::{ApplicationName, Directory, HomeName};
 use crate::network::{NetworkServer, Outages};
 use crate::shutdown::{Ended, Hangups, Tasks};
 use crate::store::{self, Restored, Store};
 use crate::telemetry::{Counters, LogLevel, Notices, Systemd};
 use crate::uplink::{Decode, Formatters, MOST_IN_DECODING, Memory, Record, RepairHandle, Uplinks};
-use crate::web::{Socket, Web};
+use crate::web::{self, Port, SigningKey, Socket, Web};
 
 /// Parsed messages between the network and a flow. The raw ones before them are `service.intake`.
 const FLOW_CAPACITY: usize = 256;
@@ -78,6 +81,8 @@ pub struct App {
     /// Rung to have the configuration read again.
     reload: Arc<Notify>,
     again: Arc<Notify>,
+    /// Where the page is.
+    page: Option<SocketAddr>,
 }
 
 /// What every part of a bridge is built from, and where its tasks go.
@@ -99,19 +104,22 @@ struct Shared {
     outages: Outages,
     /// Rung to have the bridge end and begin again.
     again: Arc<Notify>,
+    live: Live,
 }
 
 impl Shared {
-    fn new(directory: Directory, notices: Notices) -> Self {
-        Self {
+    fn new(config: &Config, notices: Notices) -> Result<Self, BuildError> {
+        let names = config.application.iter().map(|application| ApplicationName::parse(application.name()));
+        Ok(Self {
             stop: CancellationToken::new(),
-            counters: Counters::default(),
+            counters: Counters::of(names.collect::<Result<Vec<_>, _>>()?),
             notices,
-            directory: Arc::new(Mutex::new(directory)),
+            directory: Arc::new(Mutex::new(directory(config)?)),
             devices_changed: watch::Sender::new(()),
             outages: Outages::default(),
             again: Arc::default(),
-        }
+            live: Live::default(),
+        })
     }
 }
 
@@ -120,7 +128,7 @@ impl Site<'_> {
     fn run_these(
         self,
         (uplinks, formatters, downlinks, control): (Uplinks, Vec<Formatters>, Downlinks, Control),
-        reload: Arc<Notify>,
+        (reload, page): (Arc<Notify>, Option<SocketAddr>),
     ) -> App {
         let Self { config, shared, systemd, mut tasks, .. } = self;
         let stop = &shared.stop;
@@ -130,7 +138,7 @@ impl Site<'_> {
         tasks.add("control", control.run(stop.clone()));
         tasks.add_background("watchdog", async move { systemd.watchdog().await });
         let (stop, counters, again) = (shared.stop, shared.counters, shared.again);
-        App { tasks, stop, grace: config.service.grace, systemd, counters, reload, again }
+        App { tasks, stop, grace: config.service.grace, systemd, counters, reload, page, again }
     }
 }
 
@@ -138,7 +146,7 @@ impl App {
     /// Builds a bridge: everything that can be wrong without a network is found here.
     pub fn build(config: &Config, environment: &'static dyn Environment, log: LogLevel) -> Result<Self, BuildError> {
         let (notices, told) = mpsc::channel(NOTICE_CAPACITY);
-        let shared = Shared::new(directory(config)?, Notices::new(notices));
+        let shared = Shared::new(config, Notices::new(notices))?;
         let mut site = Site { config, environment, shared, systemd: Systemd::detect(), tasks: Tasks::default() };
         let mut disk = open_store(&mut site)?;
         let (arrivals, arrived) = mpsc::channel(FLOW_CAPACITY);
@@ -170,6 +178,15 @@ impl App {
             assistant: asked.assistant.clone(),
             listed,
         };
+        let codec_requests = control::Codecs::new(control::CodecParts {
+            library: codecs.clone(),
+            renewal,
+            desk: desk.clone(),
+            settings: home.settings().clone(),
+            store: disk.store.clone(),
+            limits: config.codecs.limits(),
+            edit: config.web.edit_codecs,
+        });
         let record = Record::new(disk.memory, site.shared.counters.clone(), repair.clone());
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
@@ -179,33 +196,38 @@ impl App {
             config.sources.overlay.clone(),
             site.shared.again.clone(),
         );
+        let store = disk.store.clone();
         let uplinks = uplink_flow(&site, entrances, (disk.store, disk.restored, record), &servers, &home, decode);
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
         let handles = Handles {
             backfill: repair,
-            codecs: control::Codecs::new(codecs.clone(), renewal, desk.clone(), config.codecs.limits()),
+            codecs: codec_requests,
             configuring: kept.configuring,
             in_use: kept.in_use,
-            log: control::Log(log),
+            home_connected: asked.connected.clone(),
+            store: store.clone(),
+            log: control::Log(log.clone()),
             backups,
             desk,
         };
         let answers = Arc::new(answers(servers, handles, &site.shared));
         let control = Control {
             answers: answers.clone(),
+            chronicle: control::Chronicle::new(&site.shared.live, store),
             home,
             requests: asked.requests,
             notices: told,
             devices_changed: site.shared.devices_changed.subscribe(),
-            home_connected: asked.connected,
+            home_connected: asked.connected.clone(),
             assistant: asked.assistant,
             health_interval: kept.health_interval,
             systemd: site.systemd,
         };
         let watch = codecs.watch(site.shared.notices.downgrade(), site.systemd.is_there());
         site.tasks.add_background("codec watch", watch);
-        web(&mut site, answers)?;
-        Ok(site.run_these((uplinks, formatters, downlinks, control), kept.reload))
+        site.tasks.add_background("repeated log lines", log.tell_repeats());
+        let page = web(&mut site, answers, asked.connected)?;
+        Ok(site.run_these((uplinks, formatters, downlinks, control), (kept.reload, page)))
     }
 
     /// Reads the configuration again at each hangup.
@@ -222,6 +244,11 @@ impl App {
     /// Counts what happens in this bridge.
     pub fn counters(&self) -> Counters {
         self.counters.clone()
+    }
+
+    /// Where the page and the API are served, if they are.
+    pub fn page(&self) -> Option<SocketAddr> {
+        self.page
     }
 
     /// Runs until `stop` resolves for the first time, then drains within the grace period; a second `stop` ends the
@@ -250,6 +277,8 @@ fn open_store(Site { config, environment, shared, tasks, .. }: &mut Site<'_>) ->
     let folder = store_folder(config, *environment)?;
     let (store, writer, mut restored) = store::open(&folder.join(store::FILE), &config.store, shared.notices.clone())?;
     tasks.add("store", writer.run());
+    // Numbers rise over restarts, also if the clock was set back.
+    shared.live = Live::starting_at(Live::first_number(Timestamp::now(), restored.last_event));
     let memory = Memory::restore(std::mem::take(&mut restored.runs));
     Ok(Disk { folder, store, restored, memory })
 }
@@ -267,27 +296,36 @@ struct Handles {
     log: control::Log,
     backups: control::Backups,
     in_use: watch::Receiver<control::InUse>,
+    home_connected: watch::Receiver<bool>,
+    store: Store,
 }
 
 fn answers(
     servers: Vec<Arc<dyn NetworkServer>>,
-    Handles { desk, backfill, codecs, configuring, log, backups, in_use }: Handles,
+    Handles { desk, backfill, codecs, configuring, log, backups, in_use, home_connected, store }: Handles,
     shared: &Shared,
 ) -> Answers {
     let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
+    let events = control::Events::new(shared.live.clone(), store.clone(), desk.clone());
     Answers {
         codecs,
         log,
         backups,
+        gaps: control::Gaps::new(backfill.clone(), events.clone()),
+        events,
+        history: control::History::new(store.clone(), desk.clone(), shared.directory.clone()),
         backfill: control::Backfill::new(backfill, applications),
         servers,
         directory: shared.directory.clone(),
         counters: shared.counters.clone(),
+        live: shared.live.clone(),
         open_downlinks: desk.open(),
         device_changes: control::Devices::new(desk.clone(), configuring.clone()),
         downlinks: control::Downlinks::new(desk),
         configuring,
         in_use,
+        home_connected,
+        store,
         started: Instant::now(),
     }
 }
@@ -302,16 +340,31 @@ fn signals(asked: &Asked, listed: watch::Receiver<BTreeMap<ApplicationName, bool
     }
 }
 
-/// The doors that are not MQTT's.
+/// The doors that are not MQTT's; where the page is, if there is one.
 fn web(
     Site { config, environment, shared, tasks, .. }: &mut Site<'_>,
     answers: Arc<Answers>,
-) -> Result<(), BuildError> {
-    if let Some(path) = control_socket(config, *environment) {
-        let web = Web { socket: Socket::open(&path)?, answers };
-        tasks.add("control API", web.run(shared.stop.clone()));
+    home_connected: watch::Receiver<bool>,
+) -> Result<Option<SocketAddr>, BuildError> {
+    let socket = control_socket(config, *environment).map(|path| Socket::open(&path)).transpose()?;
+    let site = site(config, *environment)?;
+    let page = site.as_ref().map(|site| site.port.address());
+    if socket.is_some() || site.is_some() {
+        let readiness = control::Readiness { servers: answers.servers.clone(), home_connected };
+        tasks.add("web", Web { socket, site, answers, readiness }.run(shared.stop.clone()));
     }
-    Ok(())
+    Ok(page)
+}
+
+/// What is served to browsers, if anything.
+fn site(config: &Config, environment: &dyn Environment) -> Result<Option<web::Site>, BuildError> {
+    let Some(address) = config.web.address() else { return Ok(None) };
+    let identity = web_identity(&config.web, environment).map_err(|error| BuildError::Certificate { error })?;
+    let port = Port::open(address, identity)?;
+    let WebConfig { password, token, hosts, url, edit_codecs, connections, .. } = config.web.clone();
+    let key = SigningKey::in_folder(&store_folder(config, environment)?)?;
+    let base = config.web.base();
+    Ok(Some(web::Site { port, base, password, token, key, hosts, url, edit_codecs, connections }))
 }
 
 /// The devices the configuration speaks of, by their names.

@@ -103,13 +103,15 @@ pub(super) fn home_side(
     let row = |RetainedRow { topic, owner, kind }| Noted { topic, owner, kind };
     let ledger = Ledger::restore(retained.into_iter().map(row));
     let asked = Asked { commands, requests, uplink_receipts, step_receipts, connected, assistant };
-    Ok((Home::new(messages, settings).with_ledger(ledger), asked, replace))
+    let home = Home::new(messages, settings).with_ledger(ledger).with_live(shared.live.clone());
+    Ok((home, asked, replace))
 }
 
 /// What the configuration says of topics, devices and Home Assistant.
 pub(super) fn settings(config: &Config) -> Result<Settings, BuildError> {
     let (home, assistant) = (&config.home, &config.home_assistant);
-    Ok(Settings::new(home, assistant, config.availability, config.devices()?, longest_name(config))?)
+    let settings = Settings::new(home, assistant, config.availability, config.devices()?, longest_name(config))?;
+    Ok(settings.with_page(config.web.url.as_deref()))
 }
 
 /// What the bridge is to the home broker: one that is heard to go, and whose commands wait for it.

@@ -7,12 +7,15 @@ mod backfill;
 mod backup;
 mod check;
 mod codec;
+mod completions;
 mod config;
 mod demo;
 mod devices;
 mod downlink;
 mod init;
+mod man;
 mod moment;
+mod readings;
 mod restore;
 mod run;
 mod service;
@@ -55,6 +58,8 @@ enum Command {
     Backfill(backfill::Backfill),
     /// List the devices of the running bridge, with the codec of each and who chose it
     Devices(devices::Devices),
+    /// Plot what a device told over time, or print it as CSV or JSON
+    Readings(readings::Readings),
     /// Send, list, show and cancel downlinks of the running bridge
     Downlink(downlink::Downlink),
     /// Copy the running bridge's store into one file
@@ -65,6 +70,10 @@ enum Command {
     Codec(codec::Codec),
     /// Explain, show and check the configuration
     Config(config::Config),
+    /// Write what a shell completes
+    Completions(completions::Completions),
+    /// Write manual pages
+    Man(man::Man),
 }
 
 /// How a command ended, and the exit code that says so.
@@ -125,11 +134,14 @@ impl Command {
             Self::Check(check) => check.run(&existing(), environment, terminal).await,
             Self::Backfill(backfill) => backfill.run(config.as_deref(), environment, terminal).await,
             Self::Devices(devices) => devices.run(config.as_deref(), environment, terminal).await,
+            Self::Readings(readings) => readings.run(config.as_deref(), environment, terminal).await,
             Self::Downlink(downlink) => downlink.run(config.as_deref(), environment, terminal).await,
             Self::Backup(backup) => backup.run(config.as_deref(), environment, terminal).await,
             Self::Restore(restore) => restore.run(&existing(), environment, terminal).await,
             Self::Codec(codec) => Ok(codec.run(terminal)),
             Self::Config(config) => config.run(&existing(), environment, terminal).await,
+            Self::Completions(completions) => completions.run(terminal),
+            Self::Man(man) => man.run(terminal),
         }
     }
 }

@@ -21,7 +21,7 @@ impl Run {
             let mut config = Config::load(config, environment)?;
             let log = match &log {
                 Some(log) => log,
-                None => log.insert(LogLevel::start(&config.log.level)?),
+                None => log.insert(LogLevel::start(&config.log.level, config.log.format)?),
             };
             // A backup that waits says things of devices too.
             if finish_restore(&config, environment).await {
@@ -35,6 +35,7 @@ impl Run {
             app.reload_at(hangups);
             tracing::info!(version = env!("CARGO_PKG_VERSION"), "Started.");
             let ended = app.run_until_stopped(async || signals.next().await).await;
+            log.tell_remaining_repeats();
             tracing::info!("Stopped.");
             if ended != Ended::Again {
                 return Ok(if ended == Ended::Stopped { Exit::Success } else { Exit::Failure });

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use payload_codecs::{CodecError, Decoded, DownlinkInput, Limits, Reading, UplinkInput};
 use serde_json::value::RawValue;
@@ -39,7 +39,7 @@ impl Job {
     pub fn refuse(self, fault: Fault, crossed: &mpsc::Sender<Crossed>) {
         match self.task {
             Task::Decode(uplink, _turn) => {
-                crossed.try_send(Crossed { uplink, codec: self.codec, outcome: Err(fault) }).ok();
+                crossed.try_send(Crossed { uplink, codec: self.codec, outcome: Err(fault), took: None }).ok();
             }
             Task::Encode { reply, .. } => {
                 reply.send(Err(fault)).ok();
@@ -53,7 +53,7 @@ impl Job {
         match (task, found) {
             (Task::Decode(uplink, _turn), Some(mut reading)) => {
                 reading.warnings.push(format!("normalizeUplink: {fault}"));
-                crossed.try_send(Crossed { uplink, codec, outcome: Ok(reading) }).ok();
+                crossed.try_send(Crossed { uplink, codec, outcome: Ok(reading), took: None }).ok();
             }
             (task, _) => Self { codec, task }.refuse(fault, crossed),
         }
@@ -91,9 +91,11 @@ impl Lane {
             }
             let (codec, input) = (job.codec.clone(), Input::of(&job.task));
             desk.put(job, self.limits.time);
+            let began = Instant::now();
             let output = self.run(&mut bench, &codec, &input, desk);
+            let took = began.elapsed();
             match desk.take() {
-                Some(job) => self.answer(job, output),
+                Some(job) => self.answer(job, output, took),
                 None => {
                     lock(&self.quarantine).came_back(codec.id, Instant::now());
                     return self.bell.ring();
@@ -133,13 +135,12 @@ impl Lane {
     }
 
     /// An answer finds no receiver only when its flow is gone: the process is past its drain.
-    fn answer(&self, job: Job, output: Output) {
+    fn answer(&self, job: Job, output: Output, took: Duration) {
         lock(&self.quarantine).note(job.codec.id, output.timed_out(), Instant::now());
         match (job.task, output) {
             (Task::Decode(uplink, _turn), Output::Decoded(outcome)) => {
-                self.crossed
-                    .blocking_send(Crossed { uplink, codec: job.codec, outcome: outcome.map_err(Fault::Codec) })
-                    .ok();
+                let (codec, outcome) = (job.codec, outcome.map_err(Fault::Codec));
+                self.crossed.blocking_send(Crossed { uplink, codec, outcome, took: Some(took) }).ok();
             }
             (Task::Encode { reply, .. }, Output::Encoded(outcome)) => {
                 reply.send(outcome.map_err(Fault::Codec)).ok();

@@ -11,6 +11,7 @@
 //! ```
 
 mod bench;
+mod catalogue;
 mod config;
 mod desk;
 mod finder;
@@ -25,6 +26,7 @@ mod turns;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use payload_codecs::metadata::{Command, Field};
 use payload_codecs::{CodecError, Reading};
@@ -33,18 +35,18 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::model::{ApplicationName, DeviceKey, FPort, Uplink};
 use crate::telemetry::WeakNotices;
-use library::Draft;
 
+pub use catalogue::Entry;
 pub use config::CodecsConfig;
 pub use desk::OVERSTAY;
-pub use finder::{Finder, Wishes};
+pub use finder::{Considered, Finder, Wishes};
 pub use lane::LANE_CAPACITY;
-pub use library::{FindError, Library, Lookup, codec_at, is_plain};
+pub use library::{Draft, FindError, Form, LONGEST_TEXT, Library, Lookup, Origin, SaveError, Text, codec_at, is_plain};
 pub use payload_codecs::Encoded;
 pub use pool::Pool;
 pub use reload::{Reload, Renewal, Renewed};
 pub use shown::Shown;
-pub use trial::{Answer, Question, Trial, TrialError, Tried};
+pub use trial::{Answer, Examined, Question, Trial, TrialError, Tried};
 
 /// A codec ready to be used by any worker.
 #[derive(Debug)]
@@ -52,6 +54,7 @@ pub struct Codec {
     /// Distinguishes codecs within this process; workers keep what they loaded by it.
     id: usize,
     pub name: String,
+    pub origin: library::Origin,
     source: payload_codecs::Source,
     /// What its decoded fields are, and what its device can be told; empty if nobody said.
     fields: Arc<[Field]>,
@@ -91,6 +94,8 @@ pub struct Crossed {
     pub uplink: Box<Uplink>,
     pub codec: Arc<Codec>,
     pub outcome: Result<Reading, Fault>,
+    /// How long the codec worked on it; `None` if it did not, or never came back.
+    pub took: Option<Duration>,
 }
 
 /// Why a codec gave no result.
@@ -205,20 +210,6 @@ impl Codecs {
         }
     }
 
-    /// What a codec called by this name is made of: of the codec folder, or shipped. It is read anew.
-    ///
-    /// # Errors
-    /// There is none, or it cannot be read. A path is no name: names come from whoever may ask.
-    pub async fn look_up(&self, name: &str) -> Result<payload_codecs::Source, FindError> {
-        let nowhere = || FindError::Nowhere(name.chars().take(80).collect());
-        if !library::is_plain(name) {
-            return Err(nowhere());
-        }
-        let (library, lookup) = (lane::lock(&self.finder).library(), Lookup::Named(name.into()));
-        let found = tokio::task::spawn_blocking(move || library.look_up(&lookup)).await;
-        found.map_err(|_| nowhere())??.map(|draft| draft.source).ok_or_else(nowhere)
-    }
-
     /// The watch over the workers. Ends only when too many threads are lost to codecs and somebody starts the process
     /// again. It outlives the flows, and so it holds nothing that they wait for.
     pub fn watch(&self, notices: WeakNotices, is_started_again: bool) -> impl Future<Output = ()> + use<> {
@@ -255,8 +246,15 @@ impl Codec {
         &self.source
     }
 
+    /// What it was made of, with what it says of its fields by now.
+    pub fn draft(&self) -> Draft {
+        let (name, source) = (self.name.clone(), self.source.clone());
+        Draft { name, origin: self.origin, source, fields: self.fields().clone(), commands: self.commands.clone() }
+    }
+
     fn is_made_of(&self, draft: &Draft) -> bool {
         self.name == draft.name
+            && self.origin == draft.origin
             && self.source == draft.source
             && self.fields == draft.fields
             && self.commands == draft.commands
@@ -276,6 +274,7 @@ impl Codec {
     pub fn sample(id: usize, name: &str, script: &str) -> Arc<Self> {
         let source = payload_codecs::Source::JavaScript { name: name.into(), script: script.into() };
         let (fields, commands) = Default::default();
-        Arc::new(Self { id, name: name.into(), source, fields, commands, described: OnceLock::new() })
+        let origin = library::Origin::User;
+        Arc::new(Self { id, name: name.into(), origin, source, fields, commands, described: OnceLock::new() })
     }
 }

@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use jiff::Timestamp;
+use payload_codecs::metadata::Field;
 use payload_codecs::{CodecError, DownlinkInput, Encoded, Limits, Reading, Source, UplinkInput};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
@@ -27,8 +29,8 @@ pub struct Trial {
 /// What a codec is asked.
 #[derive(Debug, Clone)]
 pub enum Question {
-    /// What the payload of an uplink says that came just now.
-    Decode { payload: Vec<u8>, f_port: u8 },
+    /// What the payload of an uplink says, and when it came; without that, just now.
+    Decode { payload: Vec<u8>, f_port: u8, at: Option<Timestamp> },
     /// Which bytes tell a device these fields.
     Encode { fields: Box<RawValue>, f_port: Option<u8> },
 }
@@ -39,6 +41,15 @@ pub struct Tried {
     pub outcome: Result<Answer, CodecError>,
     /// What the script wrote to its `console` meanwhile.
     pub console: Vec<String>,
+}
+
+/// What came of several questions to one codec.
+#[derive(Debug)]
+pub struct Examined {
+    /// What it says of its fields itself.
+    pub described: Vec<Field>,
+    /// In the order of the questions.
+    pub tried: Vec<Tried>,
 }
 
 /// What a codec answers.
@@ -66,6 +77,12 @@ impl Trial {
         Self { limits, threads: Vec::new() }
     }
 
+    /// How many questions one codec can surely answer in that time.
+    pub fn most_within(&self, time: Duration) -> usize {
+        let each = (2 * self.limits.time).max(Duration::from_millis(1));
+        usize::try_from(time.as_millis() / each.as_millis()).unwrap_or(usize::MAX).max(1)
+    }
+
     /// Loads it and drops it again.
     pub async fn load(&mut self, source: Source) -> Result<(), TrialError> {
         let (limits, patience) = (self.limits, source.loading(&self.limits));
@@ -75,12 +92,14 @@ impl Trial {
     /// Loads it, asks it, and drops it again. An uplink's fields are normalised too.
     ///
     /// # Errors
-    /// It did not come back, or no thread could be had for it. What the codec itself says is in the answer.
-    pub async fn ask(&mut self, source: Source, question: Question) -> Result<Tried, TrialError> {
+    /// It did not come back, or no thread could be had for it. What the codec itself says is in the answers; one that does
+    /// not load says so to each question.
+    pub async fn ask(&mut self, source: Source, questions: Vec<Question>) -> Result<Examined, TrialError> {
         let limits = self.limits;
         // Decoding and normalising have the limit each.
-        let patience = source.loading(&limits) + 2 * limits.time;
-        self.apart(patience, move || question.put_to(&source, &limits)).await
+        let each = 2 * limits.time;
+        let patience = source.loading(&limits) + each * u32::try_from(questions.len()).unwrap_or(u32::MAX);
+        self.apart(patience, move || examine(&source, &questions, &limits)).await
     }
 
     /// Does something on a thread of its own, and waits for it no longer than it may take.
@@ -115,17 +134,13 @@ impl Trial {
 }
 
 impl Question {
-    fn put_to(&self, source: &Source, limits: &Limits) -> Tried {
-        let mut codec = match payload_codecs::load(source, limits) {
-            Ok(codec) => codec,
-            Err(error) => return Tried { outcome: Err(error), console: Vec::new() },
-        };
+    fn put_to(&self, codec: &mut dyn payload_codecs::Codec) -> Tried {
         let outcome = match self {
-            Self::Decode { payload, f_port } => {
-                let recv_time_ms = Some(jiff::Timestamp::now().as_millisecond());
+            Self::Decode { payload, f_port, at } => {
+                let recv_time_ms = Some(at.unwrap_or_else(Timestamp::now).as_millisecond());
                 let input = UplinkInput { bytes: payload, f_port: *f_port, recv_time_ms };
                 let decoded = codec.decode_uplink(&input);
-                decoded.map(|decoded| Answer::Decoded(decoded.normalized_by(codec.as_mut())))
+                decoded.map(|decoded| Answer::Decoded(decoded.normalized_by(codec)))
             }
             Self::Encode { fields, f_port } => {
                 codec.encode_downlink(&DownlinkInput { data: fields, f_port: *f_port }).map(Answer::Encoded)
@@ -151,6 +166,19 @@ impl TrialError {
         match self {
             Self::Codec(error) => error.line(),
             _ => None,
+        }
+    }
+}
+
+fn examine(source: &Source, questions: &[Question], limits: &Limits) -> Examined {
+    match payload_codecs::load(source, limits) {
+        Ok(mut codec) => {
+            let described = codec.fields();
+            Examined { described, tried: questions.iter().map(|question| question.put_to(codec.as_mut())).collect() }
+        }
+        Err(error) => {
+            let failed = |_| Tried { outcome: Err(error.clone()), console: Vec::new() };
+            Examined { described: Vec::new(), tried: questions.iter().map(failed).collect() }
         }
     }
 }

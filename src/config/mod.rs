@@ -29,6 +29,7 @@ mod sources;
 mod state_folder;
 mod trust;
 mod values;
+mod web;
 
 use std::path::{Path, PathBuf};
 
@@ -53,6 +54,7 @@ pub use sources::{Print, Sources};
 pub use state_folder::{NoStateFolder, store_folder};
 pub use trust::{TrustError, trust};
 pub use values::{Changes, Shown};
+pub use web::{WebConfig, web_identity};
 
 use crate::model::{ApplicationName, DeviceId, DeviceKey, InvalidName};
 use error::Report;
@@ -98,6 +100,9 @@ pub struct Config {
     /// Where the store lies, how careful it is with the disk, and how much it keeps.
     #[serde(default)]
     pub store: StoreConfig,
+    /// Where the page and the HTTP API are served, and to whom.
+    #[serde(default)]
+    pub web: WebConfig,
     /// What the bridge writes to standard error, or to the journal under systemd.
     #[serde(default)]
     pub log: LogConfig,
@@ -171,11 +176,13 @@ impl Config {
     /// The files that connections are made with and that hold no secret of their own kind: those are looked at by what they
     /// hold.
     fn files(&self) -> impl Iterator<Item = (String, &Path)> {
-        let home = &self.home;
+        let Self { home, web, .. } = self;
         let own = [
             ("home.ca_file", &home.ca_file),
             ("home.client_cert_file", &home.client_cert_file),
             ("home.client_key_file", &home.client_key_file),
+            ("web.tls_cert_file", &web.tls_cert_file),
+            ("web.tls_key_file", &web.tls_key_file),
         ];
         let own = own.into_iter().map(|(key, path)| (key.to_owned(), path));
         let applications = self.application.iter().enumerate();

@@ -12,7 +12,7 @@ use crate::model::{did_you_mean, unknown_key};
 const MOVED: [(&str, &str); 1] =
     [("home.spool", "what waits for the home broker is on disk now, as much as `[store] spool_size` allows")];
 /// Values of these keys are never repeated in an error.
-const SECRETS: [&str; 2] = ["api_key", "password"];
+const SECRETS: [&str; 3] = ["api_key", "password", "token"];
 
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     let document = toml::de::Deserializer::parse(text).map_err(|error| not_toml(text, &error))?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     ApplicationConfig, AvailabilityConfig, CodecsConfig, Config, DeviceConfig, DownlinkConfig, HomeAssistantConfig,
-    HomeConfig, LogConfig, RepairConfig, ServiceConfig, StoreConfig, parse,
+    HomeConfig, LogConfig, RepairConfig, ServiceConfig, StoreConfig, WebConfig, parse,
 };
 
 const HEAD: &str = "\
@@ -41,6 +41,7 @@ pub fn reference() -> String {
             "repair" => one::<RepairConfig>("repair", false, about, "", &mut text),
             "codecs" => one::<CodecsConfig>("codecs", false, about, "", &mut text),
             "store" => one::<StoreConfig>("store", false, about, "", &mut text),
+            "web" => one::<WebConfig>("web", false, about, "", &mut text),
             "log" => one::<LogConfig>("log", false, about, "", &mut text),
             "service" => one::<ServiceConfig>("service", false, about, "", &mut text),
             other => unreachable!("a test writes every table, and `{other}` is none of them"),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::Report;
-use super::{ApplicationConfig, Config, DeviceConfig, Environment, HomeConfig, KekConfig};
+use super::{ApplicationConfig, Config, DeviceConfig, Environment, HomeConfig, KekConfig, WebConfig};
 use crate::mqtt::MqttVersion;
 use crate::network::ttn::{check_app_s_key, check_kek};
 
@@ -22,6 +22,7 @@ pub fn resolve(config: &mut Config, path: &Path, environment: &dyn Environment, 
         app_s_key(device, &format!("device[{index}]"), environment, report);
     }
     home_password(&mut config.home, environment, report);
+    web_secrets(&mut config.web, environment, report);
 }
 
 /// The place of a secret that stands in the configuration itself.
@@ -242,6 +243,31 @@ fn home_password(home: &mut HomeConfig, environment: &dyn Environment, report: &
     home.password = found.secret;
 }
 
+/// The page may do without them; who names a file wants what is in it.
+fn web_secrets(web: &mut WebConfig, environment: &dyn Environment, report: &mut Report) {
+    let WebConfig { password, password_file, token, token_file, .. } = web;
+    for (name, secret, file) in [("password", password, password_file), ("token", token, token_file)] {
+        let found = Search {
+            environment,
+            own: Some(secret.as_ref()),
+            file: file.as_deref(),
+            variables: vec![format!("TTN_FERRY_WEB_{}", variable_part(name))],
+            credentials: vec![format!("web-{name}")],
+        }
+        .run();
+        if let Some(file) = file {
+            let key = format!("web.{name}_file");
+            warn_of_open_secret(&key, file, environment, report);
+            if found.secret.is_none() {
+                let message = format!("no {name} found; looked in {}", found.looked.join("; "));
+                report.error(key, message, format!("put the {name} alone into this file, or leave the key out"));
+            }
+        }
+        found.note(format!("web.{name}"), report);
+        *secret = found.secret;
+    }
+}
+
 /// Upper case, and `_` for all that cannot stand in a variable's name.
 fn variable_part(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
@@ -264,6 +290,8 @@ fn warn_of_open_file(config: &Config, path: &Path, environment: &dyn Environment
     let key = match in_application {
         Some(index) => format!("application[{index}].api_key"),
         None if config.home.password.is_some() => "home.password".into(),
+        None if config.web.password.is_some() => "web.password".into(),
+        None if config.web.token.is_some() => "web.token".into(),
         None => return,
     };
     warn_of_open_secret(&key, path, environment, report);

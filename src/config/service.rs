@@ -6,12 +6,17 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::telemetry::LogFormat;
+
 /// `[log]`: what the bridge writes to standard error, or to the journal under systemd.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
     /// `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,ttn_ferry::network=debug`.
     pub level: String,
+    /// `text`, `json` (one object a line) or `journald` (facts as fields of the journal, which begin with `TTN_FERRY_`).
+    /// `auto`: the journal if standard error leads there, else text.
+    pub format: LogFormat,
 }
 
 /// `[service]`: the process itself.
@@ -37,7 +42,7 @@ pub struct ServiceConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { level: "info".into() }
+        Self { level: "info".into(), format: LogFormat::Auto }
     }
 }
 

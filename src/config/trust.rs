@@ -15,7 +15,7 @@ pub enum TrustError {
     Certificates(#[from] TlsError),
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    #[error("a client certificate needs its other half: client_cert_file and client_key_file go together")]
+    #[error("a certificate needs its other half: the file of the certificate and that of its key go together")]
     HalfIdentity,
 }
 
@@ -41,7 +41,7 @@ impl TrustError {
                 "it takes RSA of 2048 to 4096 bits, ECDSA with P-256 or P-384, or Ed25519"
             }
             Self::Identity(error) if error.is_about_key() => "it takes the key: -----BEGIN PRIVATE KEY-----",
-            Self::Identity(_) => "it takes the client's certificate, its chain after it: -----BEGIN CERTIFICATE-----",
+            Self::Identity(_) => "it takes the certificate, its chain after it: -----BEGIN CERTIFICATE-----",
             Self::HalfIdentity => "name both files, or neither",
         }
     }

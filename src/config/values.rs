@@ -72,10 +72,12 @@ impl Config {
             own.into_iter().chain(keks)
         });
         let home = self.home.password.as_ref().map(|password| ("home.password".to_owned(), password));
+        let web = [("web.password", &self.web.password), ("web.token", &self.web.token)];
+        let web = web.into_iter().filter_map(|(key, secret)| Some((key.to_owned(), secret.as_ref()?)));
         let devices = self.device.iter().enumerate();
         let devices =
             devices.filter_map(|(index, it)| Some((format!("device[{index}].app_s_key"), it.app_s_key.as_ref()?)));
-        applications.chain(home).chain(devices).collect()
+        applications.chain(home).chain(web).chain(devices).collect()
     }
 
     /// Values and secrets, with names in the place of numbers. It stays in here.

@@ -6,12 +6,15 @@ use std::time::Instant;
 
 use payload_codecs::metadata::Field;
 use payload_codecs::normalized;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::model::{Device, Directory};
+use super::{InUse, Told};
+use crate::home::live::Live;
+use crate::model::{ApplicationName, CodecChoice, Device, DeviceId, Directory, EndDeviceIds, HomeName, VersionIds};
 use crate::network::{NetworkHealth, NetworkServer};
+use crate::store::Store;
 use crate::telemetry::{Counters, Snapshot, memory_bytes};
 
 /// Everything an answer is made from.
@@ -19,30 +22,73 @@ pub struct Answers {
     pub servers: Vec<Arc<dyn NetworkServer>>,
     pub directory: Arc<Mutex<Directory>>,
     pub counters: Counters,
+    pub live: Live,
     pub open_downlinks: crate::downlink::OpenDownlinks,
     pub downlinks: super::Downlinks,
     pub backfill: super::Backfill,
+    pub gaps: super::Gaps,
+    pub events: super::Events,
+    pub history: super::History,
     pub codecs: super::Codecs,
     pub log: super::Log,
     pub backups: super::Backups,
     pub device_changes: super::Devices,
     pub configuring: super::Configuration,
-    pub in_use: watch::Receiver<super::InUse>,
+    pub in_use: watch::Receiver<InUse>,
+    pub home_connected: watch::Receiver<bool>,
+    pub store: Store,
     pub started: Instant,
 }
 
-/// One entry of `bridge/devices`.
-#[derive(Serialize)]
-struct DeviceAnswer<'a> {
-    name: &'a crate::model::HomeName,
-    application: &'a crate::model::ApplicationName,
-    device_id: &'a crate::model::DeviceId,
+/// `bridge/info`.
+#[derive(Serialize, JsonSchema)]
+pub struct Info {
+    version: &'static str,
     #[serde(flatten)]
-    ids: &'a crate::model::EndDeviceIds,
+    in_use: InUse,
+    applications: Vec<ApplicationHealth>,
+    counters: Snapshot,
+}
+
+/// `bridge/health`.
+#[derive(Serialize, JsonSchema)]
+pub struct Health {
+    applications: Vec<ApplicationHealth>,
+    /// Uplinks on disk until the home broker acknowledged them.
+    spool: u64,
+    spool_bytes: u64,
+    /// Open downlinks.
+    queue: usize,
+    counters: Snapshot,
+    /// Of this process; `null` if the system does not tell.
+    memory_bytes: Option<u64>,
+    uptime_s: u64,
+}
+
+/// One application's connection to its network.
+#[derive(Serialize, JsonSchema)]
+struct ApplicationHealth {
+    name: ApplicationName,
+    #[serde(flatten)]
+    health: NetworkHealth,
+}
+
+/// One entry of `bridge/devices`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Device")]
+pub struct DeviceAnswer<'a> {
+    pub name: &'a HomeName,
+    application: &'a ApplicationName,
+    device_id: &'a DeviceId,
+    #[serde(flatten)]
+    ids: &'a EndDeviceIds,
     #[serde(skip_serializing_if = "Option::is_none")]
-    version_ids: &'a Option<crate::model::VersionIds>,
-    codec: &'a Option<crate::model::CodecChoice>,
+    version_ids: &'a Option<VersionIds>,
+    /// `null` until it was heard of since the start.
+    codec: &'a Option<CodecChoice>,
+    /// What its decoded data has.
     fields: Vec<Cow<'a, Field>>,
+    /// What it can be told.
     commands: &'a [payload_codecs::metadata::Command],
     last_seen: Option<jiff::Timestamp>,
     /// `online` or `offline`.
@@ -55,41 +101,34 @@ struct DeviceAnswer<'a> {
 
 impl Answers {
     /// `bridge/info`.
-    pub fn info(&self) -> Value {
-        #[derive(Serialize)]
-        struct Info<'a> {
-            version: &'static str,
-            #[serde(flatten)]
-            in_use: &'a super::InUse,
-            applications: Value,
-            counters: Snapshot,
-        }
-        json!(Info {
+    pub fn info(&self) -> Info {
+        Info {
             version: env!("CARGO_PKG_VERSION"),
-            in_use: &self.in_use.borrow(),
-            applications: self.applications(),
+            in_use: self.in_use.borrow().clone(),
+            applications: self.connections(),
             counters: self.counters.snapshot(),
-        })
+        }
     }
 
     /// `bridge/devices`.
-    pub fn devices(&self) -> Value {
+    pub fn devices(&self) -> Told<[DeviceAnswer<'static>]> {
         let directory = Directory::lock(&self.directory);
-        directory.all().into_iter().map(|device| json!(describe(device, directory.measured(&device.key)))).collect()
+        let all = directory.all().into_iter();
+        Told::new(&all.map(|device| describe(device, directory.measured(&device.key))).collect::<Vec<_>>())
     }
 
     /// `bridge/health`.
-    pub fn health(&self) -> Value {
+    pub fn health(&self) -> Health {
         let counters = self.counters.snapshot();
-        json!({
-            "applications": self.applications(),
-            "spool": counters.spooled,
-            "spool_bytes": counters.spooled_bytes,
-            "queue": self.open_downlinks.count(),
-            "counters": counters,
-            "memory_bytes": memory_bytes(),
-            "uptime_s": self.started.elapsed().as_secs(),
-        })
+        Health {
+            applications: self.connections(),
+            spool: counters.spooled,
+            spool_bytes: counters.spooled_bytes,
+            queue: self.open_downlinks.count(),
+            counters,
+            memory_bytes: memory_bytes(),
+            uptime_s: self.started.elapsed().as_secs(),
+        }
     }
 
     /// One line for the service manager.
@@ -104,18 +143,17 @@ impl Answers {
         )
     }
 
-    fn applications(&self) -> Value {
-        #[derive(Serialize)]
-        struct Application<'a> {
-            name: &'a crate::model::ApplicationName,
-            #[serde(flatten)]
-            health: NetworkHealth,
-        }
-        self.servers.iter().map(|server| json!(Application { name: server.name(), health: server.health() })).collect()
+    fn connections(&self) -> Vec<ApplicationHealth> {
+        let health = |server: &Arc<dyn NetworkServer>| ApplicationHealth {
+            name: server.name().clone(),
+            health: server.health(),
+        };
+        self.servers.iter().map(health).collect()
     }
 }
 
-fn describe<'a>(device: &'a Device, measured: impl Iterator<Item = &'static str>) -> DeviceAnswer<'a> {
+/// What is told of one device.
+pub fn describe<'a>(device: &'a Device, measured: impl Iterator<Item = &'static str>) -> DeviceAnswer<'a> {
     let codec = device.codec.as_ref();
     DeviceAnswer {
         name: &device.name,

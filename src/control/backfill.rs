@@ -1,10 +1,10 @@
 //! The request to fetch what was missed, for a time that somebody names.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::Body;
 use super::problem::{Kind, Problem};
 use crate::model::ApplicationName;
 use crate::uplink::{BackfillError, BackfillOutcome, RepairHandle};
@@ -17,9 +17,9 @@ pub struct Backfill {
 }
 
 /// What is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+pub struct Wanted {
     /// Needed only if there are several.
     application: Option<String>,
     since: Timestamp,
@@ -28,7 +28,7 @@ struct Wanted {
 }
 
 /// What was fetched.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Backfilled {
     application: ApplicationName,
     since: Timestamp,
@@ -43,13 +43,12 @@ impl Backfill {
         Self { repair, applications }
     }
 
-    /// Fetches what the network still has: an object with `since`, `until` (now without it) and, if there are several,
-    /// the `application`. Answers after the fetch, which may take minutes, or when the bridge stops.
+    /// Fetches what the network still has. Answers after the fetch, which may take minutes, or when the bridge stops.
     ///
     /// # Errors
     /// The request names no application, the network cannot be asked, or the bridge stops.
-    pub async fn fetch(&self, request: Body, stop: &CancellationToken) -> Result<Backfilled, Problem> {
-        let Wanted { application, since, until } = request.read()?;
+    pub async fn fetch(&self, wanted: Wanted, stop: &CancellationToken) -> Result<Backfilled, Problem> {
+        let Wanted { application, since, until } = wanted;
         let application = self.application(application.as_deref())?;
         let outcome = tokio::select! {
             outcome = self.repair.backfill(application.clone(), since, until) => outcome.map_err(problem)?,

@@ -4,18 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
 use super::problem::{Kind, Problem};
 use crate::model::{did_you_mean, unknown_key};
 
 /// The keys of a request. The values are still as they were written: numbers keep their digits on the way to a codec.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(transparent)]
 pub struct Body(BTreeMap<String, Box<RawValue>>);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 impl Body {
     /// # Errors
@@ -30,9 +27,13 @@ impl Body {
         Ok(Self(object.unwrap_or_default()))
     }
 
+    /// Whether it has this key.
+    pub fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
     /// The same with a key that stands elsewhere, such as in the path of an HTTP request.
-    pub fn with(mut self, key: &str, value: &str) -> Self {
-        let value = to_raw_value(value).expect("a text always serialises");
+    pub fn with_raw(mut self, key: &str, value: Box<RawValue>) -> Self {
         self.0.insert(key.to_owned(), value);
         self
     }
@@ -58,14 +59,6 @@ impl Body {
     /// A key is unknown, missing, or of another kind.
     pub fn read<T: DeserializeOwned>(self) -> Result<T, Problem> {
         serde_json::from_slice(&self.into_json()).map_err(|error| unreadable(&error.to_string()))
-    }
-
-    /// For a request that takes nothing.
-    ///
-    /// # Errors
-    /// There is a key.
-    pub fn nothing(self) -> Result<(), Problem> {
-        self.read::<Nothing>().map(drop)
     }
 
     /// The object as JSON.
@@ -99,6 +92,10 @@ mod tests {
         level: Box<RawValue>,
     }
 
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+
     fn read(text: &str) -> Result<String, (String, Option<String>)> {
         let read = Body::parse(text.as_bytes()).and_then(Body::read::<Level>);
         read.map(|read| read.level.get().to_owned()).map_err(|problem| (problem.detail, problem.hint))
@@ -120,11 +117,11 @@ mod tests {
     #[test]
     fn nothing_at_all_is_an_empty_object_and_what_is_no_object_is_refused() {
         for text in ["", "  ", "null", "{}"] {
-            assert!(Body::parse(text.as_bytes()).and_then(Body::nothing).is_ok(), "{text}");
+            assert!(Body::parse(text.as_bytes()).and_then(Body::read::<Nothing>).is_ok(), "{text}");
         }
         for text in ["[]", "7", "\"info\"", "{", "{\"a\": 1} x"] {
             assert!(Body::parse(text.as_bytes()).is_err(), "{text}");
         }
-        assert!(Body::parse(b"{\"a\": 1}").and_then(Body::nothing).is_err());
+        assert!(Body::parse(b"{\"a\": 1}").and_then(Body::read::<Nothing>).is_err());
     }
 }

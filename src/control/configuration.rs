@@ -1,12 +1,13 @@
 //! Requests about the configuration, and the way to the task that keeps it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Body;
+use super::Told;
 use super::problem::{Kind, Problem};
-use crate::model::{DeviceKey, HomeName};
+use crate::model::{ApplicationName, DeviceId, DeviceKey, HomeName};
 use crate::telemetry::ConfigurationProblem;
 
 /// Requests about the configuration that wait to be looked at.
@@ -41,7 +42,7 @@ pub enum Ask {
 }
 
 /// How the configuration stands, for `bridge/info`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct InUse {
     /// Without secrets.
     pub configuration: Value,
@@ -51,19 +52,95 @@ pub struct InUse {
     /// Why what is in the file now is not used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub configuration_problems: Vec<ConfigurationProblem>,
+    /// What is odd about it and does no harm: for those who ask for the configuration.
+    #[serde(skip)]
+    pub warnings: Vec<ConfigurationProblem>,
+}
+
+/// The configuration in use, and what there is to say of it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Configuration")]
+pub struct Shown {
+    /// Without secrets.
+    configuration: Value,
+    warnings: Vec<ConfigurationProblem>,
+    /// Keys that were changed and count after a restart only.
+    needs_restart: Vec<String>,
+    /// Why what is in the file now is not used.
+    problems: Vec<ConfigurationProblem>,
 }
 
 /// What a check is about.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Wanted {
+pub struct Wanted {
+    /// TOML; without it, the file as it is now.
     text: Option<String>,
+}
+
+/// A device, and all options that requests gave it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OptionsSet {
+    pub device: HomeName,
+    pub application: ApplicationName,
+    pub device_id: DeviceId,
+    /// By their keys in `[[device]]`.
+    pub options: Map<String, Value>,
+}
+
+/// A device's names, before and now.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DeviceRenamed")]
+pub struct Renamed {
+    pub from: HomeName,
+    pub to: HomeName,
+}
+
+/// A device that was forgotten.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DeviceRemoved")]
+pub struct Removed {
+    pub device: HomeName,
+    pub application: ApplicationName,
+    pub device_id: DeviceId,
+}
+
+/// What a configuration would do.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "ConfigurationChecked")]
+pub struct Checked {
+    pub valid: bool,
+    /// Of one that is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problems: Option<Vec<ConfigurationProblem>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warnings: Option<Vec<ConfigurationProblem>>,
+    /// Keys by which it differs from what is in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Vec<String>>,
+    /// Those of them that count after a restart only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needs_restart: Option<Vec<String>>,
+}
+
+/// What a reload brought.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ConfigurationReloaded")]
+pub struct Reloaded {
+    pub changed: Vec<String>,
+    /// What differs from the start and counts after the next one only.
+    pub needs_restart: Vec<String>,
 }
 
 impl InUse {
     /// A configuration that has just been taken into use.
-    pub fn of(configuration: Value) -> Self {
-        Self { configuration, ..Self::default() }
+    pub fn of(configuration: Value, warnings: Vec<ConfigurationProblem>) -> Self {
+        Self { configuration, warnings, ..Self::default() }
+    }
+
+    pub fn shown(&self) -> Shown {
+        let Self { configuration, needs_restart, configuration_problems, warnings } = self.clone();
+        Shown { configuration, warnings, needs_restart, problems: configuration_problems }
     }
 }
 
@@ -78,9 +155,8 @@ impl Configuration {
     /// `warnings`, and the keys by which it differs from what is in use.
     ///
     /// # Errors
-    /// The request is no such object.
-    pub async fn check(&self, request: Body) -> Result<Value, Problem> {
-        let Wanted { text } = request.read()?;
+    /// The bridge is stopping.
+    pub async fn check(&self, Wanted { text }: Wanted) -> Result<Told<Checked>, Problem> {
         self.ask(Ask::Check { text }).await
     }
 
@@ -89,36 +165,38 @@ impl Configuration {
     ///
     /// # Errors
     /// It cannot be used; then nothing changes.
-    pub async fn reload(&self) -> Result<Value, Problem> {
+    pub async fn reload(&self) -> Result<Told<Reloaded>, Problem> {
         self.ask(Ask::Reload).await
     }
 
-    pub(super) async fn ask(&self, ask: Ask) -> Result<Value, Problem> {
+    /// `T` is what this is answered with.
+    pub(super) async fn ask<T>(&self, ask: Ask) -> Result<Told<T>, Problem> {
         let stopping = || Problem::new(Kind::Unavailable, "the bridge is stopping").hint("ask again once it runs");
         let (reply, answer) = oneshot::channel();
         self.asking.send(Asked { ask, reply }).await.map_err(|_| stopping())?;
-        answer.await.unwrap_or_else(|_| Err(stopping()))
+        answer.await.unwrap_or_else(|_| Err(stopping())).map(|answer| Told::new(&answer))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::Body;
 
     #[tokio::test]
     async fn a_check_needs_no_words_and_takes_a_text() {
         let (configuration, mut asked) = Configuration::new();
+        let wanted = |text: &str| Body::parse(text.as_bytes()).and_then(Body::read::<Wanted>);
         for (request, text) in [("", None), (" null", None), ("{}", None), (r#"{"text": "a"}"#, Some("a".to_owned()))] {
             let served = async {
                 let Asked { ask, reply } = asked.recv().await.unwrap();
                 reply.send(Ok(Value::Null)).unwrap();
                 ask
             };
-            let (answer, ask) = tokio::join!(configuration.check(Body::parse(request.as_bytes()).unwrap()), served);
-            assert_eq!((answer, ask), (Ok(Value::Null), Ask::Check { text }));
+            let (answer, ask) = tokio::join!(configuration.check(wanted(request).unwrap()), served);
+            assert_eq!((answer.unwrap().get(), ask), ("null", Ask::Check { text }));
         }
-        let refused = configuration.check(Body::parse(br#"{"txt": "a"}"#).unwrap()).await.unwrap_err();
-        assert_eq!(refused.kind, Kind::Malformed);
+        assert_eq!(wanted(r#"{"txt": "a"}"#).unwrap_err().kind, Kind::Malformed);
     }
 
     #[tokio::test]

@@ -1,11 +1,12 @@
 //! Requests that change what is said of one device: its options, its name, whether it is there at all.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::configuration::{Ask, Configuration};
+use super::configuration::{Ask, Configuration, OptionsSet, Removed, Renamed};
 use super::problem::{Kind, Problem};
-use super::{Body, Whose};
+use super::{Told, Whose};
 use crate::downlink::Desk;
 use crate::model::{DeviceKey, HomeName};
 
@@ -16,19 +17,23 @@ pub struct Devices {
     configuration: Configuration,
 }
 
-#[derive(Debug, Deserialize)]
+/// What shall be said of a device.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct WantedOptions {
+pub struct Options {
     /// By its name at home or its id at the network.
     device: String,
     application: Option<String>,
+    /// Keys of `[[device]]` in the configuration; `null` gives a key back to the file.
     #[serde(default)]
     options: Map<String, Value>,
 }
 
-#[derive(Debug, Deserialize)]
+/// What a device shall be called.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct WantedName {
+pub struct NewName {
+    /// By its name at home or its id at the network; `from` is as good.
     #[serde(alias = "from")]
     device: String,
     application: Option<String>,
@@ -46,9 +51,9 @@ impl Devices {
     /// configuration file; `null` gives the word back to the file. Answers with all options given this way.
     ///
     /// # Errors
-    /// The request has other keys, names no device, or an option cannot be used.
-    pub async fn options(&self, request: Body) -> Result<Value, Problem> {
-        let WantedOptions { device, application, options } = request.read()?;
+    /// There is no such device, or an option cannot be used.
+    pub async fn options(&self, wanted: Options) -> Result<Told<OptionsSet>, Problem> {
+        let Options { device, application, options } = wanted;
         let device = self.find(&device, application.as_deref())?;
         self.configuration.ask(Ask::Options { device, options }).await
     }
@@ -56,9 +61,9 @@ impl Devices {
     /// Gives a `device` (or `from`) the name `to`. What was retained under its old name goes away.
     ///
     /// # Errors
-    /// The request has other keys, names no device, or another one has the name.
-    pub async fn rename(&self, request: Body) -> Result<Value, Problem> {
-        let WantedName { device, application, to } = request.read()?;
+    /// There is no such device, or another one has the name.
+    pub async fn rename(&self, wanted: NewName) -> Result<Told<Renamed>, Problem> {
+        let NewName { device, application, to } = wanted;
         let device = self.find(&device, application.as_deref())?;
         let to = to.as_deref().map(HomeName::parse).transpose();
         let to = to.map_err(|error| Problem::new(Kind::Malformed, error.to_string()))?;
@@ -69,14 +74,23 @@ impl Devices {
     /// back as a new one with its next message.
     ///
     /// # Errors
-    /// The request has other keys, names no device, or the device stands in the configuration file.
-    pub async fn remove(&self, request: Body) -> Result<Value, Problem> {
-        let Whose { device, application } = request.read()?;
+    /// There is no such device, or it stands in the configuration file.
+    pub async fn remove(&self, Whose { device, application }: Whose) -> Result<Told<Removed>, Problem> {
         let device = self.find(&device, application.as_deref())?;
         self.configuration.ask(Ask::Remove { device }).await
     }
 
-    fn find(&self, device: &str, application: Option<&str>) -> Result<DeviceKey, Problem> {
+    /// What requests set of a device; nothing if that cannot be read now.
+    pub(super) async fn options_of(&self, device: &DeviceKey) -> Option<Map<String, Value>> {
+        let ask = Ask::Options { device: device.clone(), options: Map::new() };
+        let told = self.configuration.ask::<OptionsSet>(ask).await.ok()?;
+        let mut set: Map<String, Value> = serde_json::from_str(told.get()).ok()?;
+        set.remove("options").and_then(|options| options.as_object().cloned())
+    }
+
+    /// # Errors
+    /// There is no such device, or there are several.
+    pub(super) fn find(&self, device: &str, application: Option<&str>) -> Result<DeviceKey, Problem> {
         self.desk.find(device, application).map_err(|refusal| Problem::of(Kind::Unknown, refusal))
     }
 }

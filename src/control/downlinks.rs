@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::Body;
 use super::problem::{Kind, Problem};
-use crate::downlink::{Desk, DownlinkView, Filter};
+use crate::downlink::{Desk, DownlinkKeys, DownlinkView, Filter};
 use crate::home::Verb;
 use crate::model::DownlinkId;
 
@@ -25,7 +26,7 @@ pub struct Downlinks {
 }
 
 /// Which downlinks to list.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Wanted {
     /// By its name at home or its id at the network; all devices without it.
@@ -37,19 +38,44 @@ pub struct Wanted {
     pub limit: Option<usize>,
 }
 
-/// Until when the answer about one downlink may wait.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Patience {
+/// A downlink to be sent: the keys of `downlink/push` and whose it is. Read by the flow that takes commands.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Order(#[schemars(with = "OrderKeys")] Body);
+
+/// The keys of an [`Order`].
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is wanted")]
+struct OrderKeys {
+    /// By its name at home or its id at the network.
+    device: String,
+    application: Option<String>,
+    #[serde(flatten)]
+    downlink: DownlinkKeys,
+}
+
+/// One downlink.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct One {
+    pub id: String,
+}
+
+/// One downlink, and until when the answer about it may wait.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Patient {
+    pub id: String,
     /// For news, at most so long: a minute at most. No wait without it.
-    #[serde(with = "crate::model::duration::optional")]
+    #[serde(default, with = "crate::model::duration::optional")]
+    #[schemars(with = "Option<String>", example = &"30s")]
     pub wait: Option<Duration>,
     /// News is whatever comes after so many steps; without it, the end.
     pub after_steps: Option<u32>,
 }
 
 /// Whose downlinks to drop.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Whose {
     /// By its name at home or its id at the network.
@@ -58,7 +84,8 @@ pub struct Whose {
 }
 
 /// A list of downlinks, newest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Downlinks")]
 pub struct Listed {
     pub downlinks: Vec<DownlinkView>,
 }
@@ -68,12 +95,11 @@ impl Downlinks {
         Self { desk }
     }
 
-    /// Sends one downlink: an object with `device`, `application` if it is needed to tell devices apart, and the keys
-    /// of `downlink/push`. Answers once it is stored.
+    /// Sends one downlink. Answers once it is stored.
     ///
     /// # Errors
-    /// The object is none, names no device, or asks for what cannot be sent.
-    pub async fn send(&self, mut request: Body) -> Result<DownlinkView, Problem> {
+    /// The order names no device, or asks for what cannot be sent.
+    pub async fn send(&self, Order(mut request): Order) -> Result<DownlinkView, Problem> {
         let device = request.take_text("device")?.ok_or_else(no_device)?;
         let application = request.take_text("application")?;
         let payload = Bytes::from(request.into_json());
@@ -95,9 +121,9 @@ impl Downlinks {
     ///
     /// # Errors
     /// No downlink has this id, or the store cannot be read.
-    pub async fn show(&self, id: &str, patience: Patience, stop: &CancellationToken) -> Result<DownlinkView, Problem> {
-        let id = parse(id)?;
-        let wait = patience.wait.unwrap_or_default().min(LONGEST_WAIT);
+    pub async fn show(&self, patient: Patient, stop: &CancellationToken) -> Result<DownlinkView, Problem> {
+        let id = parse(&patient.id)?;
+        let wait = patient.wait.unwrap_or_default().min(LONGEST_WAIT);
         let mut changes = self.desk.changes();
         let over = tokio::time::sleep(wait);
         tokio::pin!(over);
@@ -105,7 +131,7 @@ impl Downlinks {
             // Before the look, so that what changes during it makes another one.
             changes.mark_unchanged();
             let downlink = self.look(&id).await?;
-            let news = patience.after_steps.is_some_and(|seen| downlink.step_count > seen);
+            let news = patient.after_steps.is_some_and(|seen| downlink.step_count > seen);
             if news || !downlink.open || wait.is_zero() {
                 return Ok(downlink);
             }
@@ -121,8 +147,8 @@ impl Downlinks {
     ///
     /// # Errors
     /// No downlink has this id, or it has reached its end.
-    pub async fn cancel(&self, id: &str) -> Result<DownlinkView, Problem> {
-        let id = parse(id)?;
+    pub async fn cancel(&self, One { id }: One) -> Result<DownlinkView, Problem> {
+        let id = parse(&id)?;
         let found = self.look(&id).await?;
         if !found.open {
             let detail = format!("downlink `{id}` has reached its end: it is {}", found.state.as_str());

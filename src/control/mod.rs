@@ -1,23 +1,39 @@
 //! Answers questions about the bridge, and keeps its retained topics true.
 //!
-//! One handler per request, by its name in [`requests`]: in [`answers`] what the bridge knows of itself; in [`downlinks`],
-//! [`backfill`] and [`codecs`] what can be asked of the flows; in [`devices`] and [`configuration`] what can be said of
-//! devices and of the configuration; in [`log`] what is logged; in [`backups`] the store as one file. They know nothing of who asks: [`crate::web`] serves them
-//! over HTTP, [`serving`] those that come over MQTT. The task here publishes `bridge/info`, `bridge/devices`,
-//! `bridge/health` and `bridge/event` from the same handlers.
+//! One handler per request, by its name in [`requests`]. They know nothing of who asks: [`crate::web`] serves them over HTTP,
+//! [`serving`] those that come over MQTT. The task here publishes `bridge/info`, `bridge/devices`, `bridge/health` and
+//! `bridge/event` from the same handlers.
+//!
+//! | to learn about | open |
+//! |---|---|
+//! | what the bridge knows of itself | [`answers`], [`applications`], [`readiness`], [`metrics`] |
+//! | the newest of each device; one device as a whole | [`states`], [`device`] |
+//! | what was told before; what happened | [`history`], [`events`], [`gaps`] |
+//! | what can be asked of the flows | [`downlinks`], [`backfill`], [`codecs`] |
+//! | the store as one file | [`backups`] |
+//! | what can be said of devices, configuration, log | [`devices`], [`configuration`], [`log`] |
 
 mod answers;
+mod applications;
 mod backfill;
 mod backups;
 mod body;
 mod codecs;
 mod configuration;
+mod device;
 mod devices;
 mod downlinks;
+mod events;
+mod gaps;
+mod history;
 mod log;
+mod metrics;
 mod problem;
+mod readiness;
 mod requests;
 mod serving;
+mod states;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,14 +50,19 @@ pub use answers::Answers;
 pub use backfill::{Backfill, Backfilled};
 pub use backups::{Backups, LONGEST_BACKUP, Restoring};
 pub use body::Body;
-pub use codecs::Codecs;
-pub use configuration::{Ask, Asked, Configuration, InUse};
+pub use codecs::{CodecParts, Codecs};
+pub use configuration::{Ask, Asked, Checked, Configuration, InUse, OptionsSet, Reloaded, Removed, Renamed};
 pub use devices::Devices;
-pub use downlinks::{Downlinks, LONGEST_WAIT, Listed, Patience, Wanted, Whose};
+pub use downlinks::{Downlinks, Whose};
+pub use events::{Chronicle, Events};
+pub use gaps::Gaps;
+pub use history::History;
 pub use log::Log;
 pub use problem::{Kind, Problem};
-pub use requests::{Answer, FETCH, QUICK, REQUESTS};
+pub use readiness::{Readiness, Ready};
+pub use requests::{Answer, FETCH, QUICK, REQUESTS, Request, find, late};
 use serving::Serving;
+pub use told::Told;
 
 /// Changes are gathered this long before they are published: a hundred new devices make one message, not a hundred.
 const GATHER: Duration = Duration::from_millis(200);
@@ -49,6 +70,7 @@ const GATHER: Duration = Duration::from_millis(200);
 /// Serves requests and reports.
 pub struct Control {
     pub answers: Arc<Answers>,
+    pub chronicle: Chronicle,
     pub home: Home,
     pub requests: mpsc::Receiver<HomeRequest>,
     pub notices: mpsc::Receiver<Notice>,
@@ -75,6 +97,7 @@ impl Control {
                 () = stop.cancelled() => return self.finish(serving).await,
                 Some(request) = self.requests.recv() => serving.take(request).await,
                 Some(notice) = self.notices.recv() => self.tell(notice).await,
+                piece = self.chronicle.next() => self.chronicle.keep(piece).await,
                 Ok(()) = self.devices_changed.changed(), if listing.is_none() => listing = Some(Instant::now() + GATHER),
                 () = due(listing) => {
                     listing = None;
@@ -102,6 +125,7 @@ impl Control {
         while let Some(notice) = self.notices.recv().await {
             self.tell(notice).await;
         }
+        self.chronicle.finish().await;
         serving.finish().await;
     }
 

@@ -58,7 +58,8 @@ pub struct Filter {
 }
 
 /// A downlink from its acceptance to where it is now.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Downlink")]
 pub struct DownlinkView {
     pub id: DownlinkId,
     /// Its name at home.
@@ -121,6 +122,11 @@ impl Desk {
     /// There is none, or there are several; what to do about it.
     pub fn find(&self, device: &str, application: Option<&str>) -> Result<DeviceKey, Refusal> {
         accept::find(device, application, &Directory::lock(&self.directory), self.only.as_ref())
+    }
+
+    /// Which devices there are.
+    pub fn directory(&self) -> &Mutex<Directory> {
+        &self.directory
     }
 
     /// Downlinks, the newest first.

@@ -42,21 +42,21 @@ pub use desk::{Desk, DownlinkView, Filter};
 pub use dispatch::Servers;
 pub use encode::Encoder;
 pub use intake::Clock;
-pub use queue::OpenDownlink;
+pub use queue::{Allowance, OpenDownlink, Usage};
 pub use refusal::Refusal;
-pub use request::{from_base64, from_hex};
+pub use request::{DownlinkKeys, from_base64, from_hex};
 
 use crate::home::{AssistantStarts, Home, HomeCommand};
 use crate::model::{ApplicationName, DeviceKey, Directory, DownlinkId};
 use crate::network::Tracked;
 use crate::store::{DownlinkRow, Store, UsageRow};
-use crate::telemetry::{Notice, Notices};
+use crate::telemetry::{Counters, Notice, Notices};
 use desk::DESK_CAPACITY;
 use dispatch::Dispatcher;
 use intake::{Intake, Preparing};
 use ledger::Ledger;
 use pending::{Pending, Signals};
-use queue::{Action, Answer, Event, Exceeded, Item, Machine, Request, Usage};
+use queue::{Action, Answer, Event, Exceeded, Item, Machine, Request};
 
 /// A clock that was set forward is noticed within this time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -80,6 +80,7 @@ pub struct Downlinks {
     restored: Vec<Item>,
     ledger: Ledger,
     dispatcher: Dispatcher,
+    counters: Counters,
     notices: Notices,
     steps: watch::Sender<u64>,
     pending: Pending,
@@ -103,6 +104,7 @@ pub struct Parts {
     pub devices_changed: watch::Receiver<()>,
     pub home_connected: watch::Receiver<bool>,
     pub assistant: AssistantStarts,
+    pub counters: Counters,
     pub notices: Notices,
     pub store: Store,
     /// What the store kept: downlinks that are open, or whose end the home may not know.
@@ -151,6 +153,7 @@ impl Downlinks {
             restored,
             ledger: Ledger::new(parts.store),
             dispatcher: Dispatcher::new(parts.servers),
+            counters: parts.counters,
             notices: parts.notices,
             steps,
             pending: Pending::new(home, directory, signals),
@@ -241,13 +244,16 @@ impl Downlinks {
     /// Returns what came of actions that are not carried out: a push goes out only if it is stored that it does.
     async fn carry_out(&mut self, actions: Vec<Action>, kept: &Result<(), String>) -> Vec<Event> {
         let mut events = Vec::new();
-        let mut moved = BTreeSet::new();
+        let (mut moved, mut ended) = (BTreeSet::new(), BTreeMap::new());
         let mut steps = 0;
         for action in actions {
             match (action, kept) {
                 (Action::Publish(key, step, number), _) => {
                     track::publish(&self.home, &self.directory, &key, &step, number).await;
                     steps += 1;
+                    if number.is_some() && step.state.is_final(false) {
+                        ended.insert(step.id, (key.application.clone(), step.state));
+                    }
                     moved.insert(key);
                 }
                 (Action::Warn(key, exceeded, usage), _) => self.warn(&key, exceeded, usage),
@@ -256,6 +262,10 @@ impl Downlinks {
                 }
                 (Action::Ask(request), _) => self.dispatcher.start(request),
             }
+        }
+        // What was sent and is not over waits for its confirmation.
+        for (_, (application, state)) in ended.into_iter().filter(|(id, _)| !self.queue.holds(id)) {
+            self.counters.downlink_ended(&application, state);
         }
         for key in moved {
             self.pending.tell(&key, &self.queue).await;
@@ -270,6 +280,8 @@ impl Downlinks {
         let Some(device) = track::name(&self.directory, key) else { return };
         self.notices.tell(Notice::FairUse {
             device,
+            application: key.application.clone(),
+            device_id: key.device.to_string(),
             exceeded: exceeded.as_str(),
             downlinks: usage.downlinks,
             airtime_s: usage.airtime.as_secs(),
@@ -297,6 +309,11 @@ impl OpenDownlinks {
     /// The open downlinks of one device, oldest first.
     pub fn of(&self, device: &DeviceKey) -> Vec<OpenDownlink> {
         self.lock().open(device)
+    }
+
+    /// What a device has used of its day, and of how much; nothing if that is not counted.
+    pub fn usage(&self, device: &DeviceKey, now: Timestamp) -> Option<(Usage, Allowance)> {
+        self.lock().usage(device, now)
     }
 
     /// How many of one device are open, and the fields they shall set.

@@ -7,11 +7,14 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::refusal::Refusal;
-use crate::model::{DownlinkId, DownlinkRequest, FPort, InvalidDownlink, MAX_PAYLOAD, Payload, did_you_mean, duration};
+use crate::model::{
+    DownlinkId, DownlinkRequest, FPort, InvalidDownlink, MAX_PAYLOAD, Payload, Priority, did_you_mean, duration,
+};
 
 /// Every key a downlink may have.
 const KEYS: [&str; 12] = [
@@ -37,6 +40,36 @@ const LONGEST_EXPIRY: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// A JSON object, its values still as they were written: numbers keep their digits on the way to the codec.
 pub type Object = BTreeMap<String, Box<RawValue>>;
+
+/// The same for those who want to be shown them: one of the payloads, the rest if wanted.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is wanted")]
+pub struct DownlinkKeys {
+    /// With bytes it is needed; with `fields` the codec may choose it.
+    #[schemars(range(min = 1, max = 223))]
+    f_port: Option<u8>,
+    /// 1 to 242 bytes: `01FF`, `01 ff`, `0x01 0xff`.
+    payload_hex: Option<String>,
+    payload_base64: Option<String>,
+    payload_text: Option<String>,
+    /// What the device's codec encodes.
+    fields: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Whether the device shall acknowledge it.
+    confirmed: Option<bool>,
+    priority: Option<Priority>,
+    /// Given up if it was not sent by then: `30m`, or seconds.
+    #[schemars(with = "Option<String>")]
+    expires_in: Option<Duration>,
+    /// Of the waiting downlinks with the same key only the newest is sent.
+    #[schemars(length(min = 1, max = 64))]
+    supersedes: Option<String>,
+    not_before: Option<Timestamp>,
+    /// Transmissions at most of a confirmed one.
+    #[schemars(range(min = 1, max = 32))]
+    attempts: Option<u8>,
+    /// Its id; a random one without it.
+    id: Option<DownlinkId>,
+}
 
 /// One downlink out of its object.
 pub fn downlink(object: &Object) -> Result<DownlinkRequest, Refusal> {
@@ -160,7 +193,6 @@ pub fn clip(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Priority;
 
     fn parse(json: &str) -> Result<DownlinkRequest, Refusal> {
         downlink(&serde_json::from_str(json).unwrap())
@@ -171,6 +203,15 @@ mod tests {
             Payload::Bytes(bytes) => bytes,
             Payload::Fields(fields) => panic!("{fields}"),
         }
+    }
+
+    #[test]
+    fn every_key_is_shown() {
+        let shown = schemars::schema_for!(DownlinkKeys).to_value();
+        let mut shown: Vec<_> = shown["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        let mut keys = KEYS;
+        (shown.sort_unstable(), keys.sort_unstable());
+        assert_eq!(shown, keys);
     }
 
     #[test]

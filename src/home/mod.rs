@@ -6,6 +6,7 @@
 //! - [`discovery`]: the task that tells it, and when.
 //! - [`availability`]: which devices are heard from as often as they usually are.
 //! - [`ledger`]: on which topics the broker keeps something, so that none outlives its reason.
+//! - [`live`]: who listens here and now gets the same words.
 //! - [`broker`]: the task that owns the connection and the outbox, and says `online` and `offline`.
 //!
 //! [`Home`] is the handle the flows publish through.
@@ -18,6 +19,7 @@ mod config;
 pub mod discovery;
 mod ledger;
 mod link;
+pub mod live;
 mod measured;
 mod publish;
 mod settings;

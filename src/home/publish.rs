@@ -1,20 +1,28 @@
 //! The handle through which everything reaches the home broker.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use super::{Called, Ledger, LiveSettings, Options, Retained};
+use super::live::{Kind, Live, Whom};
+use super::{Called, Ledger, LiveSettings, Options, Output, Retained};
 use crate::model::{DeviceKey, Receipt, Step, Subject};
 use crate::mqtt::{Answering, Message};
+use crate::telemetry::Notice;
 
 /// Publishes at home. A message counts as delivered only once the broker acknowledged it; until then the home broker's
-/// task keeps it. What the broker shall keep is noted in the [`Ledger`]. Cheap to clone.
+/// task keeps it. What the broker shall keep is noted in the [`Ledger`]. Whoever listens through [`Live`] gets the same
+/// words, whether or not a broker is there. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Home {
     messages: mpsc::Sender<Message>,
     settings: LiveSettings,
     ledger: Ledger,
+    live: Live,
 }
 
 /// Whose a retained message is, and what it tells.
@@ -22,12 +30,17 @@ type Kept<'a> = (Option<&'a DeviceKey>, Retained);
 
 impl Home {
     pub fn new(messages: mpsc::Sender<Message>, settings: LiveSettings) -> Self {
-        Self { messages, settings, ledger: Ledger::default() }
+        Self { messages, settings, ledger: Ledger::default(), live: Live::default() }
     }
 
     /// The same with what was retained before the last start.
     pub fn with_ledger(self, ledger: Ledger) -> Self {
         Self { ledger, ..self }
+    }
+
+    /// The same, heard through this hub.
+    pub fn with_live(self, live: Live) -> Self {
+        Self { live, ..self }
     }
 
     pub fn settings(&self) -> &LiveSettings {
@@ -38,15 +51,24 @@ impl Home {
         &self.ledger
     }
 
+    /// Where everything is heard.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
     /// One message per uplink, and who waits for its delivery. Published last of all that an uplink gives rise to.
     pub async fn uplink(&self, device: Subject<'_>, body: Bytes, receipt: Option<Receipt>) {
         let topic = self.settings.now().topics.uplink(device);
+        self.live.tell(Kind::Uplink, device, Some(body.clone()));
         self.send(self.about(device, topic, body).receipt(receipt)).await;
     }
 
-    /// The merged state: only the newest counts.
+    /// The merged state: only the newest counts. The broker gets it unless it gets its fields instead.
     pub async fn state(&self, device: Subject<'_>, body: Bytes) {
-        self.tell(device, Retained::State, body).await;
+        self.live.tell_newest(Kind::State, device, &body);
+        if self.settings.now().options(device.key).output != Output::Attribute {
+            self.tell(device, Retained::State, body).await;
+        }
     }
 
     /// One field of the state, by its path; levels are joined by `/`.
@@ -56,32 +78,40 @@ impl Home {
 
     /// Whether the device is heard. Retained, and only the newest counts.
     pub async fn availability(&self, device: Subject<'_>, body: &impl Serialize) {
-        self.tell(device, Retained::Availability, json(body)).await;
+        let body = json(body);
+        self.live.tell_newest(Kind::Availability, device, &body);
+        self.tell(device, Retained::Availability, body).await;
     }
 
     /// What is under way to the device. Retained, and only the newest counts.
     pub async fn pending(&self, device: Subject<'_>, body: &impl Serialize) {
-        self.tell(device, Retained::DownlinkPending, json(body)).await;
+        let body = json(body);
+        self.live.tell_newest(Kind::Pending, device, &body);
+        self.tell(device, Retained::DownlinkPending, body).await;
     }
 
     /// Something that happened to a device: `join`, `codec_error`, `location` …
     pub async fn event(&self, device: Subject<'_>, kind: &str, body: &impl Serialize, receipt: Option<Receipt>) {
-        let topic = self.settings.now().topics.event(device, kind);
-        self.send(self.about(device, topic, json(body)).receipt(receipt)).await;
+        let (topic, body) = (self.settings.now().topics.event(device, kind), json(body));
+        self.live.tell(Kind::Event, device, Some(named(kind, &body)));
+        self.send(self.about(device, topic, body).receipt(receipt)).await;
     }
 
     /// A step of a downlink. Each counts, and the last one stays with the broker.
     pub async fn downlink_state(&self, device: Subject<'_>, step: &Step, receipt: Option<Receipt>) {
-        let topic = self.settings.now().topics.downlink(device, "state");
-        let message = Message::new(topic, json(step)).retained().receipt(receipt);
+        let (topic, body) = (self.settings.now().topics.downlink(device, "state"), json(step));
+        self.live.tell(Kind::Downlink, device, Some(body.clone()));
+        let message = Message::new(topic, body).retained().receipt(receipt);
         self.keep(message, (Some(device.key), Retained::DownlinkState)).await;
     }
 
     /// Why a command for a device nobody knows is refused. Not retained: a typo must not stay with the broker for ever.
     /// Nothing goes if nothing can be published under what the device was called.
     pub async fn refusal(&self, device: &Called, step: &Step) {
+        let body = json(step);
+        self.live.tell(Kind::Downlink, Whom::Stranger(device.clone()), Some(body.clone()));
         if let Some(topic) = self.settings.now().topics.refusal(device) {
-            self.send(Message::new(topic, json(step))).await;
+            self.send(Message::new(topic, body)).await;
         }
     }
 
@@ -98,6 +128,7 @@ impl Home {
 
     /// Takes everything that is retained of a device away from the broker, but for what discovery announced.
     pub async fn abandon(&self, key: &DeviceKey) {
+        self.live.forget(key);
         self.empty_where(Some(key), |_, what| !matches!(what, Retained::Discovery(_))).await;
     }
 
@@ -128,13 +159,21 @@ impl Home {
     }
 
     /// Something that happened to the bridge.
-    pub async fn bridge_event(&self, body: &impl Serialize) {
-        self.send(Message::new(self.of_bridge("event"), json(body))).await;
+    pub async fn bridge_event(&self, notice: &Notice) {
+        let (body, about) = (json(notice), notice.device());
+        let whom = about.map_or(Whom::Bridge, |(key, name)| Whom::Device(key, name.clone()));
+        self.live.tell(Kind::Bridge, whom, Some(body.clone()));
+        self.send(Message::new(self.of_bridge("event"), body)).await;
     }
 
     /// What the bridge is like now: `info`, `devices`, `health`. Retained, and only the newest counts.
     pub async fn bridge_status(&self, what: &str, body: &impl Serialize) {
-        let message = Message::new(self.of_bridge(what), json(body)).retained().latest();
+        let body = json(body);
+        if let Some(kind) = Kind::parse(what) {
+            // Whoever wants the list asks for it: it can be long, and most of what listens has no use for it.
+            self.live.tell(kind, Whom::Bridge, Some(body.clone()).filter(|_| kind != Kind::Devices));
+        }
+        let message = Message::new(self.of_bridge(what), body).retained().latest();
         self.keep(message, (None, Retained::Bridge(what.to_owned()))).await;
     }
 
@@ -209,6 +248,18 @@ impl Home {
             room.send(if *what == Retained::DownlinkState { message } else { message.latest() });
         }
     }
+}
+
+/// What happened to a device, with its name beside it.
+fn named(name: &str, body: &[u8]) -> Bytes {
+    #[derive(Serialize)]
+    struct Named<'a> {
+        name: &'a str,
+        #[serde(flatten)]
+        body: BTreeMap<Cow<'a, str>, &'a RawValue>,
+    }
+    let body = serde_json::from_slice(body).expect("an event's body is an object, made just now");
+    json(&Named { name, body })
 }
 
 fn json(body: &impl Serialize) -> Bytes {

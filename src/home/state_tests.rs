@@ -109,3 +109,9 @@ async fn each_device_keeps_its_own_pace() {
     let renewed = std::iter::from_fn(|| states.take_due(start)).map(|(key, _)| key.device.to_string());
     assert_eq!(renewed.collect::<Vec<_>>(), ["eager", "slow", "usual"], "a broker without memory waits for none");
 }
+
+#[test]
+fn what_is_no_object_has_no_fields() {
+    let state = merge(&mut States::default(), &Uplink::sample("node", 7, 1), "[1, 2]");
+    assert_eq!(state.as_object().unwrap().len(), 2, "{state}");
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use payload_codecs::metadata::{Command, Field};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{DeviceKey, EndDeviceIds, HomeName, Shape, VersionIds};
@@ -33,7 +34,7 @@ pub struct Device {
 }
 
 /// Which codec decodes a device, and why that one.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct CodecChoice {
     /// `network` if its own formatter decodes, `none` if nothing does.
     pub name: String,

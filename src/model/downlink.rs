@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -77,7 +78,8 @@ pub struct QueuedDownlink {
 }
 
 /// One id from the home to the device and back: it travels in the network's `correlation_ids`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema)]
+#[schemars(inline)]
 pub struct DownlinkId(Arc<str>);
 
 /// An application port: 1 to 223 (LoRaWAN 1.0.3, 4.3.2; 224 is for certification, above is reserved).
@@ -86,7 +88,7 @@ pub struct DownlinkId(Arc<str>);
 pub struct FPort(u8);
 
 /// How the network's gateways weigh this downlink, and the order of our own queue. Spelled as The Things Stack does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Priority {
     Lowest,
@@ -100,8 +102,9 @@ pub enum Priority {
 }
 
 /// Where a downlink is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "DownlinkState")]
 pub enum State {
     Accepted,
     Held,
@@ -116,7 +119,8 @@ pub enum State {
 }
 
 /// One step of a downlink's life: what `…/downlink/state` shows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DownlinkStep")]
 pub struct Step {
     pub id: DownlinkId,
     pub state: State,

@@ -24,15 +24,18 @@ pub enum InvalidName {
 const OWN_LEVELS: [&str; 5] = ["uplink", "event", "availability", "set", "downlink"];
 
 /// The name one `[[application]]` of the configuration goes by: its id, unless two of them share one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, schemars::JsonSchema)]
+#[schemars(inline)]
 pub struct ApplicationName(Arc<str>);
 
 /// A device's id at TTN: `^[a-z0-9](?:[-]?[a-z0-9]){2,35}$`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, schemars::JsonSchema)]
+#[schemars(inline)]
 pub struct DeviceId(Arc<str>);
 
 /// A device's name at home: one or more topic levels, safe to publish under.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, schemars::JsonSchema)]
+#[schemars(inline)]
 pub struct HomeName(Arc<str>);
 
 /// One device of one application: what every queue and table is keyed by.

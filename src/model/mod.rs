@@ -8,6 +8,7 @@ mod event;
 mod ids;
 mod nearest;
 mod notes;
+mod record;
 mod shape;
 mod subject;
 mod uplink;
@@ -24,6 +25,7 @@ pub use event::{
 pub use ids::{ApplicationName, DeviceId, DeviceKey, HomeName, InvalidName, ttn_id};
 pub use nearest::{did_you_mean, unknown_key};
 pub use notes::{DeviceNotes, Kept};
+pub use record::{UplinkBody, UplinkRecord};
 pub use shape::{Shape, ValueKind, extend_shape, extend_shape_by};
 pub use subject::Subject;
 pub use uplink::{DataRate, EndDeviceIds, Gateway, Radio, Uplink, VersionIds};

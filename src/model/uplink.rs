@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::DeviceKey;
@@ -55,7 +56,7 @@ pub struct Uplink {
 }
 
 /// The identifiers that LoRaWAN itself gives a device: upper-case hex.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndDeviceIds {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dev_eui: Option<String>,
@@ -66,7 +67,7 @@ pub struct EndDeviceIds {
 }
 
 /// How the frame travelled.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Radio {
     /// Every gateway that heard it, strongest first.
     pub gateways: Vec<Gateway>,
@@ -84,7 +85,7 @@ pub struct Radio {
 }
 
 /// One gateway's reception.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Gateway {
     pub id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +100,7 @@ pub struct Gateway {
 }
 
 /// What is known of the modulation; LoRa has spreading factor and bandwidth, FSK a bit rate, LR-FHSS neither.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DataRate {
     /// 5 to 12.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,7 +114,7 @@ pub struct DataRate {
 }
 
 /// Which product the device is, in the terms of the LoRaWAN device repository.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub struct VersionIds {
     pub brand_id: String,
     pub model_id: String,

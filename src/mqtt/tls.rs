@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// TLS as both the MQTT and the HTTP side use it.
 pub type Tls = Arc<ClientConfig>;
@@ -71,6 +71,18 @@ impl Identity {
             return Err(IdentityError::NoCertificate);
         }
         Self { chain, key: private_key(key)? }.checked()
+    }
+
+    /// What a server shows with it, speaking these protocols (RFC 7301), to whoever comes.
+    pub fn server(self, protocols: &[&[u8]]) -> Arc<ServerConfig> {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring supports TLS 1.2 and 1.3")
+            .with_no_client_auth()
+            .with_single_cert(self.chain, self.key)
+            .expect("certificate and key were tried together when this was made");
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Arc::new(config)
     }
 
     /// A key of a kind nobody knows, or another's, is found here rather than at the first connection.

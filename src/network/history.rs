@@ -15,8 +15,9 @@ pub struct Span {
 }
 
 /// Where missed messages came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "HistorySource")]
 pub enum Source {
     /// The network's storage: everything within its retention.
     Storage,

@@ -161,9 +161,12 @@ pub enum PushError {
 }
 
 /// What `bridge/info` and `bridge/health` tell of one application.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct NetworkHealth {
     pub connected: bool,
+    /// Whether it was, at any time since the start.
+    #[serde(skip)]
+    pub was_connected: bool,
     /// When the last message came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_message: Option<Timestamp>,

@@ -106,7 +106,7 @@ impl Sorting {
                     }
                 }
                 Err(error) => {
-                    self.counters.count(Count::Unreadable);
+                    self.counters.count_for(self.server.name(), Count::Unreadable);
                     self.notices.tell(error.notice(self.server.name(), &raw));
                 }
             }

@@ -3,17 +3,23 @@
 //! Every change is absolute (put this row, delete that one), so a batch may be applied twice: a commit that failed
 //! half-way is simply tried again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::engine::MOST_BYTES;
-use super::rows::{DownlinkRow, Entry, GapRow, RetainedRow, Run, RunChange, StateRow, UsageRow};
-use crate::model::{DeviceKey, DownlinkId};
+use super::rows::{DownlinkRow, Entry, EventRow, GapRow, RetainedRow, Run, RunChange, StateRow, UsageRow};
+use crate::model::{DeviceKey, DownlinkId, UplinkRecord};
 
 /// A run's device, session, epoch and first counter.
 pub type RunKey = (DeviceKey, String, u32, u32);
 
+/// Uplinks for the history that are not written, at most: more only come together while the disk fails. Then the oldest
+/// are not kept.
+const MOST_UPLINKS: usize = 10_000;
+/// What happened and is not written, at most: more only comes together while the disk fails.
+const MOST_EVENTS: usize = 2_000;
+
 /// Changes that are committed together.
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Debug, Default, Clone)]
 pub struct Batch {
     pub records: BTreeMap<u64, Entry>,
     pub delivered: BTreeSet<u64>,
@@ -29,13 +35,21 @@ pub struct Batch {
     pub availability: HashMap<DeviceKey, Option<String>>,
     /// By topic. None: nothing is kept there any more.
     pub retained: BTreeMap<String, Option<RetainedRow>>,
+    /// By their numbers.
+    pub events: BTreeMap<u64, EventRow>,
     /// In the order of their first saving, which is their age.
     pub downlinks: Vec<DownlinkRow>,
+    /// Devices whose history goes, before what of it is in `uplinks` comes.
+    pub forgotten: BTreeSet<DeviceKey>,
+    /// For the history, in the order in which they were published.
+    pub uplinks: VecDeque<UplinkRecord>,
 }
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        let rows = self.records.len() + self.delivered.len() + self.runs.len() + self.states.len() + self.usage.len();
+        let others = self.gaps.len() + self.notes.len() + self.availability.len() + self.retained.len();
+        rows + others + self.downlinks.len() + self.forgotten.len() + self.uplinks.len() == 0
     }
 
     pub fn record(&mut self, entry: Entry) {
@@ -74,7 +88,16 @@ impl Batch {
 
     pub fn forget(&mut self, key: DeviceKey) {
         self.states.insert(key.clone(), None);
-        self.availability.insert(key, None);
+        self.availability.insert(key.clone(), None);
+        self.uplinks.retain(|uplink| uplink.key != key);
+        self.forgotten.insert(key);
+    }
+
+    pub fn keep_uplink(&mut self, uplink: UplinkRecord) {
+        if self.uplinks.len() >= MOST_UPLINKS {
+            self.uplinks.pop_front();
+        }
+        self.uplinks.push_back(uplink);
     }
 
     pub fn save_usage(&mut self, rows: Vec<UsageRow>) {
@@ -89,6 +112,13 @@ impl Batch {
     pub fn save_retained(&mut self, rows: Vec<RetainedRow>, cleared: Vec<String>) {
         self.retained.extend(rows.into_iter().map(|row| (row.topic.clone(), Some(row))));
         self.retained.extend(cleared.into_iter().map(|topic| (topic, None)));
+    }
+
+    pub fn keep_event(&mut self, row: EventRow) {
+        self.events.insert(row.n, row);
+        if self.events.len() > MOST_EVENTS {
+            self.events.pop_first();
+        }
     }
 
     pub fn save_downlinks(&mut self, rows: Vec<DownlinkRow>) {
@@ -133,6 +163,10 @@ impl Batch {
         self.availability.extend(newer.availability);
         self.retained.extend(newer.retained);
         self.save_downlinks(newer.downlinks);
+        self.uplinks.retain(|uplink| !newer.forgotten.contains(&uplink.key));
+        self.forgotten.extend(newer.forgotten);
+        newer.uplinks.into_iter().for_each(|uplink| self.keep_uplink(uplink));
+        newer.events.into_values().for_each(|row| self.keep_event(row));
         cancelled
     }
 }
@@ -159,8 +193,10 @@ mod tests {
         Close(u64),
         Note(u8),
         Availability(u8),
+        Uplink(u8, u8),
         Forget,
         Downlink(u8, bool),
+        Event,
         /// The gathered batch goes to the disk.
         Begin,
         /// It arrives, twice perhaps; or it does not, and is gathered again.
@@ -183,8 +219,10 @@ mod tests {
             1 => (0..3_u64).prop_map(Close),
             1 => any::<u8>().prop_map(Note),
             1 => any::<u8>().prop_map(Availability),
+            2 => (0..4_u8, any::<u8>()).prop_map(|(id, told)| Uplink(id, told)),
             1 => Just(Forget),
             1 => (0..4_u8, any::<bool>()).prop_map(|(id, open)| Downlink(id, open)),
+            1 => Just(Event),
             2 => Just(Begin),
             2 => (any::<bool>(), any::<bool>()).prop_map(|(works, twice)| End { works, twice }),
         ]
@@ -198,6 +236,13 @@ mod tests {
         let DeviceKey { application, device } = key();
         let (topic, payload, at) = (Bytes::new(), Bytes::from(vec![0; 100]), Timestamp::UNIX_EPOCH);
         Entry { seq, application, device, topic, payload, at, backfilled: false }
+    }
+
+    fn uplink(id: u8, told: u8) -> UplinkRecord {
+        let mut record = UplinkRecord::sample("soil-1", u32::from(id), 0);
+        record.key = key();
+        record.warnings = vec![told.to_string()];
+        record
     }
 
     fn gather(batch: &mut Batch, operation: &Operation, newest: u64) {
@@ -223,7 +268,12 @@ mod tests {
             }
             Operation::Note(n) => drop(batch.notes.insert(key(), n.to_string())),
             Operation::Availability(n) => batch.save_availability(vec![(key(), n.to_string())]),
+            Operation::Uplink(id, told) => batch.keep_uplink(uplink(id, told)),
             Operation::Forget => batch.forget(key()),
+            Operation::Event => {
+                let (kind, body) = ("join".into(), newest.to_string());
+                batch.keep_event(EventRow { n: newest, at, key: Some(key()), kind, body });
+            }
             Operation::Close(id) => batch.save_gaps(vec![], vec![id]),
             Operation::Downlink(id, open) => {
                 let id = DownlinkId::parse(&id.to_string()).unwrap();
@@ -245,6 +295,9 @@ mod tests {
         downlinks: Vec<DownlinkRow>,
         notes: HashMap<DeviceKey, String>,
         availability: HashMap<DeviceKey, String>,
+        /// What each uplink tells, by its id.
+        uplinks: HashMap<(DeviceKey, String), Vec<String>>,
+        events: BTreeMap<u64, EventRow>,
     }
 
     impl Disk {
@@ -257,11 +310,15 @@ mod tests {
             self.states.retain(|key, _| batch.states.get(key) != Some(&None));
             self.usage.extend(batch.usage.clone());
             self.notes.extend(batch.notes.clone());
+            self.events.extend(batch.events.clone());
             self.availability
                 .extend(batch.availability.iter().filter_map(|(key, row)| Some((key.clone(), row.clone()?))));
             self.availability.retain(|key, _| batch.availability.get(key) != Some(&None));
             self.gaps.extend(batch.gaps.iter().filter_map(|(id, gap)| Some((*id, gap.clone()?))));
             self.gaps.retain(|id, _| batch.gaps.get(id) != Some(&None));
+            self.uplinks.retain(|(key, _), _| !batch.forgotten.contains(key));
+            let told = |row: &UplinkRecord| ((row.key.clone(), row.id.clone()), row.warnings.clone());
+            self.uplinks.extend(batch.uplinks.iter().map(told));
             for row in &batch.downlinks {
                 match self.downlinks.iter_mut().find(|known| known.id == row.id) {
                     Some(known) => *known = row.clone(),

@@ -33,6 +33,14 @@ pub struct StoreConfig {
     #[serde(with = "crate::model::duration::required")]
     #[schemars(with = "String")]
     pub history: Duration,
+    /// How long readings are kept, as they were published. 0s (none is) to 3660d; a day more before they go.
+    #[serde(with = "crate::model::duration::required")]
+    #[schemars(with = "String")]
+    pub readings_age: Duration,
+    /// Bytes of the file that readings take; then the oldest go. 1 MiB or more.
+    #[serde(deserialize_with = "size", serialize_with = "write_size")]
+    #[schemars(with = "SizeOrBytes")]
+    pub readings_size: u64,
 }
 
 /// When a commit waits for the disk.
@@ -56,6 +64,8 @@ impl Default for StoreConfig {
             spool_size: 1 << 30,
             spool_age: 7 * day,
             history: 30 * day,
+            readings_age: 30 * day,
+            readings_size: 512 << 20,
         }
     }
 }

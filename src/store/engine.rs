@@ -6,8 +6,10 @@ use jiff::Timestamp;
 
 use super::batch::Batch;
 use super::error::EngineError;
-use super::rows::{DownlinkFilter, DownlinkRow, Entry, Shed, SpoolStats};
-use crate::model::DownlinkId;
+use super::rows::{
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayRow, Shed, SpoolStats, UplinkFilter, UplinkPage,
+};
+use crate::model::{DeviceKey, DownlinkId};
 
 /// What one reading of entries brings at most, in bytes: memory stays flat however much there is to read back.
 pub const MOST_BYTES: u64 = 1 << 20;
@@ -35,8 +37,17 @@ pub trait Engine: Send {
     /// Newest first, by the order in which they were first saved.
     fn downlinks(&mut self, wanted: &DownlinkFilter) -> Result<Vec<DownlinkRow>>;
 
-    /// Deletes what is of no use any more at this time.
-    fn prune(&mut self, now: Timestamp) -> Result<()>;
+    /// Uplinks of the history: at most as many as wanted, and no more once they have [`MOST_BYTES`].
+    fn uplinks(&mut self, wanted: &UplinkFilter) -> Result<UplinkPage>;
+
+    /// The gateways that heard a device since then.
+    fn gateways(&mut self, key: &DeviceKey, since: Timestamp) -> Result<Vec<GatewayRow>>;
+
+    /// Deletes some of what is of no use any more at this time. Returns whether there is more: it is to be called again
+    /// after a moment in which others have their turn.
+    fn prune(&mut self, now: Timestamp) -> Result<bool>;
+    /// What happened, newest first.
+    fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>>;
 
     /// Begins a copy of all that is committed now into `target`, in the place of one that is under way.
     fn begin_copy(&mut self, target: File) -> Result<()>;

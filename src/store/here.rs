@@ -10,12 +10,15 @@ use jiff::Timestamp;
 use super::batch::Batch;
 use super::engine::{Engine, Result};
 use super::error::EngineError;
-use super::rows::{DownlinkFilter, DownlinkRow, Entry, Restored, Shed, SpoolStats};
+use super::rows::{
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayRow, Restored, Shed, SpoolStats, UplinkFilter,
+    UplinkPage,
+};
 use super::sqlite::Sqlite;
 use super::thread::Thread;
 use super::writer::{Status, Writer};
 use super::{Store, StoreConfig, assemble};
-use crate::model::DownlinkId;
+use crate::model::{DeviceKey, DownlinkId};
 use crate::telemetry::Notices;
 
 /// Whether the disk is full. Every clone is the same disk.
@@ -71,7 +74,19 @@ impl Engine for OnDisk {
         self.engine.downlinks(wanted)
     }
 
-    fn prune(&mut self, now: Timestamp) -> Result<()> {
+    fn uplinks(&mut self, wanted: &UplinkFilter) -> Result<UplinkPage> {
+        self.engine.uplinks(wanted)
+    }
+
+    fn gateways(&mut self, key: &DeviceKey, since: Timestamp) -> Result<Vec<GatewayRow>> {
+        self.engine.gateways(key, since)
+    }
+
+    fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>> {
+        self.engine.events(wanted)
+    }
+
+    fn prune(&mut self, now: Timestamp) -> Result<bool> {
         self.engine.prune(now)
     }
 

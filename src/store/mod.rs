@@ -1,4 +1,5 @@
-//! What survives a restart: messages on their way, received frame counters, device states, downlinks, fair use, gaps.
+//! What survives a restart: messages on their way, received frame counters, device states, downlinks, fair use, gaps, and
+//! the history of uplinks.
 //!
 //! ```text
 //! Store (cheap handles) ──requests──▶ Writer (task: groups commits) ──batches──▶ thread ──▶ Engine (SQLite)
@@ -39,15 +40,15 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::model::{DeviceKey, DeviceNotes, DownlinkId, Kept};
+use crate::model::{DeviceKey, DeviceNotes, DownlinkId, Kept, UplinkRecord};
 use crate::telemetry::{Notices, WeakNotices};
 
 pub use backup::{Beside, put_in_place};
 pub use config::{StoreConfig, Sync};
 pub use error::{EngineError, OpenError, StoreError};
 pub use rows::{
-    DownlinkFilter, DownlinkRow, Entry, GapRow, Restored, RetainedRow, Run, RunChange, Shed, SpoolStats, StateRow,
-    UsageRow,
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GapRow, GatewayRow, Restored, RetainedRow, Run,
+    RunChange, Shed, SpoolStats, StateRow, Types, UplinkFilter, UplinkPage, UsageRow,
 };
 pub use sqlite::{check as check_backup, seal as seal_backup};
 pub use writer::Writer;
@@ -78,7 +79,7 @@ pub fn open(file: &Path, config: &StoreConfig, notices: Notices) -> Result<(Stor
     let thread = Thread::start(Box::new(engine)).map_err(OpenError::Thread)?;
     let status = Status { spool: restored.spool, failing: None };
     let (store, writer) = assemble(thread, config.commit_interval, notices.downgrade(), restored.next_seq - 1, status);
-    Ok((store, writer, restored))
+    Ok((Store { keeps_uplinks: !config.readings_age.is_zero(), ..store }, writer, restored))
 }
 
 /// Looks at `file` without opening the store, which another process may be at work on: whether it is there. Nothing on
@@ -102,7 +103,7 @@ fn assemble(
     let (committed, reached) = watch::channel(last_seq);
     let (status, seen) = watch::channel(status);
     let wiring = Wiring { requests, room, committed, status, notices };
-    let store = Store { requests: asking, room: entrance, committed: reached, status: seen };
+    let store = Store { requests: asking, room: entrance, committed: reached, status: seen, keeps_uplinks: true };
     (store, Writer::new(thread, commit_interval, wiring))
 }
 
@@ -116,6 +117,7 @@ pub struct Store {
     room: Arc<Semaphore>,
     committed: watch::Receiver<u64>,
     status: watch::Receiver<Status>,
+    keeps_uplinks: bool,
 }
 
 impl Store {
@@ -188,8 +190,32 @@ impl Store {
         self.ask(Request::Availability(rows)).await;
     }
 
-    /// Forgets what the home has merged of a device, and how often it reports: within a second. Its frame counters stay, so
-    /// that what was delivered is not delivered again.
+    /// Keeps an uplink in the history, in the place of one with the same id: within a second, and not later than any entry is
+    /// deleted of which [`Self::delivered`] tells afterwards. Does nothing if no history is to be kept.
+    pub async fn keep_uplink(&self, uplink: UplinkRecord) {
+        if self.keeps_uplinks {
+            self.ask(Request::Uplink(Box::new(uplink))).await;
+        }
+    }
+
+    /// Some uplinks of the history: about 1 MiB of them at most. Sees everything that was kept before the call.
+    ///
+    /// # Errors
+    /// The disk cannot be read, or the store has ended.
+    pub async fn uplinks(&self, wanted: UplinkFilter) -> Result<UplinkPage, StoreError> {
+        self.query(move |engine| engine.uplinks(&wanted), unreadable).await
+    }
+
+    /// The gateways that heard a device since then, as far as the history tells.
+    ///
+    /// # Errors
+    /// The disk cannot be read, or the store has ended.
+    pub async fn gateways(&self, key: DeviceKey, since: Timestamp) -> Result<Vec<GatewayRow>, StoreError> {
+        self.query(move |engine| engine.gateways(&key, since), unreadable).await
+    }
+
+    /// Forgets what the home has merged of a device, how often it reports, and its history: within a second. Its frame
+    /// counters stay, so that what was delivered is not delivered again.
     pub async fn forget_device(&self, key: DeviceKey) {
         self.ask(Request::Forget(key)).await;
     }
@@ -207,6 +233,19 @@ impl Store {
     /// Keeps on which topics the home broker keeps something, and forgets those `cleared`: within a second.
     pub async fn save_retained(&self, rows: Vec<RetainedRow>, cleared: Vec<String>) {
         self.ask(Request::Retained(rows, cleared)).await;
+    }
+
+    /// Keeps something that happened: within a second.
+    pub async fn keep_event(&self, row: EventRow) {
+        self.ask(Request::Event(row)).await;
+    }
+
+    /// What happened, newest first. Sees everything that was kept before the call.
+    ///
+    /// # Errors
+    /// The disk cannot be read, or the store has ended.
+    pub async fn events(&self, wanted: EventFilter) -> Result<Vec<EventRow>, StoreError> {
+        self.query(move |engine| engine.events(&wanted), unreadable).await
     }
 
     /// Keeps downlinks. Returns once they are committed.

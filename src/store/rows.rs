@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::model::{ApplicationName, DeviceId, DeviceKey, DownlinkId};
+use crate::model::{ApplicationName, DeviceId, DeviceKey, DownlinkId, Gateway, UplinkRecord};
 
 /// A message of the network that waits until the home broker has acknowledged what it became.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +90,38 @@ pub struct GapRow {
     pub body: String,
 }
 
+/// Something that happened, and was told under a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    pub n: u64,
+    pub at: Timestamp,
+    /// The device it is about, if it is.
+    pub key: Option<DeviceKey>,
+    /// What sort of thing it is: `join`, `device_offline` …
+    pub kind: String,
+    /// JSON that the store does not look into.
+    pub body: String,
+}
+
+/// Which of what happened is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Only what has a higher number.
+    pub after: u64,
+    /// About this device only.
+    pub device: Option<DeviceKey>,
+    pub types: Types,
+    pub most: usize,
+}
+
+/// Sorts of things that happen, by what they are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Types {
+    Any,
+    Only(&'static [&'static str]),
+    Others(&'static [&'static str]),
+}
+
 /// A topic on which the home broker keeps something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetainedRow {
@@ -133,6 +165,37 @@ pub struct DownlinkFilter {
     pub most: usize,
 }
 
+/// Which uplinks of a device are asked for. Places rise with time: each is a time in milliseconds since 1970, or a little
+/// later if another uplink of the device had that one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UplinkFilter {
+    pub device: DeviceKey,
+    /// The first place wanted.
+    pub from: i64,
+    /// The first place that is not wanted any more.
+    pub before: i64,
+    pub newest_first: bool,
+    pub most: usize,
+}
+
+/// Some of the uplinks that were asked for.
+#[derive(Debug, Default)]
+pub struct UplinkPage {
+    /// With the place of each.
+    pub uplinks: Vec<(i64, UplinkRecord)>,
+    /// Those asked for end before this place, or after it if the newest come first; none: that was all.
+    pub next: Option<i64>,
+}
+
+/// How a gateway heard one device.
+#[derive(Debug, Clone)]
+pub struct GatewayRow {
+    /// With the best of each figure.
+    pub gateway: Gateway,
+    pub uplinks: u64,
+    pub last_heard: Timestamp,
+}
+
 /// What was there when the store was opened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Restored {
@@ -147,6 +210,8 @@ pub struct Restored {
     /// How often devices report and who is gone, in words that the store does not look into.
     pub availability: HashMap<DeviceKey, String>,
     pub retained: Vec<RetainedRow>,
+    /// The number of the last thing that happened.
+    pub last_event: u64,
     /// The seq for the next entry: one above the highest in the spool. Those of entries delivered before the restart
     /// are given again, which harms nobody: whoever could still name the old ones ended with the old process.
     pub next_seq: u64,
@@ -157,5 +222,17 @@ impl Entry {
     /// What it adds to [`SpoolStats::bytes`].
     pub fn bytes(&self) -> u64 {
         (self.topic.len() + self.payload.len()) as u64
+    }
+}
+
+impl EventFilter {
+    /// Whether it is asked for, were there no limit.
+    pub fn takes(&self, row: &EventRow) -> bool {
+        let is_type = match self.types {
+            Types::Any => true,
+            Types::Only(types) => types.contains(&row.kind.as_str()),
+            Types::Others(types) => !types.contains(&row.kind.as_str()),
+        };
+        is_type && row.n > self.after && (self.device.is_none() || self.device == row.key)
     }
 }

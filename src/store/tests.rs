@@ -20,6 +20,7 @@ struct Disk {
     downlinks: HashMap<DownlinkId, DownlinkRow>,
     commits: Vec<Commit>,
     tries: Vec<Duration>,
+    prunings: Vec<Duration>,
     started: Option<Instant>,
     broken: bool,
     closed: bool,
@@ -75,12 +76,27 @@ impl Engine for Engines {
         Ok(self.disk().downlinks.get(id).cloned())
     }
 
+    fn events(&mut self, _wanted: &EventFilter) -> Answer<Vec<EventRow>> {
+        Ok(Vec::new())
+    }
+
     fn downlinks(&mut self, _wanted: &DownlinkFilter) -> Answer<Vec<DownlinkRow>> {
         panic!("a bug in the engine")
     }
 
-    fn prune(&mut self, _now: Timestamp) -> Answer<()> {
-        Ok(())
+    fn uplinks(&mut self, _wanted: &UplinkFilter) -> Answer<UplinkPage> {
+        Ok(UplinkPage::default())
+    }
+
+    fn gateways(&mut self, _key: &DeviceKey, _since: Timestamp) -> Answer<Vec<GatewayRow>> {
+        Ok(Vec::new())
+    }
+
+    fn prune(&mut self, _now: Timestamp) -> Answer<bool> {
+        let mut disk = self.disk();
+        let at = disk.started.map(|started| started.elapsed()).unwrap_or_default();
+        disk.prunings.push(at);
+        Ok(disk.prunings.len() < 3)
     }
 
     fn begin_copy(&mut self, _target: std::fs::File) -> Answer<()> {
@@ -386,4 +402,16 @@ async fn a_disk_that_hangs_counts_as_failing_until_it_answers() {
     drop(release);
     assert_eq!(rig.notices.recv().await, Some(Notice::StoreWorks));
     assert_eq!(rig.store.after(0, 9).await.unwrap(), [entry(1, 100)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_rows_go_in_bites_and_others_come_first_in_between() {
+    let rig = rig(Duration::ZERO);
+    sleep(Duration::from_secs(59)).await;
+    assert!(rig.engines.disk().prunings.is_empty());
+    sleep(Duration::from_secs(2)).await;
+    let seconds = |all: &[Duration]| all.iter().map(Duration::as_millis).collect::<Vec<_>>();
+    assert_eq!(seconds(&rig.engines.disk().prunings), [60_000, 60_050, 60_100]);
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(rig.engines.disk().prunings.len(), 4, "and then an hour later");
 }

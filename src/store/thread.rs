@@ -27,6 +27,8 @@ pub enum Outcome {
         most: usize,
         reply: oneshot::Sender<std::result::Result<Vec<Entry>, StoreError>>,
     },
+    /// Some of the old rows are deleted; whether there are more.
+    Pruned(bool),
     /// It has told its result to whom it concerns.
     Nothing,
 }

@@ -21,9 +21,9 @@ use super::engine::Engine;
 use super::error::{EngineError, StoreError};
 use super::gather::{Gather, Waiter};
 use super::room::Room;
-use super::rows::{DownlinkRow, Entry, GapRow, RetainedRow, RunChange, SpoolStats, StateRow, UsageRow};
+use super::rows::{DownlinkRow, Entry, EventRow, GapRow, RetainedRow, RunChange, SpoolStats, StateRow, UsageRow};
 use super::thread::{Done, Job, Outcome, Thread};
-use crate::model::DeviceKey;
+use crate::model::{DeviceKey, UplinkRecord};
 use crate::telemetry::{Notice, WeakNotices};
 
 /// Questions that wait for the engine.
@@ -37,6 +37,9 @@ const STALL_HINT: &str = "look at the disk: it may be broken, or busy with somet
 /// How often rows are deleted that are of no use any more.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 const FIRST_PRUNE: Duration = Duration::from_secs(60);
+/// While there is more to delete: others come first in between.
+const NEXT_BITE: Duration = Duration::from_millis(50);
+
 /// What a handle wants.
 pub enum Request {
     Record(Entry, Vec<RunChange>),
@@ -46,9 +49,12 @@ pub enum Request {
     Usage(Vec<UsageRow>),
     Gaps(Vec<GapRow>, Vec<u64>),
     Availability(Vec<(DeviceKey, String)>),
-    /// What the home has merged of a device, and how often it reports.
+    /// What the home has merged of a device, how often it reports, and its history.
     Forget(DeviceKey),
+    /// For the history.
+    Uplink(Box<UplinkRecord>),
     Retained(Vec<RetainedRow>, Vec<String>),
+    Event(EventRow),
     Downlinks(Vec<DownlinkRow>, Waiter),
     Note(DeviceKey, String, Option<Waiter>),
     Query(Query),
@@ -176,8 +182,10 @@ impl Writer {
     }
 
     fn takes_more(&self) -> bool {
-        let alone = self.busy.is_some() && self.failing.is_none() && self.gather.is_closed();
-        !alone && self.queries.len() < MOST_QUERIES
+        let is_writing = self.busy.is_some() && self.failing.is_none();
+        // Those that would make it more wait meanwhile: nothing of what is kept is given up while the disk works.
+        let waits = is_writing && (self.gather.is_closed() || self.gather.is_full());
+        !waits && self.queries.len() < MOST_QUERIES
     }
 
     fn act(&mut self) {
@@ -225,12 +233,17 @@ impl Writer {
                 self.gather.batch.forget(key);
                 self.gather.lazy(now);
             }
+            Request::Uplink(uplink) => self.gather.keep(*uplink, now),
             Request::Gaps(rows, closed) => {
                 self.gather.batch.save_gaps(rows, closed);
                 self.gather.ordinary(now);
             }
             Request::Retained(rows, cleared) => {
                 self.gather.batch.save_retained(rows, cleared);
+                self.gather.lazy(now);
+            }
+            Request::Event(row) => {
+                self.gather.batch.keep_event(row);
                 self.gather.lazy(now);
             }
             Request::Downlinks(rows, waiter) => self.downlinks(rows, waiter, now),
@@ -302,10 +315,10 @@ impl Writer {
         self.prune_at = now + PRUNE_EVERY;
         let today = Timestamp::now();
         self.hand(now, move |engine| {
-            if let Err(error) = engine.prune(today) {
+            let more = engine.prune(today).inspect_err(|error| {
                 tracing::warn!(%error, "Old rows could not be deleted.");
-            }
-            Outcome::Nothing
+            });
+            Outcome::Pruned(more.unwrap_or(false))
         });
     }
 
@@ -325,7 +338,8 @@ impl Writer {
                 let all = |found| if unwritten { self.gather.batch.add_to(found, seq, most) } else { found };
                 reply.send(found.map(all)).ok();
             }
-            Outcome::Nothing => {}
+            Outcome::Pruned(true) => self.prune_at = Instant::now() + NEXT_BITE,
+            Outcome::Pruned(false) | Outcome::Nothing => {}
         }
     }
 

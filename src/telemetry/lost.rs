@@ -10,19 +10,22 @@ const MOST_DEVICES: usize = 50;
 const MOST_SPANS: usize = 20;
 
 /// Frames that never came.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct LostFrames {
     pub devices: Vec<DeviceLoss>,
     /// Further devices that miss frames.
     #[serde(skip_serializing_if = "is_zero")]
     pub more_devices: usize,
+    /// Frames of all devices, also of those not named.
+    #[serde(skip)]
+    frames: u64,
     /// The last of those.
     #[serde(skip)]
     beyond: Option<DeviceId>,
 }
 
 /// Frames of one device that never came.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct DeviceLoss {
     /// Its name at home, or its id if it has none yet.
     pub device: String,
@@ -36,6 +39,8 @@ pub struct DeviceLoss {
 impl LostFrames {
     /// Notes frames `first` to `last` of a device. Those of one device come one after the other.
     pub fn add(&mut self, device: &str, id: &DeviceId, first: u32, last: u32) {
+        let count = u64::from(last.saturating_sub(first)) + 1;
+        self.frames += count;
         if self.devices.last().is_none_or(|noted| noted.device_id != id.as_str()) {
             if self.devices.len() == MOST_DEVICES {
                 self.more_devices += usize::from(self.beyond.as_ref() != Some(id));
@@ -46,7 +51,7 @@ impl LostFrames {
             self.devices.push(DeviceLoss { device, device_id, frames: Vec::new(), count: 0 });
         }
         if let Some(noted) = self.devices.last_mut() {
-            noted.count += u64::from(last.saturating_sub(first)) + 1;
+            noted.count += count;
             if noted.frames.len() < MOST_SPANS {
                 noted.frames.push([first, last]);
             }
@@ -57,9 +62,9 @@ impl LostFrames {
         self.devices.is_empty()
     }
 
-    /// Frames of the devices that are named.
+    /// Frames of all devices, also of those that are not named.
     pub fn frames(&self) -> u64 {
-        self.devices.iter().map(|device| device.count).sum()
+        self.frames
     }
 }
 
@@ -78,7 +83,7 @@ mod tests {
             let id = DeviceId::parse(&format!("node-{device}")).unwrap();
             lost.add("a node", &id, 1, 2);
         }
-        assert_eq!((lost.devices.len(), lost.more_devices, lost.frames()), (MOST_DEVICES, 3, 100));
+        assert_eq!((lost.devices.len(), lost.more_devices, lost.frames()), (MOST_DEVICES, 3, 106));
         let (mut lost, id) = (LostFrames::default(), DeviceId::parse("node").unwrap());
         for span in 0..MOST_SPANS as u32 + 1 {
             lost.add("kitchen", &id, span * 10, span * 10 + 1);

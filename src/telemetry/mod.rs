@@ -1,17 +1,20 @@
-//! What the bridge says about itself: logs, counters, notices, the service manager.
+//! What the bridge says about itself: logs, counters, metrics, notices, the service manager.
 
 mod causes;
 mod counters;
+mod durations;
 mod log;
 mod lost;
+mod metrics;
 mod notice;
 mod process;
 mod systemd;
 
 pub use causes::with_causes;
 pub use counters::{Count, Counters, Snapshot};
-pub use log::{LogError, LogLevel};
+pub use log::{LogError, LogFormat, LogLevel};
 pub use lost::{DeviceLoss, LostFrames};
+pub use metrics::{ApplicationReading, DeviceReading, Exposition, Scrape};
 pub use notice::{ConfigurationProblem, Notice, Notices, WeakNotices};
 pub use process::memory_bytes;
 pub use systemd::Systemd;

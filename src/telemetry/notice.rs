@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::LostFrames;
-use crate::model::{ApplicationName, HomeName};
+use crate::model::{ApplicationName, DeviceId, DeviceKey, HomeName};
 
 /// One thing that happened to the bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -118,6 +118,8 @@ pub enum Notice {
     /// A device used up what it may use of the network in a day.
     FairUse {
         device: HomeName,
+        application: ApplicationName,
+        device_id: String,
         /// `downlinks` or `airtime`: what is used up.
         exceeded: &'static str,
         downlinks: u32,
@@ -203,7 +205,7 @@ pub enum Notice {
 }
 
 /// One thing wrong in a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct ConfigurationProblem {
     /// If it is not the configuration's own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -272,6 +274,26 @@ impl Notice {
                 | ConfigurationReloaded { .. }
                 | ConfigurationBroken { .. }
         )
+    }
+
+    /// The device it is about, and what that is called now.
+    pub fn device(&self) -> Option<(DeviceKey, &HomeName)> {
+        use Notice::{
+            DeviceJoined, DeviceOffline, DeviceOnline, DeviceRemoved, DeviceRenamed, DeviceSeenFirst, FairUse,
+        };
+        match self {
+            DeviceSeenFirst { device, application, device_id }
+            | DeviceJoined { device, application, device_id }
+            | DeviceRenamed { to: device, application, device_id, .. }
+            | DeviceOffline { device, application, device_id, .. }
+            | DeviceOnline { device, application, device_id, .. }
+            | DeviceRemoved { device, application, device_id }
+            | FairUse { device, application, device_id, .. } => {
+                let id = DeviceId::parse(device_id).ok()?;
+                Some((DeviceKey::new(application, id), device))
+            }
+            _ => None,
+        }
     }
 
     fn log(&self) {

@@ -85,10 +85,11 @@ impl Decode {
     pub fn finish(&mut self, crossed: Crossed) -> (Box<Uplink>, Reading) {
         let mut uplink = crossed.uplink;
         self.came_back(&uplink.key);
+        crossed.took.into_iter().for_each(|took| self.counters.codec_ran(took));
         self.codecs.note_described(&uplink.key, &crossed.codec);
         let reading = match crossed.outcome {
             Ok(decoded) => {
-                self.counters.count(Count::Decoded);
+                self.counters.count_for(&uplink.key.application, Count::Decoded);
                 Reading {
                     fields: Some(decoded.data),
                     measurements: decoded.measurements.or_else(|| uplink.network_measurements.take()),
@@ -99,7 +100,7 @@ impl Decode {
             }
             Err(Fault::NothingToDecode) => from_network(&mut uplink),
             Err(fault) => {
-                self.counters.count(Count::CodecError);
+                self.counters.count_for(&uplink.key.application, Count::CodecError);
                 // The network ran the same script, perhaps with more luck.
                 let network = match self.codecs.lacks_codec(&uplink.key) {
                     true => from_network(&mut uplink),

@@ -48,7 +48,7 @@ pub use memory::{Memory, Noted, What};
 pub use publish::Publish;
 pub use receive::{Receive, forget};
 pub use record::Record;
-pub use repair::{BackfillError, BackfillOutcome, Repair, RepairHandle, RepairParts};
+pub use repair::{BackfillError, BackfillOutcome, OpenGap, Repair, RepairHandle, RepairParts};
 pub use roll::Roll;
 pub use spool::{Spool, SpoolParts};
 pub use tidy::Tidy;

@@ -7,15 +7,12 @@ use jiff::Timestamp;
 use payload_codecs::normalized;
 use serde::Serialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::decode::Reading;
 use crate::home::{Attributes, Home, Kept, Output, States, Told, Topics};
-use crate::model::{
-    ApplicationName, Device, DeviceId, DeviceKey, Directory, EndDeviceIds, HomeName, Radio, Receipt, Subject, Uplink,
-};
+use crate::model::{Device, DeviceKey, Directory, HomeName, Receipt, Subject, Uplink, UplinkRecord};
 use crate::store::{StateRow, Store};
 
 /// Publishes what the other steps made.
@@ -28,42 +25,6 @@ pub struct Publish {
     pub devices_changed: watch::Sender<()>,
 }
 
-/// The body of `<device>/uplink`.
-#[derive(Serialize)]
-struct UplinkBody<'a> {
-    /// The same for every copy of this uplink.
-    id: &'a str,
-    device: &'a HomeName,
-    application: &'a ApplicationName,
-    device_id: &'a DeviceId,
-    #[serde(flatten)]
-    ids: &'a EndDeviceIds,
-    /// When the network received it.
-    at: Timestamp,
-    f_port: Option<u8>,
-    f_cnt: u32,
-    payload_hex: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fields: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    normalized: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    codec: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    codec_error: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    warnings: &'a [String],
-    confirmed: bool,
-    encrypted: bool,
-    simulated: bool,
-    backfilled: bool,
-    radio: &'a Radio,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    locations: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    battery_percentage: Option<f64>,
-}
-
 /// The body of `<device>/event/codec_error`.
 #[derive(Serialize)]
 struct CodecErrorBody<'a> {
@@ -74,23 +35,27 @@ struct CodecErrorBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u32>,
     f_port: Option<u8>,
-    payload_hex: &'a str,
+    payload_hex: String,
 }
 
 impl Publish {
     /// The uplink itself is the last of the messages that each count: its acknowledgement settles them all.
     pub async fn uplink(&mut self, uplink: &Uplink, name: &HomeName, reading: Reading, store: &Store) {
-        let (payload_hex, now) = (hex::encode(&uplink.payload), Instant::now());
+        let now = Instant::now();
         let error = reading.fault.as_ref().map(ToString::to_string);
         if let Some(error) = &error {
-            self.codec_error(uplink, name, &reading, &payload_hex, error).await;
+            self.codec_error(uplink, name, &reading, error).await;
         }
-        let body = body(uplink, name, &reading, &payload_hex, error.as_deref());
+        let record = record(uplink, reading, error);
+        let body = serde_json::to_vec(&record.body(name)).expect("text keys always serialise");
+        let (fields, measurements) = (record.fields.clone(), record.normalized.clone());
+        // Before the home has it: it is on disk no later than its entry in the spool is gone, whenever the process ends.
+        store.keep_uplink(record).await;
         let subject = Subject { key: &uplink.key, name };
-        self.home.uplink(subject, body, uplink.spooled.map(Receipt::Uplink)).await;
-        let (fields, measurements) = (reading.fields.as_deref(), reading.measurements.as_deref());
+        self.home.uplink(subject, body.into(), uplink.spooled.map(Receipt::Uplink)).await;
+        let told = Told { fields: fields.as_deref(), measurements: measurements.as_deref() };
         let throttle = self.home.settings().now().options(&uplink.key).throttle;
-        if let Some(state) = self.states.merge(uplink, Told { fields, measurements }, throttle, now) {
+        if let Some(state) = self.states.merge(uplink, told, throttle, now) {
             self.state(subject, &state).await;
         }
         if measurements.is_some() {
@@ -105,6 +70,9 @@ impl Publish {
     /// Takes back a device's state saved before the last start.
     pub fn restore(&mut self, key: DeviceKey, StateRow { last_seen, body }: StateRow, heard_until: Option<Timestamp>) {
         self.states.restore(key.clone(), &Kept { last_seen, body }, heard_until);
+        if let Some(state) = self.states.told(&key) {
+            self.home.live().restore(key.clone(), state);
+        }
         self.note_measured(&key);
         let mut directory = Directory::lock(&self.directory);
         if let Some(seen) = self.states.seen(&key) {
@@ -161,6 +129,7 @@ impl Publish {
 
     /// A device was removed: nothing is remembered of it.
     pub fn forget(&mut self, key: &DeviceKey) {
+        self.home.live().forget(key);
         self.attributes.forget(Some(key));
         self.states.forget(key);
     }
@@ -211,9 +180,7 @@ impl Publish {
     /// A state in the form that is wanted: as one object, a topic for each field, or both.
     pub async fn state(&mut self, device: Subject<'_>, state: &Bytes) {
         let output = self.home.settings().now().options(device.key).output;
-        if output != Output::Attribute {
-            self.home.state(device, state.clone()).await;
-        }
+        self.home.state(device, state.clone()).await;
         if output != Output::Json {
             self.fields(device, state).await;
         }
@@ -249,7 +216,7 @@ impl Publish {
         self.home.event(Subject { key: &uplink.key, name }, "lost_frames", &body, None).await;
     }
 
-    async fn codec_error(&self, uplink: &Uplink, name: &HomeName, reading: &Reading, payload_hex: &str, error: &str) {
+    async fn codec_error(&self, uplink: &Uplink, name: &HomeName, reading: &Reading, error: &str) {
         tracing::warn!(device = %name, codec = reading.codec, error, "Codec failed; the uplink goes on raw.");
         let body = CodecErrorBody {
             at: uplink.at,
@@ -258,7 +225,7 @@ impl Publish {
             error,
             line: reading.fault.as_ref().and_then(crate::codecs::Fault::line),
             f_port: uplink.f_port,
-            payload_hex,
+            payload_hex: hex::encode(&uplink.payload),
         };
         self.home.event(Subject { key: &uplink.key, name }, "codec_error", &body, None).await;
     }
@@ -282,29 +249,26 @@ fn row(Kept { last_seen, body }: Kept) -> StateRow {
     StateRow { last_seen, body }
 }
 
-fn body(uplink: &Uplink, name: &HomeName, reading: &Reading, payload_hex: &str, error: Option<&str>) -> Bytes {
-    let body = UplinkBody {
-        id: &uplink.id,
-        device: name,
-        application: &uplink.key.application,
-        device_id: &uplink.key.device,
-        ids: &uplink.ids,
+fn record(uplink: &Uplink, reading: Reading, error: Option<String>) -> UplinkRecord {
+    UplinkRecord {
+        key: uplink.key.clone(),
+        id: uplink.id.clone(),
+        ids: uplink.ids.clone(),
         at: uplink.at,
         f_port: uplink.f_port,
         f_cnt: uplink.f_cnt,
-        payload_hex,
-        fields: reading.fields.as_deref(),
-        normalized: reading.measurements.as_deref(),
-        codec: reading.codec.as_deref(),
+        payload: uplink.payload.clone(),
+        fields: reading.fields,
+        normalized: reading.measurements,
+        codec: reading.codec,
         codec_error: error,
-        warnings: &reading.warnings,
+        warnings: reading.warnings,
         confirmed: uplink.confirmed,
         encrypted: uplink.encrypted,
         simulated: uplink.simulated,
         backfilled: uplink.backfilled,
-        radio: &uplink.radio,
-        locations: uplink.locations.as_deref(),
+        radio: uplink.radio.clone(),
+        locations: uplink.locations.clone(),
         battery_percentage: uplink.battery_percentage,
-    };
-    serde_json::to_vec(&body).expect("text keys always serialise").into()
+    }
 }

@@ -58,18 +58,20 @@ impl Record {
     }
 
     fn note(&mut self, uplink: &Uplink) -> Option<Vec<RunChange>> {
-        let noted = self.memory.note(uplink);
+        let (noted, application) = (self.memory.note(uplink), &uplink.key.application);
         if noted.what == What::Duplicate {
-            self.counters.count(Count::Duplicate);
+            self.counters.count_for(application, Count::Duplicate);
             return None;
         }
-        self.counters.count(Count::Uplink);
+        self.counters.count_for(application, Count::Uplink);
         if uplink.backfilled {
-            *self.fetched.entry(uplink.key.application.clone()).or_default() += 1;
-        } else if noted.what != (What::New { missing_before: 0 })
-            && let Some(after) = self.memory.hole_begins(uplink)
-        {
-            self.repair.frame_gap(uplink.key.application.clone(), after);
+            self.counters.count_for(application, Count::Backfilled);
+            *self.fetched.entry(application.clone()).or_default() += 1;
+        } else if let What::New { missing_before: missing @ 1.. } = noted.what {
+            self.counters.count_many_for(application, Count::Missed, missing.into());
+            if let Some(after) = self.memory.hole_begins(uplink) {
+                self.repair.frame_gap(application.clone(), after);
+            }
         }
         Some(noted.changes)
     }

@@ -165,8 +165,8 @@ impl Spool {
     fn shed(&mut self, shed: Shed) {
         let Some(last) = shed.last else { return };
         self.feed.shed(last + 1);
-        self.parts.counters.count_many(Count::Dropped, shed.entries);
         for (application, (count, oldest, newest)) in shed.applications {
+            self.parts.counters.count_many_for(&application, Count::Dropped, count);
             self.parts.notices.tell(Notice::SpoolShed { application, count, oldest, newest });
         }
     }
@@ -218,7 +218,7 @@ impl Spool {
         };
         let topic = String::from_utf8_lossy(&raw.topic).chars().take(200).collect();
         self.parts.notices.tell(Notice::Undeliverable { topic, bytes: raw.payload.len(), reason });
-        self.parts.counters.count(Count::Dropped);
+        self.parts.counters.count_for(&application, Count::Dropped);
         self.feed.read(seq, None);
         self.parts.store.delivered(seq).await;
     }

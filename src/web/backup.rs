@@ -19,7 +19,7 @@ use axum::{Json, Router};
 use futures_util::stream::{self, Stream};
 use serde_json::json;
 
-use super::routes::Api;
+use super::api::{Api, not_this_method};
 use crate::control::{Kind, Problem};
 
 /// What is read from the disk at once.
@@ -28,11 +28,13 @@ const PIECE: usize = 256 << 10;
 /// What a backup is: a database of SQLite (registered with IANA).
 const MEDIA: &str = "application/vnd.sqlite3";
 
-pub fn routes() -> Router<Api> {
+pub fn router(api: Api) -> Router {
     Router::new()
         .route("/api/v1/backup", get(backup))
         .route("/api/v1/restore", get(restoring).post(restore))
+        .method_not_allowed_fallback(not_this_method)
         .layer(DefaultBodyLimit::disable())
+        .with_state(api)
 }
 
 async fn backup(State(api): State<Api>) -> Result<Response, Problem> {

@@ -1,111 +1,162 @@
-//! Who is let in: so many at once, and nobody who neither speaks nor listens.
+//! Who is let in: so many at once, each with bounds on what it may take of time and room.
 
 use std::io;
-use std::pin::Pin;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::serve::Listener;
-use futures_util::future::BoxFuture;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{UnixListener, UnixStream};
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-/// Connections at once; the next ones wait in the socket's own queue.
-const MOST_CONNECTIONS: usize = 64;
-/// A connection on which nothing moves is ended after this. More than the longest answer takes: whoever waits for one
-/// has nothing to say meanwhile.
-const IDLE: Duration = Duration::from_secs(11 * 60);
+use super::visitor::Visitor;
+
+/// How long a request's head may take, and how long a connection may wait for the next one.
+const HEAD: Duration = Duration::from_secs(30);
+/// The longest head read, in bytes: cookies of other services on the same host come along.
+const LONGEST_HEAD: usize = 32 << 10;
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The pause after an error of the system, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The listener that the router is served on.
-pub struct Door {
-    listener: UnixListener,
-    room: Arc<Semaphore>,
-    cut: CancellationToken,
+/// Where visitors come in.
+pub enum Entrance {
+    Unix(UnixListener),
+    Tcp(TcpListener, Option<TlsAcceptor>),
 }
 
-/// One connection, which ends when nothing moves any more, or with `cut`.
-pub struct Visitor {
-    stream: UnixStream,
-    idle: Pin<Box<Sleep>>,
-    cut: BoxFuture<'static, ()>,
-    _place: OwnedSemaphorePermit,
+/// An entrance and what is served there.
+pub struct Door {
+    entrance: Entrance,
+    room: Arc<Semaphore>,
+    router: Router,
+}
+
+/// Whom a request came from. It is with every request of a TCP connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    pub address: IpAddr,
+    /// Whether nobody on the way can read along.
+    pub has_tls: bool,
+}
+
+/// A connection that stands.
+enum Arrived {
+    Unix(UnixStream),
+    Tcp(TcpStream, IpAddr),
 }
 
 impl Door {
-    pub fn new(listener: UnixListener, cut: CancellationToken) -> Self {
-        Self { listener, room: Arc::new(Semaphore::new(MOST_CONNECTIONS)), cut }
+    /// Serves `connections` at once; the next ones wait in the system's own queue.
+    pub fn new(entrance: Entrance, connections: usize, router: Router) -> Self {
+        Self { entrance, room: Arc::new(Semaphore::new(connections)), router }
     }
-}
 
-impl Listener for Door {
-    type Io = Visitor;
-    type Addr = ();
+    /// Lets visitors in until `stop`, then serves what is under way to its end. With `cut`, which comes later, every
+    /// connection is over, WebSockets too.
+    pub async fn run(self, stop: CancellationToken, cut: CancellationToken) {
+        let mut visits = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(_) = visits.join_next() => {}
+                (arrived, place) = self.next() => {
+                    let (router, stop, cut) = (self.router.clone(), stop.clone(), cut.clone());
+                    match (arrived, &self.entrance) {
+                        (Arrived::Unix(stream), _) => {
+                            visits.spawn(serve(Visitor::new(stream, &cut, place), None, router, stop));
+                        }
+                        (Arrived::Tcp(stream, address), Entrance::Tcp(_, Some(tls))) => {
+                            let visitor = Visitor::new(stream, &cut, place);
+                            visits.spawn(serve_tls(visitor, tls.clone(), address, router, stop));
+                        }
+                        (Arrived::Tcp(stream, address), _) => {
+                            let peer = Peer { address, has_tls: false };
+                            visits.spawn(serve(Visitor::new(stream, &cut, place), Some(peer), router, stop));
+                        }
+                    }
+                }
+            }
+        }
+        drop(self);
+        while visits.join_next().await.is_some() {}
+    }
 
-    async fn accept(&mut self) -> (Visitor, ()) {
+    async fn next(&self) -> (Arrived, OwnedSemaphorePermit) {
         let place = self.room.clone().acquire_owned().await.expect("nobody closes this semaphore");
         loop {
-            match self.listener.accept().await {
-                Ok((stream, _)) => return (Visitor::new(stream, &self.cut, place), ()),
+            match self.accept().await {
+                Ok(arrived) => return (arrived, place),
                 Err(error) => {
-                    tracing::debug!(%error, "A connection to the control API could not be taken.");
+                    tracing::debug!(%error, "A connection could not be taken.");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
         }
     }
 
-    fn local_addr(&self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Visitor {
-    fn new(stream: UnixStream, cut: &CancellationToken, place: OwnedSemaphorePermit) -> Self {
-        let idle = Box::pin(tokio::time::sleep(IDLE));
-        Self { stream, idle, cut: Box::pin(cut.clone().cancelled_owned()), _place: place }
-    }
-
-    /// Passes on what the stream says; while it says nothing, the clock runs.
-    fn unless_over<T>(&mut self, poll: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
-        if poll.is_ready() {
-            self.idle.as_mut().reset(Instant::now() + IDLE);
-            return poll;
+    async fn accept(&self) -> io::Result<Arrived> {
+        match &self.entrance {
+            Entrance::Unix(listener) => listener.accept().await.map(|(stream, _)| Arrived::Unix(stream)),
+            Entrance::Tcp(listener, _) => {
+                let (stream, peer) = listener.accept().await?;
+                // Frames of a WebSocket are small, and wanted at once.
+                stream.set_nodelay(true)?;
+                Ok(Arrived::Tcp(stream, peer.ip().to_canonical()))
+            }
         }
-        if self.cut.as_mut().poll(context).is_pending() {
-            ready!(self.idle.as_mut().poll(context));
+    }
+}
+
+pub(super) async fn serve_tls<S>(
+    visitor: Visitor<S>,
+    tls: TlsAcceptor,
+    address: IpAddr,
+    router: Router,
+    stop: CancellationToken,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match tokio::time::timeout(HANDSHAKE, tls.accept(visitor)).await {
+        Ok(Ok(stream)) => serve(stream, Some(Peer { address, has_tls: true }), router, stop).await,
+        Ok(Err(error)) => tracing::debug!(%error, %address, "A TLS handshake failed."),
+        Err(_) => tracing::debug!(%address, "A TLS handshake was not ended in time."),
+    }
+}
+
+/// Speaks HTTP/1.1 until the other end is done or, once the bridge stops, the request under way is.
+pub(super) async fn serve<S>(stream: S, peer: Option<Peer>, router: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<_>| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
         }
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl AsyncRead for Visitor {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let poll = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.unless_over(poll, context)
-    }
-}
-
-impl AsyncWrite for Visitor {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.unless_over(poll, context)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        router.call(request)
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(LONGEST_HEAD);
+    let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "A connection ended before its time.");
     }
 }

@@ -52,7 +52,13 @@ async fn what_cannot_be_done_is_told_as_problem_details() {
         assert_eq!(got.as_u16(), status, "{method} {path} {body}: {problem}");
         assert_eq!(media, "application/problem+json", "{method} {path}");
         assert_eq!(problem["status"], status, "{problem}");
-        assert_eq!(problem["type"], "about:blank", "{problem}");
+        let kind = match status {
+            400 => "/problems/malformed",
+            404 if path != "nothing" => "/problems/unknown",
+            422 => "/problems/refused",
+            _ => "about:blank",
+        };
+        assert_eq!(problem["type"], kind, "{problem}");
         assert!(problem["title"].is_string() && problem["detail"].is_string(), "{problem}");
     }
 }
@@ -156,4 +162,33 @@ async fn read(stream: &mut UnixStream) -> [u8; 15] {
     let mut line = [0; 15];
     in_time("an answer", stream.read_exact(&mut line)).await.unwrap();
     line
+}
+
+/// The lines of `/metrics` that are numbers.
+async fn metrics(ferry: &Ferry) -> (String, Vec<String>) {
+    let mut stream = UnixStream::connect(ferry.socket()).await.unwrap();
+    let request = "GET /metrics HTTP/1.1\r\nhost: ferry\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    in_time("metrics", stream.read_to_string(&mut answer)).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.into(), body.lines().filter(|line| line.starts_with("ttn_ferry_")).map(str::to_owned).collect())
+}
+
+#[tokio::test]
+async fn metrics_count_by_application_and_grow_with_no_device() {
+    let mut ferry = Ferry::start().await;
+    ferry.network.up("node-0", 1, b"x");
+    ferry.home.on("ttn/node-0/uplink").await;
+    let (head, few) = metrics(&ferry).await;
+    assert!(head.contains("200 OK") && head.contains("text/plain; version=0.0.4"), "{head}");
+    assert!(few.contains(&"ttn_ferry_uplinks_total{application=\"app1\"} 1".to_owned()), "{few:#?}");
+    assert!(few.contains(&"ttn_ferry_application_connected{application=\"app1\"} 1.0".to_owned()), "{few:#?}");
+    for device in 1..40 {
+        ferry.network.up(&format!("node-{device}"), 1, b"x");
+    }
+    ferry.home.on("ttn/node-39/uplink").await;
+    let (_, many) = metrics(&ferry).await;
+    assert!(many.contains(&"ttn_ferry_uplinks_total{application=\"app1\"} 40".to_owned()), "{many:#?}");
+    assert_eq!((few.len(), many.iter().any(|line| line.contains("node"))), (many.len(), false), "{many:#?}");
 }

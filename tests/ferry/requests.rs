@@ -49,7 +49,7 @@ impl Home {
 #[tokio::test]
 async fn every_request_there_is_has_an_answer() {
     let mut ferry = Ferry::start().await;
-    for request in REQUESTS {
+    for request in REQUESTS.iter().map(|request| request.name) {
         let answer = ferry.home.answer(request, json!({})).await;
         let error = answer["error"].as_str().unwrap_or_default();
         assert!(!error.contains("there is no request"), "{request}: {answer}");
@@ -216,6 +216,15 @@ async fn the_log_level_changes_while_the_bridge_runs() {
     let (status, _, told) = stage.ask("PUT", "log/level", r#"{"level": "ttn_ferry=debug,warn"}"#).await;
     assert_eq!(status.as_u16(), 200, "{told}");
     assert!(told["level"].as_str().unwrap().contains("ttn_ferry=debug"), "{told}");
+    let module = json!({"module": "ttn_ferry::network", "level": "trace"});
+    let told = stage.home.ask("log/level", module).await;
+    assert_eq!(told["modules"], json!({"ttn_ferry::network": "trace"}));
+    let told = stage.home.ask("log/level", json!({"level": "warn"})).await;
+    assert_eq!(told, json!({"level": "warn", "modules": {"ttn_ferry::network": "trace"}}));
+    let (error, hint) = stage.home.refused("log/level", json!({"module": "net work", "level": "info"})).await;
+    assert!(error == "`net work` is no module" && hint.contains("ttn_ferry::network"), "{error}: {hint}");
+    let told = stage.home.ask("log/level", json!({"module": "ttn_ferry::network", "level": null})).await;
+    assert_eq!(told, json!({"level": "warn"}));
     process.signal("TERM").await;
     process.ended().await;
 }

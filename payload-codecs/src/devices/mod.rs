@@ -37,6 +37,8 @@ pub struct Device {
     pub commands: Vec<Command>,
     /// The examples its codec is tested with, as the text of `examples.json`.
     pub examples: &'static str,
+    /// The text of its `codec.js` or `codec.toml`; none if a built-in engine reads the payload.
+    pub text: Option<&'static str>,
     source: Source,
 }
 
@@ -76,6 +78,7 @@ impl Device {
             fields: metadata.fields,
             commands: metadata.commands,
             examples: folder.examples,
+            text: folder.codec,
             source,
         })
     }

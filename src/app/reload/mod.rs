@@ -14,7 +14,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::MissedTickBehavior;
@@ -28,7 +27,9 @@ use crate::config::{
     Changes, Config, ConfigError, Environment, Print, Problem as Wrong, changed_overlay, overlaid_options,
     write_overlay,
 };
-use crate::control::{Ask, Asked, Configuration, InUse, Kind, Problem};
+use crate::control::{
+    Ask, Asked, Checked, Configuration, InUse, Kind, OptionsSet, Problem, Reloaded, Removed, Renamed,
+};
 use crate::home::Settings;
 use crate::model::{DeviceKey, Directory, HomeName};
 use crate::telemetry::{ConfigurationProblem, LogLevel, Notice, Systemd, with_causes};
@@ -68,19 +69,12 @@ pub(super) struct Kept {
     pub reload: Arc<Notify>,
 }
 
-/// What a reload brought.
-#[derive(Debug, Serialize)]
-struct Reloaded {
-    changed: Vec<String>,
-    needs_restart: Vec<String>,
-}
-
 pub(super) fn reload_task(
     Site { config, environment, shared, systemd, tasks }: &mut Site<'_>,
     (settings, codecs, log): (watch::Sender<Arc<Settings>>, Codecs, LogLevel),
 ) -> Kept {
     let (configuring, asked) = Configuration::new();
-    let (showing, in_use) = watch::channel(InUse::of(config.public()));
+    let (showing, in_use) = watch::channel(InUse::of(config.public(), warnings_of(config)));
     let (health_ticks, health_interval) = watch::channel(config.service.health_interval);
     let reload = Arc::new(Notify::new());
     let live = Live {
@@ -178,11 +172,8 @@ impl Reload {
         }
         self.live.apply(&self.current, &new, prepared);
         self.current = new;
-        self.in_use.send_replace(InUse {
-            configuration: self.current.public(),
-            needs_restart: needs_restart.clone(),
-            configuration_problems: Vec::new(),
-        });
+        let in_use = InUse::of(self.current.public(), warnings_of(&self.current));
+        self.in_use.send_replace(InUse { needs_restart: needs_restart.clone(), ..in_use });
         let told = (changed.clone(), needs_restart.clone());
         self.live.notices.tell(Notice::ConfigurationReloaded { changed: told.0, needs_restart: told.1 });
         Ok(Reloaded { changed, needs_restart })
@@ -200,12 +191,8 @@ impl Reload {
         self.must_be_free(device, name.as_ref())?;
         let text = self.say(device, &options).await?;
         let said = overlaid_options(&text, device).map_err(|wrong| refused(vec![told(&wrong)]))?;
-        Ok(json!({
-            "device": self.name_of(device),
-            "application": device.application,
-            "device_id": device.device,
-            "options": said,
-        }))
+        let DeviceKey { application, device: device_id } = device.clone();
+        Ok(json!(OptionsSet { device: self.name_of(device), application, device_id, options: said }))
     }
 
     async fn rename(&mut self, device: &DeviceKey, to: Option<HomeName>) -> Result<Value, Problem> {
@@ -213,7 +200,7 @@ impl Reload {
         let from = self.name_of(device);
         let said = to.map_or(Value::Null, |name| json!(name));
         self.say(device, &Map::from_iter([("friendly_name".into(), said)])).await?;
-        Ok(json!({ "from": from, "to": self.name_of(device) }))
+        Ok(json!(Renamed { from, to: self.name_of(device) }))
     }
 
     async fn remove(&mut self, device: &DeviceKey) -> Result<Value, Problem> {
@@ -230,7 +217,8 @@ impl Reload {
         }
         let name = self.name_of(device);
         self.live.forget(device);
-        Ok(json!({ "device": name, "application": device.application, "device_id": device.device }))
+        let DeviceKey { application, device: device_id } = device.clone();
+        Ok(json!(Removed { device: name, application, device_id }))
     }
 
     /// Puts options of a device into the overlay, if the whole can be used then. Returns the overlay's new text.
@@ -252,13 +240,14 @@ impl Reload {
             Ok(new)
         });
         match checked {
-            Ok(new) => json!({
-                "valid": true,
-                "warnings": new.warnings.iter().map(told).collect::<Vec<_>>(),
-                "changed": self.current.changes_to(&new).0,
-                "needs_restart": self.started.changes_to(&new).needing_restart(),
+            Ok(new) => json!(Checked {
+                valid: true,
+                problems: None,
+                warnings: Some(warnings_of(&new)),
+                changed: Some(self.current.changes_to(&new).0),
+                needs_restart: Some(self.started.changes_to(&new).needing_restart()),
             }),
-            Err(problems) => json!({ "valid": false, "problems": problems }),
+            Err(problems) => json!(Checked { problems: Some(problems), ..Checked::default() }),
         }
     }
 
@@ -317,6 +306,10 @@ fn problems(error: &ConfigError) -> Vec<ConfigurationProblem> {
         ConfigError::Invalid { problems, .. } => problems.iter().map(told).collect(),
         unreadable => vec![whole(unreadable)],
     }
+}
+
+fn warnings_of(config: &Config) -> Vec<ConfigurationProblem> {
+    config.warnings.iter().map(told).collect()
 }
 
 fn told(wrong: &Wrong) -> ConfigurationProblem {

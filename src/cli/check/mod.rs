@@ -6,6 +6,7 @@ mod codecs;
 mod finding;
 mod home;
 mod login;
+mod page;
 mod reach;
 mod store;
 
@@ -64,6 +65,7 @@ impl Check {
         let mut all = accepted(path, &config);
         all.extend(codecs::check_codecs(&config).await);
         all.extend(store::check_store(&config, environment));
+        all.extend(page::check_page(&config, environment));
         let wrong = any_failed(&all);
         self.print(&all, terminal)?;
         if self.connect {

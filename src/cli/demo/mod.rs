@@ -7,7 +7,7 @@ mod telling;
 mod world;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::Args;
@@ -19,12 +19,15 @@ use crate::app::App;
 use crate::config::{Config, Environment};
 use crate::mqtt::Address;
 use crate::shutdown::{Ended, Signals};
-use crate::telemetry::LogLevel;
+use crate::telemetry::{LogFormat, LogLevel};
 use story::Story;
 use world::World;
 
 /// A node reports this often at speed 1.
 const INTERVAL: Duration = Duration::from_secs(4);
+
+/// Where the page is unless somebody says otherwise, or is there already.
+const PAGE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8899);
 
 /// Show the bridge at work, with a simulated network, nodes and home broker
 #[derive(Debug, Args)]
@@ -47,19 +50,30 @@ pub struct Demo {
     /// How the nodes are announced to Home Assistant on that broker: device, entity (2024.10 and older) or off
     #[arg(long, default_value = "device", value_name = "FORM", value_parser = ["device", "entity", "off"])]
     discovery: String,
+    /// Where the page is served, or `off` [default: 127.0.0.1:8899, or any free port if that one is taken]
+    #[arg(long, value_name = "ADDR", value_parser = page)]
+    page: Option<Page>,
     /// What the bridge logs to standard error meanwhile
     #[arg(long, default_value = "error", value_name = "LEVEL")]
     log: String,
 }
 
+/// Where the page is to be.
+#[derive(Debug, Clone, Copy)]
+enum Page {
+    Off,
+    At(SocketAddr),
+}
+
 impl Demo {
     pub async fn run(self, environment: &'static dyn Environment, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        let log = LogLevel::start(&self.log)?;
+        let log = LogLevel::start(&self.log, LogFormat::Text)?;
         let (mut signals, mut more_signals) = (Signals::listen()?, Signals::listen()?);
         let world = World::start(self.home.clone(), self.listen, INTERVAL.div_f64(self.speed)).await?;
-        let config = Config::from_text(&world.configuration(&self.discovery), "demo.toml".as_ref(), environment)?;
+        let config =
+            Config::from_text(&world.configuration(&self.discovery, self.page()), "demo.toml".as_ref(), environment)?;
         let app = App::build(&config, environment, log)?;
-        terminal.line(&telling::welcome(world.home(), self.home.is_some()))?;
+        terminal.line(&telling::welcome(world.home(), self.home.is_some(), app.page()))?;
 
         let mut story = Story::new(world.home().clone());
         let stop = CancellationToken::new();
@@ -80,6 +94,15 @@ impl Demo {
         let (ended, told) = tokio::join!(bridge, watching);
         world.stop().await;
         finish(told, ended, &story, self.time.is_some(), terminal)
+    }
+
+    fn page(&self) -> Option<SocketAddr> {
+        match self.page {
+            Some(Page::Off) => None,
+            Some(Page::At(address)) => Some(address),
+            None if std::net::TcpListener::bind(PAGE).is_ok() => Some(PAGE),
+            None => Some(SocketAddr::new(PAGE.ip(), 0)),
+        }
     }
 }
 
@@ -117,6 +140,13 @@ fn speed(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(speed) if (0.1..=100.0).contains(&speed) => Ok(speed),
         _ => Err("must be a number from 0.1 to 100".into()),
+    }
+}
+
+fn page(text: &str) -> Result<Page, String> {
+    match text {
+        "off" => Ok(Page::Off),
+        text => text.parse().map(Page::At).map_err(|_| "must be an address such as 127.0.0.1:8899, or off".into()),
     }
 }
 

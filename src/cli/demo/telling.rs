@@ -1,5 +1,7 @@
 //! How the demo tells what it sees: one readable line each.
 
+use std::net::SocketAddr;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use payload_codecs::devices;
@@ -45,14 +47,15 @@ pub struct Step {
     pub reason: Option<String>,
 }
 
-pub fn welcome(home: &Address, real: bool) -> String {
+pub fn welcome(home: &Address, real: bool, page: Option<SocketAddr>) -> String {
     let (host, port) = home.server().map_or(("localhost", 1883), |server| (&*server.host, server.port));
     let broker = if real { "your home broker" } else { "a simulated home broker" };
+    let page = page.map(|page| format!("page  http://{page}/\n")).unwrap_or_default();
     format!(
         "ttn-ferry demo: a look-alike of The Things Network, four simulated LoRaWAN nodes, {broker} at {home},\n\
          and the real bridge between them. Ctrl-C ends it. Meanwhile, in another terminal:\n  \
          mosquitto_sub -h {host} -p {port} -v -t 'ttn/#'\n  \
-         mosquitto_pub -h {host} -p {port} -t ttn/mbed-node/set -m '{{\"led\":false}}'\n"
+         mosquitto_pub -h {host} -p {port} -t ttn/mbed-node/set -m '{{\"led\":false}}'\n{page}"
     )
 }
 

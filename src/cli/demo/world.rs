@@ -73,12 +73,13 @@ impl World {
     }
 
     /// The configuration a user would write for this world.
-    pub fn configuration(&self, discovery: &str) -> String {
+    pub fn configuration(&self, discovery: &str, page: Option<SocketAddr>) -> String {
         let devices = CAST.iter().map(|cast| format!("[[device]]\nid = {:?}\ncodec = {:?}\n", cast.name, cast.codec));
+        let page = page.map(|page| format!("[web]\nlisten = \"{page}\"\n\n")).unwrap_or_default();
         format!(
             "[[application]]\nid = {APPLICATION:?}\ntenant = {TENANT:?}\nmqtt_url = \"mqtt://{}\"\n\
              api_url = \"http://{}\"\napi_key = {:?}\n\n[home]\nurl = \"{}\"\n\n[home_assistant]\ndiscovery = {discovery:?}\n\n[store]\npath = {:?}\n\n\
-             [service]\nsocket = \"\"\n\n{}",
+             [service]\nsocket = \"\"\n\n{page}{}",
             self.stack.mqtt_addr(),
             self.stack.http_addr(),
             self.key,

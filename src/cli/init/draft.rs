@@ -86,6 +86,10 @@ url = {home}    # mqtts:// with TLS
 # password_file = "home.password"
 base_topic = "ttn"               # everything is published below this
 
+[web]
+listen = "127.0.0.1:8899"        # the page, for browsers on this machine; "[::]:8899" for the whole network
+# password_file = "web.password" # needed for that
+
 # [[device]]                     # only for what a device should be called, or a codec of its own
 # id = "my-device"
 # friendly_name = "garden/soil"

@@ -1,5 +1,6 @@
 //! Which codec a device has, and why: the order of the search, and what was found.
 
+mod considered;
 mod renewal;
 
 use std::collections::{BTreeMap, HashMap};
@@ -8,11 +9,12 @@ use std::sync::{Arc, OnceLock};
 use payload_codecs::{Source, devices};
 use tokio::sync::Notify;
 
-use super::library::{Draft, FindError, Library, Lookup, is_plain};
+use super::library::{Draft, FindError, Library, Lookup, Origin, is_plain};
 use super::{Chosen, Codec, CodecsConfig, Learned};
 use crate::model::{ApplicationName, DeviceKey, VersionIds};
 use crate::telemetry::{Notice, Notices, WeakNotices, with_causes};
 
+pub use considered::Considered;
 pub use renewal::News;
 
 /// The attribute of a device, set in the network's console, that names its codec.
@@ -124,7 +126,7 @@ impl Finder {
         match learned {
             Some(Learned { name, source }) => {
                 let same = self.learned.values().find(|codec| is_same(&codec.source, &source)).cloned();
-                let codec = same.unwrap_or_else(|| self.make(Draft::bare(&name, source)));
+                let codec = same.unwrap_or_else(|| self.make(Draft::bare(&name, Origin::Network, source)));
                 self.learned.insert(device.clone(), codec);
             }
             None => drop(self.learned.remove(device)),
@@ -182,6 +184,19 @@ impl Finder {
 
     /// The order.
     fn search(&mut self, device: &DeviceKey, wish: Option<String>, product: Option<VersionIds>) -> Option<Chosen> {
+        self.candidates(device, wish, product)
+            .into_iter()
+            .find_map(|(lookup, by)| self.find(lookup).map(|codec| Chosen { codec, by }))
+            .or_else(|| self.learned.get(device).map(|codec| Chosen { codec: codec.clone(), by: LEARNED }))
+    }
+
+    /// Where a codec is looked for, and why there: the first that is there is it.
+    fn candidates(
+        &self,
+        device: &DeviceKey,
+        wish: Option<String>,
+        product: Option<VersionIds>,
+    ) -> Vec<(Lookup, &'static str)> {
         let model = product.as_ref().map(|product| format!("{}/{}", product.brand_id, product.model_id));
         let candidates = [
             (self.by_device.get(device).cloned().map(Lookup::Named), "configuration"),
@@ -192,10 +207,7 @@ impl Finder {
             (product.as_ref().and_then(shipped_for).map(Lookup::Named), "product"),
             (self.by_application.get(&device.application).cloned().map(Lookup::Named), "application"),
         ];
-        let mut asked = candidates.into_iter().filter_map(|(lookup, by)| Some((lookup?, by)));
-        asked
-            .find_map(|(lookup, by)| self.find(lookup).map(|codec| Chosen { codec, by }))
-            .or_else(|| self.learned.get(device).map(|codec| Chosen { codec: codec.clone(), by: LEARNED }))
+        candidates.into_iter().filter_map(|(lookup, by)| Some((lookup?, by))).collect()
     }
 
     /// Asks the library once and remembers the answer.
@@ -230,9 +242,9 @@ impl Finder {
         }
     }
 
-    fn make(&mut self, Draft { name, source, fields, commands }: Draft) -> Arc<Codec> {
+    fn make(&mut self, Draft { name, origin, source, fields, commands }: Draft) -> Arc<Codec> {
         self.next_id += 1;
-        Arc::new(Codec { id: self.next_id, name, source, fields, commands, described: OnceLock::new() })
+        Arc::new(Codec { id: self.next_id, name, origin, source, fields, commands, described: OnceLock::new() })
     }
 
     fn broken(&self, lookup: &Lookup, error: &str, line: Option<u32>) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::{Chosen, Finder, Found, Refused};
+use crate::codecs::Codec;
 use crate::codecs::library::{Draft, FindError, Library, Lookup, Place};
 use crate::model::DeviceKey;
 use crate::telemetry::with_causes;
@@ -29,6 +30,11 @@ impl Finder {
     /// The places outside of this program.
     pub fn library(&self) -> Library {
         self.library.clone()
+    }
+
+    /// The codecs found or learned so far.
+    pub fn in_use(&self) -> Vec<Arc<Codec>> {
+        self.found.values().filter_map(|found| found.codec.clone()).chain(self.learned.values().cloned()).collect()
     }
 
     /// What is there and cannot be used, and why.

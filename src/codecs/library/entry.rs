@@ -2,30 +2,44 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 use payload_codecs::Source;
 use payload_codecs::devices::Description;
-use payload_codecs::table::Table;
 
-use super::{Draft, FindError, read, read_if_there};
+use super::{Draft, FindError, Form, Origin, read, read_if_there};
 
-const SCRIPT: &str = "js";
-const TABLE: &str = "toml";
+const FORMS: [Form; 2] = [Form::Script, Form::Table];
 
 /// The entry of this name in a folder: `<name>.js`, `<name>.toml`, or the folder `<name>/`, the first there is. A name
 /// may be that of the file, too.
 pub fn named(folder: &Path, name: &str) -> Result<Option<Draft>, FindError> {
-    for file in [format!("{name}.{SCRIPT}"), format!("{name}.{TABLE}"), name.to_owned()] {
-        let path = folder.join(file);
-        if (path.is_dir() || kind_of(&path).is_some() && path.is_file())
+    for path in places(folder, name) {
+        if (path.is_dir() || Form::of(&path).is_some() && path.is_file())
             && let Some(draft) = at(name, &path)?
         {
             return Ok(Some(draft));
         }
     }
     Ok(None)
+}
+
+/// The file that the codec of this name is in.
+pub fn file(folder: &Path, name: &str) -> Option<PathBuf> {
+    places(folder, name).into_iter().find_map(|path| match path.is_dir() {
+        true => codec_in(&path),
+        false => Some(path).filter(|path| Form::of(path).is_some() && path.is_file()),
+    })
+}
+
+/// Where an entry of this name may be, the first that counts first.
+fn places(folder: &Path, name: &str) -> [PathBuf; 3] {
+    [format!("{name}.js"), format!("{name}.toml"), name.to_owned()].map(|file| folder.join(file))
+}
+
+/// The codec in a folder of its own.
+fn codec_in(folder: &Path) -> Option<PathBuf> {
+    FORMS.map(|form| folder.join("codec").with_extension(form.ending())).into_iter().find(|path| path.is_file())
 }
 
 /// The codec at a path; `None` if it is a folder without one.
@@ -53,10 +67,8 @@ pub fn names(folder: &Path) -> io::Result<BTreeSet<String>> {
 
 fn in_file(name: &str, path: &Path) -> Result<Draft, FindError> {
     let text = read(path)?;
-    match kind_of(path) {
-        Some(TABLE) => table(name, path, &text),
-        _ => Ok(Draft::bare(name, script(name, text))),
-    }
+    let draft = Form::of(path).unwrap_or(Form::Script).draft(name, &text);
+    draft.map_err(|source| FindError::Table { path: path.into(), source })
 }
 
 /// A folder in the form of the shipped ones: `codec.js` or `codec.toml`, and `device.toml` if its owner cares.
@@ -66,11 +78,9 @@ fn in_folder(name: &str, folder: &Path) -> Result<Option<Draft>, FindError> {
         Some(text) => Description::parse(&text).map_err(|source| FindError::Description { path, source })?,
         None => Description::default(),
     };
-    let codec =
-        [SCRIPT, TABLE].map(|kind| folder.join("codec").with_extension(kind)).into_iter().find(|it| it.is_file());
-    let mut draft = match codec {
+    let mut draft = match codec_in(folder) {
         Some(path) => in_file(name, &path)?,
-        None if description.is_cayenne_lpp() => Draft::bare(name, Source::CayenneLpp),
+        None if description.is_cayenne_lpp() => Draft::bare(name, Origin::User, Source::CayenneLpp),
         None => return Ok(None),
     };
     if !description.fields.is_empty() {
@@ -82,28 +92,11 @@ fn in_folder(name: &str, folder: &Path) -> Result<Option<Draft>, FindError> {
     Ok(Some(draft))
 }
 
-/// A table knows its own fields and commands.
-fn table(name: &str, path: &Path, text: &str) -> Result<Draft, FindError> {
-    let table = Table::parse(text).map_err(|source| FindError::Table { path: path.into(), source })?;
-    let (fields, commands) = (table.fields().into(), table.commands().into());
-    let source = Source::Table { name: name.into(), table: Arc::new(table) };
-    Ok(Draft { name: name.into(), source, fields, commands })
-}
-
-fn script(name: &str, text: String) -> Source {
-    Source::JavaScript { name: name.into(), script: text.into() }
-}
-
-fn kind_of(path: &Path) -> Option<&'static str> {
-    let extension = path.extension()?.to_str()?;
-    [SCRIPT, TABLE].into_iter().find(|kind| *kind == extension)
-}
-
 fn is_entry(path: &Path) -> bool {
     let holds = |file| path.join(file).is_file();
     match path.is_dir() {
         true => ["codec.js", "codec.toml", "device.toml"].into_iter().any(holds),
-        false => kind_of(path).is_some(),
+        false => Form::of(path).is_some(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod entry;
 mod repository;
+mod save;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,10 +17,14 @@ use payload_codecs::Source;
 use payload_codecs::devices::{self, DescriptionError};
 use payload_codecs::metadata::{Command, Field};
 use payload_codecs::repository::RepositoryError;
-use payload_codecs::table::TableError;
+use payload_codecs::table::{Table, TableError};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::CodecsConfig;
 use crate::model::VersionIds;
+
+pub use save::{LONGEST_TEXT, SaveError};
 
 /// The largest file read: the largest public script is 235 KB.
 const MOST_BYTES: u64 = 1 << 20;
@@ -46,9 +51,45 @@ pub enum Lookup {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
     pub name: String,
+    pub origin: Origin,
     pub source: Source,
     pub fields: Arc<[Field]>,
     pub commands: Arc<[Command]>,
+}
+
+/// Where a codec is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "CodecOrigin")]
+pub enum Origin {
+    /// It is part of this program.
+    Shipped,
+    /// The user's own: of the codec folder, or at a path of the configuration.
+    User,
+    /// A clone of the LoRaWAN device repository.
+    Repository,
+    /// The network's own formatter.
+    Network,
+}
+
+/// What a codec is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "CodecForm")]
+pub enum Form {
+    /// JavaScript.
+    Script,
+    /// A table, TOML.
+    Table,
+}
+
+/// The text of a codec.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    pub form: Form,
+    pub text: String,
+    /// Its file, within the codec folder.
+    pub path: Option<String>,
 }
 
 /// A folder to keep an eye on.
@@ -118,6 +159,28 @@ impl Library {
         self.folder.as_deref().map_or_else(|| Ok(BTreeSet::new()), entry::names)
     }
 
+    /// The text of the codec of this name: of the user's folder, or shipped. `None` for one that has none, or is not there.
+    ///
+    /// # Errors
+    /// It is there and cannot be read.
+    pub fn text(&self, name: &str) -> Result<Option<Text>, FindError> {
+        if let Some((folder, path)) = self.folder.as_ref().zip(self.file_of(name)) {
+            let form = Form::of(&path).unwrap_or(Form::Script);
+            let shown = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+            return Ok(Some(Text { form, text: read(&path)?, path: Some(shown) }));
+        }
+        let shipped = devices::find(name).and_then(|device| {
+            let form = if matches!(device.source(), Source::Table { .. }) { Form::Table } else { Form::Script };
+            Some(Text { form, text: device.text?.to_owned(), path: None })
+        });
+        Ok(shipped)
+    }
+
+    /// The file with the codec of an entry of the user's folder.
+    fn file_of(&self, name: &str) -> Option<PathBuf> {
+        self.folder.as_ref().filter(|_| is_plain(name)).and_then(|folder| entry::file(folder, name))
+    }
+
     /// The user's own goes before ours of the same name.
     fn named(&self, name: &str) -> Result<Draft, FindError> {
         if is_path(name) {
@@ -128,10 +191,11 @@ impl Library {
         }
         if let Some(device) = devices::find(name) {
             let (fields, commands) = (device.fields.as_slice().into(), device.commands.as_slice().into());
-            return Ok(Draft { name: name.into(), source: device.source(), fields, commands });
+            let origin = Origin::Shipped;
+            return Ok(Draft { name: name.into(), origin, source: device.source(), fields, commands });
         }
         match name {
-            "cayenne-lpp" => Ok(Draft::bare(name, Source::CayenneLpp)),
+            "cayenne-lpp" => Ok(Draft::bare(name, Origin::Shipped, Source::CayenneLpp)),
             _ => Err(FindError::Nowhere(name.into())),
         }
     }
@@ -156,8 +220,44 @@ impl fmt::Display for Lookup {
 
 impl Draft {
     /// A codec of which nothing is known but what it does.
-    pub fn bare(name: &str, source: Source) -> Self {
-        Self { name: name.into(), source, fields: Arc::default(), commands: Arc::default() }
+    pub fn bare(name: &str, origin: Origin, source: Source) -> Self {
+        Self { name: name.into(), origin, source, fields: Arc::default(), commands: Arc::default() }
+    }
+}
+
+impl Form {
+    /// By the ending of a file.
+    pub fn of(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_str()?;
+        [Self::Script, Self::Table].into_iter().find(|form| form.ending() == ending)
+    }
+
+    /// What its files end with.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Script => "js",
+            Self::Table => "toml",
+        }
+    }
+
+    /// A codec of this text, as if it lay in the user's folder.
+    ///
+    /// # Errors
+    /// It is no table.
+    pub fn draft(self, name: &str, text: &str) -> Result<Draft, TableError> {
+        match self {
+            Self::Script => {
+                let source = Source::JavaScript { name: name.into(), script: text.into() };
+                Ok(Draft::bare(name, Origin::User, source))
+            }
+            // A table knows its own fields and commands.
+            Self::Table => {
+                let table = Table::parse(text)?;
+                let (fields, commands) = (table.fields().into(), table.commands().into());
+                let source = Source::Table { name: name.into(), table: Arc::new(table) };
+                Ok(Draft { name: name.into(), origin: Origin::User, source, fields, commands })
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use payload_codecs::Source;
 use payload_codecs::repository::{CodecYaml, DeviceYaml, Function, RepositoryError};
 
-use super::{Draft, FindError, is_plain, read, read_if_there};
+use super::{Draft, FindError, Origin, is_plain, read, read_if_there};
 use crate::model::VersionIds;
 
 /// The codec of a product, if the clone knows it and says which it is.
@@ -20,7 +20,7 @@ pub fn product(clone: &Path, version: &VersionIds) -> Result<Option<Draft>, Find
     let path = vendor.join(format!("{codec}.yaml"));
     let functions = CodecYaml::parse(&read(&path)?).map_err(told_of(&path))?;
     let name = format!("device-repository/{}/{codec}", version.brand_id);
-    Ok(scripts(clone, &vendor, &name, functions)?.map(|source| Draft::bare(&name, source)))
+    Ok(scripts(clone, &vendor, &name, functions)?.map(|source| Draft::bare(&name, Origin::Repository, source)))
 }
 
 /// Where a brand's files lie; `None` for one whose name is no name of a folder.

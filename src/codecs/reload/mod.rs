@@ -49,7 +49,7 @@ pub struct Reload {
 pub struct Renewal(mpsc::Sender<oneshot::Sender<Renewed>>);
 
 /// What a look at everything brought.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Renewed {
     /// Codecs that are used as they are now on the disk, and were not before.
     pub reloaded: Vec<String>,

@@ -10,6 +10,7 @@ mod home_assistant;
 mod limits;
 mod store;
 mod topics;
+mod web;
 
 use std::path::Path;
 
@@ -29,6 +30,7 @@ pub fn check(config: &Config, environment: &dyn Environment, report: &mut Report
     limits::check(config, report);
     store::check(&config.store, report);
     topics::check(config, report);
+    web::check(&config.web, environment, report);
 }
 
 /// A CA file must hold certificates, and is of use only on a connection with TLS.

@@ -12,4 +12,6 @@ pub fn check(store: &StoreConfig, report: &mut Report) {
     within(report, "store.spool_size", store.spool_size, (1 << 20, 1 << 50), "\"1MiB\" upwards");
     within(report, "store.spool_age", store.spool_age, (s(60), days(366)), "\"1min\" to \"366d\"");
     within(report, "store.history", store.history, (s(60), days(3660)), "\"1min\" to \"3660d\"");
+    within(report, "store.readings_age", store.readings_age, (s(0), days(3660)), "\"0s\" to \"3660d\"");
+    within(report, "store.readings_size", store.readings_size, (1 << 20, 1 << 50), "\"1MiB\" upwards");
 }

@@ -233,7 +233,7 @@ async fn a_day_that_is_used_up_is_told_once_and_remembered_over_a_restart() {
     let mut flow = start_with([], config);
     flow.alive_for(Duration::from_millis(1500)).await;
     flow.report(None, sent()).await;
-    let Some(Notice::FairUse { device, exceeded, downlinks, airtime_s, day }) = flow.notices.recv().await else {
+    let Some(Notice::FairUse { device, exceeded, downlinks, airtime_s, day, .. }) = flow.notices.recv().await else {
         panic!("no notice");
     };
     assert_eq!((device.as_str(), exceeded, downlinks, airtime_s), ("lamp", "downlinks", 1, 1));

@@ -29,7 +29,7 @@ use crate::network::{
 };
 use crate::store;
 use crate::store::here::{FullDisk, open_here};
-use crate::telemetry::{Notice, Notices};
+use crate::telemetry::{Counters, Notice, Notices};
 
 /// Answers pushes by its script, then well; lists and withdraws what the test puts into it.
 pub struct Scripted {
@@ -94,7 +94,7 @@ impl NetworkServer for Scripted {
     }
 
     fn health(&self) -> NetworkHealth {
-        NetworkHealth { connected: true, last_message: None, dropped: 0, degraded: Vec::new() }
+        NetworkHealth { connected: true, was_connected: true, last_message: None, dropped: 0, degraded: Vec::new() }
     }
 }
 
@@ -210,6 +210,7 @@ fn start_on(folder: Arc<TempDir>, server: Arc<Scripted>, config: DownlinkConfig,
         devices_changed: watch::channel(()).1,
         home_connected: watch::channel(true).1,
         assistant: AssistantStarts::new(watch::channel(()).1),
+        counters: Counters::default(),
         notices: told,
         store,
         restored: restored.downlinks,

@@ -134,6 +134,13 @@ impl FairUse {
         (usage.downlinks == limit).then_some((Exceeded::Downlinks, usage))
     }
 
+    /// What a device has used of today, and of how much; nothing if that is not counted.
+    pub fn of(&self, key: &DeviceKey, now: Timestamp) -> Option<(Usage, Allowance)> {
+        let unused = Usage { day: day(now), airtime: Duration::ZERO, downlinks: 0 };
+        let used = self.devices.get(key).map(|today| today.usage).filter(|usage| usage.day == unused.day);
+        (self.allowance.policy != Policy::Off).then(|| (used.unwrap_or(unused), self.allowance))
+    }
+
     /// Why downlinks of this device wait for the next day, those that are not urgent.
     pub fn holds(&self, key: &DeviceKey, now: Timestamp) -> Option<Why> {
         let Allowance { policy, downlinks, airtime } = self.allowance;

@@ -148,7 +148,12 @@ impl Machine {
         changes
     }
 
-    /// The same for what devices used of their day.
+    /// What a device has used of its day, and of how much; nothing if that is not counted.
+    pub fn usage(&self, key: &DeviceKey, now: Timestamp) -> Option<(Usage, Allowance)> {
+        self.fair_use.of(key, now)
+    }
+
+    /// What the store has to keep of what devices used of their day.
     pub fn take_usage(&mut self) -> Vec<(DeviceKey, Usage)> {
         self.fair_use.take_changes()
     }

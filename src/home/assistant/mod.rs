@@ -18,6 +18,7 @@ mod ids;
 mod known;
 mod names;
 mod overrides;
+mod preview;
 mod schema;
 mod sources;
 mod templates;
@@ -31,6 +32,7 @@ use payload_codecs::devices;
 use payload_codecs::metadata::{Command, Field};
 use serde_json::{Map, Value};
 
+use entity::Entity;
 use form::Sheet;
 use sources::Sources;
 
@@ -38,6 +40,7 @@ use super::{Override, Settings};
 use crate::model::{ApplicationName, DeviceKey, EndDeviceIds, HomeName, Shape, VersionIds};
 
 pub use overrides::{InvalidOverride, check_overrides};
+pub use preview::{Preview, preview};
 
 /// All of a device that its announcement is made from.
 #[derive(Debug, Clone)]
@@ -90,11 +93,7 @@ pub struct Announcement {
 pub fn device(portrait: &Portrait, place: &Place<'_>) -> Vec<Announcement> {
     let sources = Sources::new(portrait, place);
     let mut all = diagnostics::entities(portrait, &sources);
-    all.extend(commands::entities(portrait, &sources));
-    all.extend(fields::entities(portrait, &sources));
-    // A command may be called like something that is told of every device.
-    let mut paths = BTreeSet::new();
-    all.retain(|entity| paths.insert(entity.path.clone()));
+    all.extend(of_codec(portrait, place));
     let sheet = Sheet {
         id: ids::device(portrait),
         name: portrait.name.as_str(),
@@ -103,6 +102,18 @@ pub fn device(portrait: &Portrait, place: &Place<'_>) -> Vec<Announcement> {
         entities: all.into_iter().filter_map(|entity| overrides::apply(entity, &portrait.overrides)).collect(),
     };
     sheet.announce(place)
+}
+
+/// What its codec makes of a device: its commands and its fields.
+fn of_codec(portrait: &Portrait, place: &Place<'_>) -> Vec<Entity> {
+    let sources = Sources::new(portrait, place);
+    // A command may be called like something that is told of every device.
+    let told = diagnostics::entities(portrait, &sources);
+    let mut paths: BTreeSet<_> = told.into_iter().map(|entity| entity.path).collect();
+    let mut all = commands::entities(portrait, &sources);
+    all.extend(fields::entities(portrait, &sources));
+    all.retain(|entity| paths.insert(entity.path.clone()));
+    all
 }
 
 /// What is announced of the bridge itself.
@@ -136,7 +147,7 @@ fn describe(portrait: &Portrait, place: &Place<'_>) -> Map<String, Value> {
         ("sw_version", some(version.firmware_version)),
         ("serial_number", portrait.ids.dev_eui.clone()),
         ("suggested_area", portrait.area.clone()),
-        ("configuration_url", portrait.console.clone()),
+        ("configuration_url", place.settings.page_of(&portrait.name).or(portrait.console.clone())),
         ("via_device", some(ids::bridge(place.bridge))),
     ];
     let told = told.into_iter().filter_map(|(key, value)| Some((key.to_owned(), Value::from(value?))));

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// What leads from each version to the next; the first makes an empty file version 1.
-pub const ALL: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+pub const ALL: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6];
 
 /// Rows that are written with every message are short and in few tables, for each page they touch is written whole.
 /// `n` numbers downlinks in the order of their acceptance.
@@ -90,6 +90,45 @@ CREATE TABLE availability (
     body TEXT NOT NULL,
     PRIMARY KEY (application, device)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Uplinks as they were published. `n` is the device's number and the time, so that those of one device lie together in
+/// their order; what many have in common is a text that they refer to. A device that was removed has a number only, until
+/// its uplinks are gone.
+const VERSION_5: &str = "
+CREATE TABLE uplink_devices (
+    n INTEGER PRIMARY KEY,
+    application TEXT,
+    device TEXT,
+    UNIQUE (application, device)
+) STRICT;
+CREATE TABLE uplink_texts (
+    n INTEGER PRIMARY KEY,
+    day INTEGER NOT NULL,
+    body TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE uplinks (
+    n INTEGER PRIMARY KEY,
+    nanoseconds INTEGER NOT NULL,
+    owner INTEGER NOT NULL,
+    form INTEGER NOT NULL,
+    f_cnt INTEGER NOT NULL,
+    gateways BLOB NOT NULL,
+    payload BLOB NOT NULL,
+    told TEXT NOT NULL
+) STRICT;
+";
+
+/// What happened. `n` is the number under which it was told; what is about no device is the bridge's own.
+const VERSION_6: &str = "
+CREATE TABLE events (
+    n INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    application TEXT,
+    device TEXT,
+    type TEXT NOT NULL,
+    body TEXT NOT NULL
+) STRICT;
 ";
 
 /// The version of the tables; 0 for an empty file.

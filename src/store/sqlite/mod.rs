@@ -11,9 +11,14 @@
 //! | `notes` | device of which its network server has something to remember | never |
 //! | `availability` | device that was heard | when it is removed |
 //! | `retained` | topic on which the home broker keeps something | it is emptied |
+//! | `uplinks` | uplink, as it was published | older than `readings_age`, or beyond `readings_size` |
+//! | `uplink_devices`, `uplink_texts` | device with uplinks; what many of them have in common | the last of its uplinks went |
+//! | `events` | thing that happened | 30 days old, or 10,000 are newer |
 
 mod backup;
 mod copying;
+mod events;
+mod history;
 mod migrations;
 mod opening;
 mod restore;
@@ -31,12 +36,16 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
+use self::history::History;
 use super::batch::Batch;
 use super::config::{StoreConfig, Sync};
 use super::engine::{Engine, Result};
 use super::error::{EngineError, OpenError};
-use super::rows::{DownlinkFilter, DownlinkRow, Entry, Restored, Shed, SpoolStats};
-use crate::model::DownlinkId;
+use super::rows::{
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayRow, Restored, Shed, SpoolStats, UplinkFilter,
+    UplinkPage,
+};
+use crate::model::{DeviceKey, DownlinkId};
 
 /// A run of frame counters that old tells no duplicate any more, unless it is its device's newest: no network keeps
 /// anything to send again for so long. A little more than `[repair] retention` may be.
@@ -48,7 +57,11 @@ pub struct Sqlite {
     connection: Connection,
     spool: SpoolStats,
     sync: Sync,
-    history: Duration,
+    /// How long a finished downlink is kept.
+    downlinks_kept: Duration,
+    history: History,
+    /// Events written since there were surely not too many.
+    events: i64,
     /// After the connection, and so dropped after it.
     copying: copying::Copying,
 }
@@ -58,8 +71,11 @@ impl Sqlite {
     pub fn open(file: &Path, config: &StoreConfig) -> std::result::Result<(Self, Restored), OpenError> {
         let connection = opening::open(file, config.sync)?;
         let restored = restore::restore(&connection).map_err(|error| OpenError::unusable(file, error))?;
+        let history = History::new(config.into());
+        let (spool, sync) = (restored.spool, config.sync);
         let copying = copying::Copying::default();
-        Ok((Self { connection, spool: restored.spool, sync: config.sync, history: config.history, copying }, restored))
+        let engine = Self { connection, spool, sync, downlinks_kept: config.history, history, events: i64::MAX / 2, copying };
+        Ok((engine, restored))
     }
 
     fn write(&mut self, batch: &Batch) -> Result<()> {
@@ -72,8 +88,10 @@ impl Sqlite {
         spool::delete(&transaction, &batch.delivered, &mut spool)?;
         spool::insert(&transaction, batch.records.values(), &mut spool)?;
         tables::write(&transaction, batch)?;
+        self.history.write(&transaction, batch)?;
+        let events = events::trim(&transaction, self.events + events::write(&transaction, &batch.events)?)?;
         transaction.commit()?;
-        self.spool = spool;
+        (self.spool, self.events) = (spool, events);
         Ok(())
     }
 }
@@ -88,6 +106,9 @@ impl Engine for Sqlite {
             self.connection.pragma_update(None, "synchronous", "FULL")?;
         }
         let result = self.write(batch);
+        if result.is_err() {
+            self.history.rolled_back();
+        }
         if precious {
             self.connection.pragma_update(None, "synchronous", "NORMAL")?;
         }
@@ -119,13 +140,30 @@ impl Engine for Sqlite {
         Ok(tables::downlinks(&self.connection, wanted)?)
     }
 
-    fn prune(&mut self, now: Timestamp) -> Result<()> {
-        let history = SignedDuration::try_from(self.history).unwrap_or(SignedDuration::MAX);
-        let finished_before = now.checked_sub(history).unwrap_or(Timestamp::MIN);
-        let received_before = now.checked_sub(RUNS_KEPT).unwrap_or(Timestamp::MIN);
+    fn uplinks(&mut self, wanted: &UplinkFilter) -> Result<UplinkPage> {
+        Ok(history::uplinks(&self.connection, wanted)?)
+    }
+
+    fn gateways(&mut self, key: &DeviceKey, since: Timestamp) -> Result<Vec<GatewayRow>> {
+        Ok(history::gateways(&self.connection, key, since)?)
+    }
+
+    fn prune(&mut self, now: Timestamp) -> Result<bool> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        tables::prune(&transaction, now, finished_before, received_before)?;
-        Ok(transaction.commit()?)
+        if self.history.is_at_rest() {
+            let kept = SignedDuration::try_from(self.downlinks_kept).unwrap_or(SignedDuration::MAX);
+            let finished_before = now.checked_sub(kept).unwrap_or(Timestamp::MIN);
+            let received_before = now.checked_sub(RUNS_KEPT).unwrap_or(Timestamp::MIN);
+            tables::prune(&transaction, now, finished_before, received_before)?;
+            events::prune(&transaction, now)?;
+        }
+        let more = self.history.prune(&transaction, now, self.spool)?;
+        transaction.commit()?;
+        Ok(more)
+    }
+
+    fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>> {
+        Ok(events::find(&self.connection, wanted)?)
     }
 
     fn begin_copy(&mut self, target: File) -> Result<()> {

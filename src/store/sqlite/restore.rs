@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, Row};
 
-use super::spool;
 use super::tables::downlink_row;
 use super::value::{application, key, timestamp};
+use super::{events, spool};
 use crate::model::DeviceKey;
 use crate::store::rows::{GapRow, Restored, RetainedRow, Run, StateRow, UsageRow};
 
@@ -29,6 +29,7 @@ pub fn restore(connection: &Connection) -> rusqlite::Result<Restored> {
         notes: all(connection, NOTES, |row| Ok((key(row, 0)?, row.get(2)?)))?,
         availability: all(connection, AVAILABILITY, |row| Ok((key(row, 0)?, row.get(2)?)))?.into_iter().collect(),
         retained: all(connection, RETAINED, retained)?,
+        last_event: events::highest(connection)?,
         next_seq: highest + 1,
         spool,
     })

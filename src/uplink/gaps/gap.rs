@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::ApplicationName;
 use crate::network::{HistoryError, Source, Span};
 use crate::telemetry::{LostFrames, Notice};
-use crate::uplink::RepairConfig;
+use crate::uplink::{OpenGap, RepairConfig};
 
 /// Asked before a gap's start: clocks differ, and a message may be stored a while after it was sent on.
 const OVERLAP: Duration = Duration::from_secs(60);
@@ -153,6 +153,11 @@ impl Gap {
         let again = self.stage == Stage::First && !(self.kind == Kind::Check && nothing_missing);
         (self.stage, self.due) = (Stage::Second, later(now, config.fetch_again_after));
         again
+    }
+
+    pub fn shown(&self, id: u64, application: &ApplicationName) -> OpenGap {
+        let Self { from, to, repaired, .. } = *self;
+        OpenGap { id, application: application.clone(), from, to, why: self.why.clone(), repaired }
     }
 
     pub fn found(&self, id: u64, application: &ApplicationName) -> Notice {

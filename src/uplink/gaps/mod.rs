@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::RepairConfig;
+use super::{OpenGap, RepairConfig};
 use crate::model::ApplicationName;
 use crate::network::{HistoryError, Outage, Source, Span};
 use crate::store::GapRow;
@@ -154,6 +154,13 @@ impl Gaps {
     /// When the next [`Event::Tick`] is wanted.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.applications.values().filter_map(Application::next).map(|(_, due)| due).min()
+    }
+
+    /// Those that are told of: outages, and spans that somebody asked for.
+    pub fn open(&self) -> Vec<OpenGap> {
+        let all = self.applications.iter().flat_map(|(name, it)| it.gaps.iter().map(move |(id, gap)| (name, *id, gap)));
+        let told = all.filter(|(.., gap)| gap.kind != Kind::Check);
+        told.map(|(application, id, gap)| gap.shown(id, application)).collect()
     }
 
     /// Applications that wait for [`Event::Connected`].

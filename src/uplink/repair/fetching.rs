@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::model::{ApplicationName, Directory, NetworkMessage};
 use crate::network::{Arrival, Content, HistoryError, MissingFrames, NetworkServer, RawMessage, Source, Span, Tally};
-use crate::telemetry::{Count, Counters, LostFrames, Notices};
+use crate::telemetry::{Count, Counters, LostFrames, Notice, Notices};
 use crate::uplink::gaps::{Fetch, Fetched};
 
 /// Fetched messages on their way to the flow.
@@ -44,6 +44,14 @@ impl Link {
         Some(Fetched { id, application, result, new, lost: self.named(&missing) })
     }
 
+    /// Tells how a gap stands, and counts what is lost.
+    pub fn tell(&self, notice: Notice) {
+        if let Notice::GapLost { application, lost, .. } = &notice {
+            self.counters.count_many_for(application, Count::Lost, lost.frames());
+        }
+        self.notices.tell(notice);
+    }
+
     /// Brings everything the network has of this span. The flow takes it when it can: this may wait, live reading not.
     async fn bring(&self, server: &dyn NetworkServer, ask: Span) -> Result<Result<Source, HistoryError>, Gone> {
         let (out, raw) = mpsc::channel(UNDER_WAY);
@@ -65,7 +73,7 @@ impl Link {
             match server.parse(&raw) {
                 Ok(message) => self.arrive(raw, message).await.map_err(Some)?,
                 Err(error) => {
-                    self.counters.count(Count::Unreadable);
+                    self.counters.count_for(server.name(), Count::Unreadable);
                     self.notices.tell(error.notice(server.name(), &raw));
                 }
             }

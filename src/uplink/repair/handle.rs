@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::model::ApplicationName;
 use crate::network::{HistoryError, Source};
@@ -10,10 +10,27 @@ use crate::telemetry::LostFrames;
 
 /// A handle on the repair. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct RepairHandle(mpsc::Sender<Request>);
+pub struct RepairHandle {
+    requests: mpsc::Sender<Request>,
+    open: watch::Receiver<Vec<OpenGap>>,
+}
+
+/// A span in which messages may have gone by unheard, and that is being repaired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenGap {
+    pub id: u64,
+    pub application: ApplicationName,
+    pub from: Timestamp,
+    /// Nothing: it lasts until the network is heard.
+    pub to: Option<Timestamp>,
+    /// In a few words, for people.
+    pub why: String,
+    /// Uplinks fetched so far.
+    pub repaired: u64,
+}
 
 /// What fetching by hand brought.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct BackfillOutcome {
     /// Uplinks that had not been received before.
     pub repaired: u64,
@@ -47,14 +64,19 @@ pub(super) enum Request {
 pub(super) type Reply = oneshot::Sender<Result<BackfillOutcome, BackfillError>>;
 
 impl RepairHandle {
-    pub(super) fn new(requests: mpsc::Sender<Request>) -> Self {
-        Self(requests)
+    pub(super) fn new(requests: mpsc::Sender<Request>, open: watch::Receiver<Vec<OpenGap>>) -> Self {
+        Self { requests, open }
+    }
+
+    /// The gaps that are being repaired. Jumps of counters are none: mostly nobody could have heard those frames.
+    pub fn open_gaps(&self) -> Vec<OpenGap> {
+        self.open.borrow().clone()
     }
 
     /// Notes that an uplink's counter tells of missing frames; the one before them was received at `after`, by the
     /// network's clock. Never waits: many at once mean one fetch, so that one which finds no room is no loss.
     pub fn frame_gap(&self, application: ApplicationName, after: Timestamp) {
-        self.0.try_send(Request::FrameGap { application, after }).ok();
+        self.requests.try_send(Request::FrameGap { application, after }).ok();
     }
 
     /// Fetches what the network still has of this span, until now if no end is given. Returns after the first fetch,
@@ -70,7 +92,7 @@ impl RepairHandle {
     ) -> Result<BackfillOutcome, BackfillError> {
         let (reply, outcome) = oneshot::channel();
         let request = Request::Backfill { application, since, until, reply };
-        self.0.send(request).await.map_err(|_| BackfillError::Stopped)?;
+        self.requests.send(request).await.map_err(|_| BackfillError::Stopped)?;
         outcome.await.unwrap_or(Err(BackfillError::Stopped))
     }
 }
@@ -92,12 +114,12 @@ impl Overheard {
 impl RepairHandle {
     /// One that nobody listens to.
     pub fn deaf() -> Self {
-        Self::new(mpsc::channel(1).0)
+        Self::new(mpsc::channel(1).0, watch::channel(Vec::new()).1)
     }
 
     /// One whose listener gets only the jumps of counters.
     pub fn overheard() -> (Self, Overheard) {
         let (handle, requests) = mpsc::channel(8);
-        (Self::new(handle), Overheard(requests))
+        (Self::new(handle, watch::channel(Vec::new()).1), Overheard(requests))
     }
 }

@@ -19,7 +19,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::RepairConfig;
@@ -29,7 +29,7 @@ use crate::network::{Arrival, NetworkServer, Outage, Outages, Span, Tracked};
 use crate::store::{GapRow, Store};
 use crate::telemetry::{Counters, Notices};
 
-pub use handle::{BackfillError, BackfillOutcome, RepairHandle};
+pub use handle::{BackfillError, BackfillOutcome, OpenGap, RepairHandle};
 
 use fetching::Link;
 use handle::{Reply, Request};
@@ -58,6 +58,8 @@ pub struct Repair {
     fetches: FuturesUnordered<BoxFuture<'static, Option<Fetched>>>,
     /// Those who wait for the first fetch of what they asked for.
     asked: HashMap<u64, Reply>,
+    /// What others see of the gaps.
+    open: watch::Sender<Vec<OpenGap>>,
     now: Clock,
 }
 
@@ -97,6 +99,7 @@ impl Repair {
         let (gaps, mut useless) = Gaps::restore(config, rows);
         useless.extend(foreign.iter().map(|row| row.id));
         let (asking, requests) = mpsc::channel(REQUESTS);
+        let (open, shown) = watch::channel(gaps.open());
         let (directory, counters, notices) = (parts.directory, parts.counters, parts.notices);
         let repair = Self {
             gaps,
@@ -109,9 +112,10 @@ impl Repair {
             requests,
             fetches: FuturesUnordered::new(),
             asked: HashMap::new(),
+            open,
             now,
         };
-        (repair, RepairHandle::new(asking))
+        (repair, RepairHandle::new(asking, shown))
     }
 
     /// Runs until `stop`, or until the uplink flow is gone. What is open is in the store.
@@ -228,6 +232,12 @@ impl Repair {
 
     /// Saves first: what was told must be known after a restart.
     async fn carry_out(&mut self, actions: Vec<Action>) {
+        let open = self.gaps.open();
+        self.open.send_if_modified(|shown| {
+            let is_news = *shown != open;
+            *shown = open;
+            is_news
+        });
         let (mut rows, mut closed, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for action in actions {
             match action {
@@ -241,7 +251,7 @@ impl Repair {
         }
         for action in others {
             match action {
-                Action::Tell(notice) => self.link.notices.tell(notice),
+                Action::Tell(notice) => self.link.tell(notice),
                 Action::Fetch(fetch) => self.fetches.push(self.link.clone().fetch(fetch).boxed()),
                 Action::Save(_) | Action::Forget(_) => {}
             }

@@ -1,16 +1,17 @@
-//! Requests about codecs: look at their files now, try one on a payload or a command.
+//! Tries a codec on a payload or a command: what it decodes, what that means, which entities it would make.
 
-use std::sync::Arc;
-
-use payload_codecs::{CodecError, Limits, Source};
+use payload_codecs::CodecError;
+use payload_codecs::metadata::Field;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::sync::Mutex;
 
-use super::problem::{Kind, Problem};
-use crate::codecs::{Answer, Codecs as Library, Question, Renewal, Renewed, Trial, Tried, Wishes};
-use crate::downlink::{Desk, from_base64, from_hex};
-use crate::model::FPort;
+use super::{Codecs, Written, not_found};
+use crate::codecs::{Answer, Draft, Form, Question, Tried, Wishes};
+use crate::control::problem::{Kind, Problem};
+use crate::downlink::{from_base64, from_hex};
+use crate::home::assistant::{Place, Portrait, Preview, preview};
+use crate::model::{DeviceKey, FPort};
 use crate::telemetry::with_causes;
 
 /// The longest payload that is tried, in bytes; LoRaWAN's longest is 242.
@@ -18,18 +19,8 @@ const LONGEST_PAYLOAD: usize = 1024;
 const PAYLOADS: &str = "give one of `payload_hex`, `payload_base64` and `payload_text` of an uplink, or the `fields` of a \
                         command";
 
-/// Answers requests about codecs. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Codecs {
-    library: Library,
-    renewal: Renewal,
-    desk: Desk,
-    /// Codecs are tried one after the other, apart from those in use.
-    trial: Arc<Mutex<Trial>>,
-}
-
 /// A codec, and what it shall be tried on.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// The device's own codec: by its name at home or its id at the network.
@@ -37,6 +28,10 @@ pub struct Wanted {
     application: Option<String>,
     /// Or the codec of this name.
     codec: Option<String>,
+    /// Or this codec, which is not kept. With a `device` or a `codec` it is tried in that one's place.
+    text: Option<String>,
+    /// What `text` is; without it, a table if it can be read as one, else a script.
+    kind: Option<Form>,
     f_port: Option<u8>,
     payload_hex: Option<String>,
     payload_base64: Option<String>,
@@ -45,7 +40,8 @@ pub struct Wanted {
 }
 
 /// What the codec made of it.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "CodecOutcome")]
 pub struct Outcome {
     codec: String,
     /// Why the device has this one.
@@ -56,6 +52,9 @@ pub struct Outcome {
     fields: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     normalized: Option<Box<RawValue>>,
+    /// What would be announced to Home Assistant of such an uplink.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entities: Option<Vec<Preview>>,
     /// Of a command.
     #[serde(skip_serializing_if = "Option::is_none")]
     f_port: Option<u8>,
@@ -72,61 +71,82 @@ pub struct Outcome {
     console: Vec<String>,
 }
 
-/// A codec and the reason for it.
+/// A codec, the reason for it, and whose it is.
 struct Subject {
-    name: String,
+    draft: Draft,
     by: Option<&'static str>,
-    source: Source,
+    device: Option<DeviceKey>,
 }
 
 impl Codecs {
-    pub fn new(library: Library, renewal: Renewal, desk: Desk, limits: Limits) -> Self {
-        Self { library, renewal, desk, trial: Arc::new(Mutex::new(Trial::new(limits))) }
-    }
-
-    /// Looks at the files of all codecs in use now, and answers what changed.
-    ///
-    /// # Errors
-    /// The bridge is stopping.
-    pub async fn reload(&self) -> Result<Renewed, Problem> {
-        self.renewal.now().await.ok_or_else(|| Problem::new(Kind::Unavailable, "the bridge is stopping"))
-    }
-
-    /// Has a codec decode a payload or encode a command. Nothing is published or sent. A codec that fails is an answer.
+    /// Has a codec decode a payload or encode a command. Nothing is published or sent, and nothing of it stays. A codec
+    /// that fails is an answer.
     ///
     /// # Errors
     /// The request names no codec or nothing to try it on, or the codec did not come back.
     pub async fn test(&self, mut wanted: Wanted) -> Result<Outcome, Problem> {
         let question = question(&mut wanted)?;
-        let Subject { name, by, source } = self.subject(&wanted).await?;
+        let subject = match self.subject(&wanted).await? {
+            Ok(subject) => subject,
+            Err(unreadable) => return Ok(unreadable),
+        };
         let f_port = match &question {
             Question::Encode { f_port, .. } => *f_port,
             Question::Decode { .. } => None,
         };
-        let tried = self.trial.lock().await.ask(source, question).await;
-        let tried = tried.map_err(|error| Problem::new(Kind::Refused, format!("codec `{name}`: {error}")))?;
-        Ok(Outcome { codec: name, chosen_by: by, ..Outcome::of(tried, f_port) })
+        let examined = self.examine(&subject.draft, vec![question]).await?;
+        let tried = examined.tried.into_iter().next();
+        let tried = tried.ok_or_else(|| Problem::new(Kind::Unavailable, "the codec gave no answer"))?;
+        let entities = self.entities(&subject, examined.described, &tried);
+        let codec = subject.draft.name;
+        Ok(Outcome { codec, chosen_by: subject.by, entities, ..Outcome::of(tried, f_port) })
     }
 
-    async fn subject(&self, wanted: &Wanted) -> Result<Subject, Problem> {
-        match (&wanted.codec, &wanted.device) {
+    /// The codec that is meant, or what is wrong with the one that was sent.
+    async fn subject(&self, wanted: &Wanted) -> Result<Result<Subject, Outcome>, Problem> {
+        let found = wanted.device.as_deref().map(|device| self.desk.find(device, wanted.application.as_deref()));
+        let device = found.transpose().map_err(|refusal| Problem::of(Kind::Unknown, refusal))?;
+        if let Some(text) = &wanted.text {
+            let of_device = || device.as_ref().map(|key| key.device.to_string());
+            let name = wanted.codec.clone().or_else(of_device).unwrap_or_else(|| "codec".into());
+            let draft = Written { name: &name, text, form: wanted.kind }.draft()?;
+            return Ok(draft.map(|draft| Subject { draft, by: None, device }).map_err(|error| {
+                let line = error.line().and_then(|line| u32::try_from(line).ok());
+                Outcome { codec: name, error: Some(with_causes(&error)), line, ..Outcome::default() }
+            }));
+        }
+        match (&wanted.codec, device) {
             (Some(name), None) => {
-                let source = self.library.look_up(name).await.map_err(|error| {
-                    Problem::new(Kind::Unknown, with_causes(&error)).hint("bridge/devices names the codecs in use")
-                })?;
-                Ok(Subject { name: name.clone(), by: None, source })
+                let draft = self.library.look_up(name).await.map_err(not_found)?;
+                Ok(Ok(Subject { draft, by: None, device: None }))
             }
-            (None, Some(device)) => {
-                let found = self.desk.find(device, wanted.application.as_deref());
-                let key = found.map_err(|refusal| Problem::of(Kind::Unknown, refusal))?;
+            (None, Some(key)) => {
                 let chosen = self.library.choose(&key, &Wishes::default()).ok_or_else(no_codec)?;
-                let (name, source) = (chosen.codec.name.clone(), chosen.codec.source().clone());
-                Ok(Subject { name, by: Some(chosen.by), source })
+                Ok(Ok(Subject { draft: chosen.codec.draft(), by: Some(chosen.by), device: Some(key) }))
             }
             _ => {
-                Err(Problem::new(Kind::Malformed, "the request names no codec").hint("give either `device` or `codec`"))
+                let hint = "give either `device` or `codec`, or the `text` of one";
+                Err(Problem::new(Kind::Malformed, "the request names no codec").hint(hint))
             }
         }
+    }
+
+    /// What would be announced of a device whose codec says this.
+    fn entities(&self, subject: &Subject, described: Vec<Field>, tried: &Tried) -> Option<Vec<Preview>> {
+        let Ok(Answer::Decoded(reading)) = &tried.outcome else { return None };
+        let settings = self.settings.now();
+        let draft = &subject.draft;
+        let fields = if draft.fields.is_empty() { described } else { draft.fields.to_vec() };
+        let mut portrait = Portrait::of_reading(
+            subject.device.clone(),
+            (fields, draft.commands.to_vec()),
+            (&reading.data, reading.measurements.as_deref()),
+        );
+        if let Some(own) = settings.device(&portrait.key) {
+            portrait.overrides = own.home_assistant.clone();
+        }
+        let place = Place { settings: &settings, bridge: "", version: env!("CARGO_PKG_VERSION") };
+        Some(preview(&portrait, &place))
     }
 }
 
@@ -174,7 +194,7 @@ fn question(wanted: &mut Wanted) -> Result<Question, Problem> {
     let f_port = f_port.filter(|port| *port > 0).ok_or_else(|| {
         Problem::new(Kind::Malformed, "`f_port` is missing").hint("the port that the uplink came on, 1 to 255")
     })?;
-    Ok(Question::Decode { payload, f_port })
+    Ok(Question::Decode { payload, f_port, at: None })
 }
 
 fn no_codec() -> Problem {
@@ -197,7 +217,10 @@ mod tests {
     fn a_payload_may_be_written_in_three_ways() {
         for payload in [r#""payload_hex": "61 62""#, r#""payload_base64": "YWI=""#, r#""payload_text": "ab""#] {
             let question = asked(&format!(r#"{{"codec": "x", "f_port": 2, {payload}}}"#));
-            assert!(matches!(question, Ok(Question::Decode { payload, f_port: 2 }) if payload == b"ab"), "{payload}");
+            assert!(
+                matches!(question, Ok(Question::Decode { payload, f_port: 2, .. }) if payload == b"ab"),
+                "{payload}"
+            );
         }
         assert!(asked(&format!(r#"{{"f_port": 2, "payload_text": "{}"}}"#, "x".repeat(LONGEST_PAYLOAD + 1))).is_err());
     }
