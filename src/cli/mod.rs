@@ -4,6 +4,7 @@
 //! [`Command::run`].
 
 mod backfill;
+mod backup;
 mod check;
 mod codec;
 mod completions;
@@ -17,12 +18,14 @@ mod man;
 mod moment;
 mod onboarding;
 mod readings;
+mod restore;
 mod run;
 mod service;
 mod status;
 mod table;
 mod tail;
 mod terminal;
+mod upload;
 
 use std::ffi::OsString;
 use std::io;
@@ -70,6 +73,10 @@ enum Command {
     Status(status::Status),
     /// Send, list, show and cancel downlinks of the running bridge
     Downlink(downlink::Downlink),
+    /// Copy the running bridge's store into one file
+    Backup(backup::Backup),
+    /// Put a backup in the place of the store
+    Restore(restore::Restore),
     /// Test and try payload codecs
     Codec(codec::Codec),
     /// Explain, show and check the configuration
@@ -143,6 +150,8 @@ impl Command {
             Self::Gaps(gaps) => gaps.run(config.as_deref(), environment, terminal).await,
             Self::Status(status) => status.run(config.as_deref(), environment, terminal).await,
             Self::Downlink(downlink) => downlink.run(config.as_deref(), environment, terminal).await,
+            Self::Backup(backup) => backup.run(config.as_deref(), environment, terminal).await,
+            Self::Restore(restore) => restore.run(&existing(), environment, terminal).await,
             Self::Codec(codec) => Ok(codec.run(terminal)),
             Self::Config(config) => config.run(&existing(), environment, terminal).await,
             Self::Completions(completions) => completions.run(terminal),

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::onboarding::{first_run, target};
 use super::{Exit, Terminal};
-use crate::app::App;
+use crate::app::{App, finish_restore};
 use crate::config::{Config, Environment, default_path};
 use crate::shutdown::{Ended, Hangups, Signals};
 use crate::telemetry::LogLevel;
@@ -44,20 +44,31 @@ impl Run {
     }
 }
 
-async fn carry(config: &Path, environment: &'static dyn Environment) -> anyhow::Result<Exit> {
-    let config = Config::load(config, environment)?;
+/// Runs the bridge until it is stopped; again and again while it is given other stores.
+async fn carry(path: &Path, environment: &'static dyn Environment) -> anyhow::Result<Exit> {
+    let mut signals = Signals::listen()?;
+    let mut config = Config::load(path, environment)?;
     let log = LogLevel::start(&config.log.level, config.log.format)?;
-    for warning in &config.warnings {
-        tracing::warn!(key = warning.key, "{warning}");
+    loop {
+        // A backup that waits says things of devices too.
+        if finish_restore(&config, environment).await {
+            config = Config::load(path, environment)?;
+        }
+        for warning in &config.warnings {
+            tracing::warn!(key = warning.key, "{warning}");
+        }
+        let mut app = App::build(&config, environment, log.clone())?;
+        app.reload_at(Hangups::listen()?);
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "Started.");
+        let ended = app.run_until_stopped(async || signals.next().await).await;
+        log.tell_remaining_repeats();
+        tracing::info!("Stopped.");
+        match ended {
+            Ended::Again => config = Config::load(path, environment)?,
+            Ended::Stopped => return Ok(Exit::Success),
+            _ => return Ok(Exit::Failure),
+        }
     }
-    let (mut signals, hangups) = (Signals::listen()?, Hangups::listen()?);
-    let mut app = App::build(&config, environment, log.clone())?;
-    app.reload_at(hangups);
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), "Started.");
-    let ended = app.run_until_stopped(async || signals.next().await).await;
-    log.tell_remaining_repeats();
-    tracing::info!("Stopped.");
-    Ok(if ended == Ended::Stopped { Exit::Success } else { Exit::Failure })
 }
 
 /// Whoever makes the configuration has no password yet, so nobody else may reach the page.

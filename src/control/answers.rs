@@ -31,6 +31,7 @@ pub struct Answers {
     pub history: super::History,
     pub codecs: super::Codecs,
     pub log: super::Log,
+    pub backups: super::Backups,
     pub device_changes: super::Devices,
     pub configuring: super::Configuration,
     pub in_use: watch::Receiver<InUse>,

@@ -4,6 +4,7 @@
 
 mod api;
 mod availability;
+mod backup;
 mod bad_input;
 mod bridge;
 mod codec_files;
@@ -24,6 +25,7 @@ mod quality;
 mod refused;
 mod reload;
 mod requests;
+mod samples;
 mod secrets;
 mod shutdown;
 mod spool;
