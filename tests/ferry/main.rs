@@ -14,6 +14,7 @@ mod formatters;
 mod gaps;
 mod harness;
 mod home_assistant;
+mod live;
 mod mosquitto;
 mod outage;
 mod quality;
