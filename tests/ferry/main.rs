@@ -18,6 +18,7 @@ mod gaps;
 mod harness;
 mod history;
 mod home_assistant;
+mod live;
 mod mosquitto;
 mod onboarding;
 mod outage;
