@@ -184,7 +184,6 @@ impl App {
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
         let store = disk.store.clone();
-        let history = control::History::new(store.clone(), desk.clone(), site.shared.directory.clone());
         let uplinks = uplink_flow(&site, entrances, (disk.store, disk.restored, record), &servers, &home, decode);
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
         let handles = Handles {
@@ -193,15 +192,14 @@ impl App {
             configuring: kept.configuring,
             in_use: kept.in_use,
             home_connected: asked.connected.clone(),
-            store: store.clone(),
+            store,
             log: control::Log(log.clone()),
-            history,
             desk,
         };
         let answers = Arc::new(answers(servers, handles, &site.shared));
         let control = Control {
             answers: answers.clone(),
-            chronicle: control::Chronicle::new(&site.shared.live, store),
+            chronicle: answers.events.chronicle(),
             home,
             requests: asked.requests,
             notices: told,
@@ -281,7 +279,6 @@ struct Handles {
     codecs: control::Codecs,
     configuring: control::Configuration,
     log: control::Log,
-    history: control::History,
     in_use: watch::Receiver<control::InUse>,
     home_connected: watch::Receiver<bool>,
     store: Store,
@@ -289,7 +286,7 @@ struct Handles {
 
 fn answers(
     servers: Vec<Arc<dyn NetworkServer>>,
-    Handles { desk, backfill, codecs, configuring, log, history, in_use, home_connected, store }: Handles,
+    Handles { desk, backfill, codecs, configuring, log, in_use, home_connected, store }: Handles,
     shared: &Shared,
 ) -> Answers {
     let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
@@ -299,7 +296,7 @@ fn answers(
         log,
         gaps: control::Gaps::new(backfill.clone(), events.clone()),
         events,
-        history,
+        history: control::History::new(store.clone(), desk.clone(), shared.directory.clone()),
         backfill: control::Backfill::new(backfill, applications),
         servers,
         directory: shared.directory.clone(),

@@ -27,11 +27,13 @@ pub struct Status {
 /// All that is told, and that `--json` shows.
 #[derive(Debug, Serialize)]
 struct Shown {
-    /// Every application is connected, and nothing is degraded.
+    /// Everything is connected, and nothing is degraded.
     well: bool,
     version: String,
     uptime_s: u64,
     memory_bytes: Option<u64>,
+    home_connected: bool,
+    store_failing: Option<String>,
     applications: Vec<Application>,
     /// Messages that wait for the home broker.
     backlog: u64,
@@ -50,6 +52,8 @@ struct Health {
     uptime_s: u64,
     memory_bytes: Option<u64>,
     queue: u64,
+    home_connected: bool,
+    store_failing: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -105,7 +109,8 @@ impl Status {
 impl Shown {
     async fn ask(service: &Service) -> Result<Self, ServiceError> {
         let Info { version } = ask(service, "info").await?;
-        let Health { uptime_s, memory_bytes, queue } = ask(service, "health").await?;
+        let Health { uptime_s, memory_bytes, queue: downlinks_open, home_connected, store_failing } =
+            ask(service, "health").await?;
         let Applications { applications, backlog } = ask(service, "applications").await?;
         let mut devices = Devices::default();
         for Device { availability } in ask::<Vec<Device>>(service, "devices").await? {
@@ -115,8 +120,20 @@ impl Shown {
                 None => devices.unknown += 1,
             }
         }
-        let well = applications.iter().all(|it| it.connected && it.degraded.is_empty());
-        Ok(Self { well, version, uptime_s, memory_bytes, applications, backlog, downlinks_open: queue, devices })
+        let fares = |it: &Application| it.connected && it.degraded.is_empty();
+        let well = home_connected && store_failing.is_none() && applications.iter().all(fares);
+        Ok(Self {
+            well,
+            version,
+            uptime_s,
+            memory_bytes,
+            home_connected,
+            store_failing,
+            applications,
+            backlog,
+            downlinks_open,
+            devices,
+        })
     }
 
     fn lines(&self, now: Timestamp, terminal: &Terminal) -> Vec<String> {
@@ -132,6 +149,11 @@ impl Shown {
                 self.downlinks_open, self.backlog
             ),
         ];
+        if !self.home_connected {
+            lines.push(terminal.paint(Paint::Red, "the home broker is not connected"));
+        }
+        let failing = self.store_failing.iter().map(|why| format!("nothing can be stored: {}", harmless(why)));
+        lines.extend(failing.map(|line| terminal.paint(Paint::Red, &line)));
         let rows: Vec<_> = self.applications.iter().map(|application| application.row(terminal)).collect();
         lines.extend(aligned(&rows));
         let degraded = self.applications.iter().flat_map(|it| it.degraded.iter().map(move |what| (&it.name, what)));
@@ -195,6 +217,8 @@ mod tests {
             "ttn-ferry 0.1.0: degraded, since 2026-11-21T06:00:00Z, 40 MiB of memory",
             "devices: 5 online, 1 offline, 1 not heard yet",
             "downlinks open: 2; messages that wait for the home broker: 3",
+            "the home broker is not connected",
+            "nothing can be stored: the disk is full",
             "garden  not connected  nothing heard yet  7 devices  1 open gap",
             "garden: the storage cannot be read",
         ];

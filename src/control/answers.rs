@@ -62,6 +62,10 @@ pub struct Health {
     /// Of this process; `null` if the system does not tell.
     memory_bytes: Option<u64>,
     uptime_s: u64,
+    home_connected: bool,
+    /// Why nothing can be stored at the moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_failing: Option<String>,
 }
 
 /// One application's connection to its network.
@@ -127,6 +131,8 @@ impl Answers {
             counters,
             memory_bytes: memory_bytes(),
             uptime_s: self.started.elapsed().as_secs(),
+            home_connected: *self.home_connected.borrow(),
+            store_failing: self.store.is_failing(),
         }
     }
 

@@ -1,11 +1,11 @@
 //! Answers questions about the bridge, and keeps its retained topics true.
 //!
 //! One handler per request, by its name in [`requests`]: in [`answers`] and [`applications`] what the bridge knows of
-//! itself, in [`states`] the newest of each device, in [`device`] all of one, in [`history`] what was told before, in
-//! [`events`] and [`gaps`] what happened; in [`downlinks`], [`backfill`] and [`codecs`] what can be asked of the flows; in
-//! [`devices`] and [`configuration`] what can be said of devices and of the configuration; in [`log`] what is logged. They
-//! know nothing of who asks: [`crate::web`] serves them over HTTP, [`serving`] those that come over MQTT. The task here
-//! publishes `bridge/info`, `bridge/devices`, `bridge/health` and `bridge/event` from the same handlers.
+//! itself, in [`states`] the newest of each device; in [`events`], [`gaps`] and [`history`] what happened; in
+//! [`downlinks`], [`backfill`] and [`codecs`] what can be asked of the flows; in [`device`], [`devices`] and
+//! [`configuration`] what can be said of devices and of the configuration; in [`log`] what is logged. They know nothing of
+//! who asks: [`crate::web`] serves them over HTTP, [`serving`] those that come over MQTT. The task here publishes
+//! `bridge/info`, `bridge/devices`, `bridge/health` and `bridge/event` from the same handlers.
 
 mod answers;
 mod applications;
