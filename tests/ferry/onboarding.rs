@@ -20,7 +20,10 @@ impl Browser {
         let url =
             told.split_whitespace().find(|word| word.starts_with("http://127.0.0.1:")).expect("an address is told");
         let (address, token) = url.split_once("/?token=").expect("it holds a token");
-        let client = Client::builder().redirect(redirect::Policy::none()).no_proxy().build().unwrap();
+        // It speaks no TLS here, and yet wants to know how.
+        let tls = ttn_ferry::mqtt::tls::public().as_ref().clone();
+        let client = Client::builder().tls_backend_preconfigured(tls).redirect(redirect::Policy::none()).no_proxy();
+        let client = client.build().unwrap();
         Self { client, address: address.into(), token: token.into() }
     }
 
