@@ -149,7 +149,7 @@ async fn wrong_answers_are_told_and_nothing_is_overwritten() {
         (with("application", Value::Null), 400, "no application"),
         (with("application", json!("My App")), 422, "application id"),
         (with("colour", json!("red")), 400, "colour"),
-        (json!([]), 400, "object"),
+        (json!([]), 400, "expected a map"),
     ] {
         let (got, told) = browser.post("api/v1/onboarding/write", answers).await;
         assert!(got.as_u16() == status && told["detail"].as_str().unwrap().contains(words), "{got}: {told}");
