@@ -114,6 +114,8 @@ impl FirstRun {
             Err(error) => return refused(&self.target, &error),
         };
         let mut findings = in_itself(&self.target, &config, &as_written).await;
+        // Where the page will be, this one is now.
+        findings.retain(|finding| finding.subject != "page");
         for leg in connections(&config) {
             findings.extend(leg.look(&as_written).await);
         }

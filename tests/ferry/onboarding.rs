@@ -20,7 +20,10 @@ impl Browser {
         let url =
             told.split_whitespace().find(|word| word.starts_with("http://127.0.0.1:")).expect("an address is told");
         let (address, token) = url.split_once("/?token=").expect("it holds a token");
-        let client = Client::builder().redirect(redirect::Policy::none()).no_proxy().build().unwrap();
+        // It speaks no TLS here, and yet wants to know how.
+        let tls = ttn_ferry::mqtt::tls::public().as_ref().clone();
+        let client = Client::builder().tls_backend_preconfigured(tls).redirect(redirect::Policy::none()).no_proxy();
+        let client = client.build().unwrap();
         Self { client, address: address.into(), token: token.into() }
     }
 
@@ -146,7 +149,7 @@ async fn wrong_answers_are_told_and_nothing_is_overwritten() {
         (with("application", Value::Null), 400, "no application"),
         (with("application", json!("My App")), 422, "application id"),
         (with("colour", json!("red")), 400, "colour"),
-        (json!([]), 400, "object"),
+        (json!([]), 400, "expected a map"),
     ] {
         let (got, told) = browser.post("api/v1/onboarding/write", answers).await;
         assert!(got.as_u16() == status && told["detail"].as_str().unwrap().contains(words), "{got}: {told}");

@@ -114,16 +114,17 @@ listen = {page}        # the page, for browsers on this machine; "[::]:8899" for
     }
 }
 
-/// The environment as it will be once the key's file is written. Variables are left out: what is written must do
-/// without them, since they may be gone when the bridge runs.
+/// The environment as it will be once the key's file is written. Our own variables are left out: what is written
+/// must do without them, since they may be gone when the bridge runs.
 struct Drafted<'a> {
     draft: &'a Draft,
     environment: &'a dyn Environment,
 }
 
 impl Environment for Drafted<'_> {
-    fn var(&self, _name: &str) -> Option<String> {
-        None
+    fn var(&self, name: &str) -> Option<String> {
+        let is_own = name.starts_with("TTN_FERRY_") || name == "CREDENTIALS_DIRECTORY";
+        if is_own { None } else { self.environment.var(name) }
     }
 
     fn read(&self, path: &Path) -> io::Result<String> {
