@@ -43,6 +43,11 @@ struct Form {
     tag: HeaderValue,
 }
 
+/// Where its files are, from the base path on.
+pub fn paths() -> impl Iterator<Item = &'static str> {
+    std::iter::once("/").chain(BESIDE.iter().map(|(path, ..)| *path))
+}
+
 impl Page {
     /// `base` is the path below which a browser sees it, with a slash at both ends.
     pub fn new(base: &str) -> Self {
