@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::moment::whole_seconds;
 use super::service::{Reach, Service, ServiceError};
+use super::table::aligned;
 use super::{Exit, Terminal};
 use crate::config::Environment;
 
@@ -104,17 +105,6 @@ impl Codec {
             by => format!("{} ({by})", self.name),
         }
     }
-}
-
-/// Each column as wide as its widest cell; nothing hangs at the end of a line.
-fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Vec<String> {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; COLUMNS] = std::array::from_fn(width);
-    let line = |row: &[String; COLUMNS]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
 }
 
 #[cfg(test)]

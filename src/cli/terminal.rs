@@ -4,6 +4,16 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use crate::telemetry::with_causes;
 
+/// A colour, or what stands for one: select graphic rendition of ECMA-48.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    Bold = 1,
+    Dim = 2,
+    Red = 31,
+    Green = 32,
+    Yellow = 33,
+}
+
 /// What a command reads from and writes to.
 pub struct Terminal {
     input: Box<dyn BufRead>,
@@ -15,6 +25,8 @@ pub struct Terminal {
     screen: bool,
     /// Whether a line of progress stands on it.
     progress: bool,
+    /// Whether data goes to a screen whose owner has nothing against colours.
+    colours: bool,
 }
 
 impl Terminal {
@@ -23,19 +35,39 @@ impl Terminal {
         let person = io::stdin().is_terminal();
         let input = Box::new(io::BufReader::new(io::stdin()));
         let screen = io::stderr().is_terminal();
-        Self { input, data: Box::new(io::stdout()), talk: Box::new(io::stderr()), person, screen, progress: false }
+        // https://no-color.org: whatever it says, unless it is empty.
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let colours = io::stdout().is_terminal() && !refused;
+        let (data, talk) = (Box::new(io::stdout()), Box::new(io::stderr()));
+        Self { input, data, talk, person, screen, progress: false, colours }
     }
 
     /// Reads from and writes to whatever is given, as if no person were there.
     pub fn of(input: impl BufRead + 'static, data: impl Write + 'static, talk: impl Write + 'static) -> Self {
         let (data, talk) = (Box::new(data), Box::new(talk));
-        Self { input: Box::new(input), data, talk, person: false, screen: false, progress: false }
+        Self { input: Box::new(input), data, talk, person: false, screen: false, progress: false, colours: false }
+    }
+
+    #[cfg(test)]
+    pub fn coloured(self) -> Self {
+        Self { colours: true, ..self }
+    }
+
+    /// The text in this colour, where colours are seen.
+    pub fn paint(&self, paint: Paint, text: &str) -> String {
+        if self.colours { format!("\x1b[{}m{text}\x1b[0m", paint as u8) } else { text.to_owned() }
     }
 
     /// One line of data. An error means that nobody reads it any more.
     pub fn line(&mut self, text: &str) -> io::Result<()> {
         self.clear_progress();
         writeln!(self.data, "{text}")
+    }
+
+    /// Where data goes that has no lines.
+    pub fn data(&mut self) -> &mut dyn Write {
+        self.clear_progress();
+        &mut *self.data
     }
 
     /// One line of talk, or several. If nobody hears it there is nobody to tell.

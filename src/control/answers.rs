@@ -31,11 +31,14 @@ pub struct Answers {
     pub history: super::History,
     pub codecs: super::Codecs,
     pub log: super::Log,
+    pub backups: super::Backups,
     pub device_changes: super::Devices,
     pub configuring: super::Configuration,
     pub in_use: watch::Receiver<InUse>,
     pub home_connected: watch::Receiver<bool>,
     pub store: Store,
+    /// Whether `/metrics` tells of each device.
+    pub metrics_per_device: bool,
     pub started: Instant,
 }
 
@@ -62,6 +65,10 @@ pub struct Health {
     /// Of this process; `null` if the system does not tell.
     memory_bytes: Option<u64>,
     uptime_s: u64,
+    home_connected: bool,
+    /// Why nothing can be stored at the moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_failing: Option<String>,
 }
 
 /// One application's connection to its network.
@@ -127,6 +134,8 @@ impl Answers {
             counters,
             memory_bytes: memory_bytes(),
             uptime_s: self.started.elapsed().as_secs(),
+            home_connected: *self.home_connected.borrow(),
+            store_failing: self.store.is_failing(),
         }
     }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Answers;
 use crate::model::{ApplicationName, Directory};
 use crate::network::{NetworkHealth, NetworkServer};
+use crate::telemetry::Count;
 
 /// All applications, in the order of the configuration.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -24,6 +25,8 @@ struct Application {
     name: ApplicationName,
     #[serde(flatten)]
     health: NetworkHealth,
+    /// Since the start; duplicates are not counted.
+    uplinks: u64,
     /// Spans in which messages may have gone by unheard, and that are being repaired.
     gaps_open: usize,
     /// Devices that are known.
@@ -33,6 +36,7 @@ struct Application {
 impl Answers {
     /// The applications: connection, what waits, gaps.
     pub fn applications(&self) -> Applications {
+        let uplinks: HashMap<_, _> = self.counters.of_each(Count::Uplink).collect();
         let mut devices = HashMap::new();
         for device in Directory::lock(&self.directory).all() {
             *devices.entry(device.key.application.clone()).or_default() += 1;
@@ -40,6 +44,7 @@ impl Answers {
         let show = |server: &Arc<dyn NetworkServer>| Application {
             name: server.name().clone(),
             health: server.health(),
+            uplinks: uplinks.get(server.name().as_str()).copied().unwrap_or_default(),
             gaps_open: self.gaps.open(server.name()),
             devices: devices.remove(server.name()).unwrap_or_default(),
         };

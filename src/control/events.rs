@@ -95,6 +95,12 @@ impl Events {
         Self { live, store, desk }
     }
 
+    /// Keeps what is told from now on.
+    pub fn chronicle(&self) -> Chronicle {
+        let filter = Filter { kinds: vec![Kind::Event, Kind::Bridge], devices: Vec::new() };
+        Chronicle { follower: self.live.follow(filter, None), store: self.store.clone() }
+    }
+
     /// What happened, newest first.
     ///
     /// # Errors
@@ -150,11 +156,6 @@ impl Events {
 }
 
 impl Chronicle {
-    pub fn new(live: &Live, store: Store) -> Self {
-        let filter = Filter { kinds: vec![Kind::Event, Kind::Bridge], devices: Vec::new() };
-        Self { follower: live.follow(filter, None), store }
-    }
-
     /// What there is to keep next. May be dropped at any time.
     pub async fn next(&mut self) -> Piece {
         self.follower.next().await

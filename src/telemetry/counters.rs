@@ -146,7 +146,7 @@ impl Counters {
     }
 
     /// The same of each application.
-    pub(super) fn of_each(&self, what: Count) -> impl Iterator<Item = (&str, u64)> {
+    pub fn of_each(&self, what: Count) -> impl Iterator<Item = (&str, u64)> {
         self.0.applications.iter().map(move |(name, numbers)| (name.as_str(), numbers.read(what)))
     }
 

@@ -113,7 +113,7 @@ async fn a_removed_device_and_a_retention_of_nothing_leave_no_readings() {
     assert_eq!(kept(&ferry, "node").await, [1]);
     let (status, _, answer) = ferry.ask("DELETE", "devices/node", "").await;
     assert_eq!(status.as_u16(), 200, "{answer}");
-    ferry.home.wait_for("an empty state", |heard| heard.topic == "ttn/node" && heard.payload.is_empty()).await;
+    ferry.home.wait_for("an empty state", |heard| heard.topic == "ttn/node" && heard.text.is_empty()).await;
     ferry.network.up("node", 2, b"x");
     ferry
         .home

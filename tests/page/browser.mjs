@@ -62,9 +62,15 @@ export class Viewer {
     await this.page.waitForFunction(look, argument, { timeout: PATIENCE_MS });
   }
 
+  /** A picture of the whole view, however long it is: what sticks to an edge of the screen stays at the edge. */
   async shot(folder, name) {
     mkdirSync(folder, { recursive: true });
-    await this.page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+    const { page } = this;
+    const { width, height } = page.viewportSize();
+    const whole = await page.evaluate(() => document.documentElement.scrollHeight);
+    await page.setViewportSize({ width, height: Math.max(height, whole) });
+    await page.screenshot({ path: join(folder, `${name}.png`) });
+    await page.setViewportSize({ width, height });
   }
 
   /** Nothing is wider than the screen. */

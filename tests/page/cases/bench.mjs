@@ -21,7 +21,7 @@ export default function (rig) {
     const outcome = page.locator(".outcome");
     await outcome.getByText("21.5", { exact: true }).first().waitFor();
     const told = await outcome.innerText();
-    for (const expected of ["temperature", "humidity", "air.temperature", "Temperature", "°C", "binary_sensor"]) {
+    for (const expected of ["temperature", "humidity", "air.temperature", "Temperature", "°C", "switch"]) {
       assert.ok(told.includes(expected), `${expected} in: ${told}`);
     }
     viewer.clean();

@@ -64,7 +64,7 @@ function Timeline({ downlink }: { downlink: Downlink }) {
   const { steps, step_count, confirmed } = downlink;
   const left = step_count - steps.length;
   return (
-    <ol class="timeline">
+    <ol class="life">
       {steps.map((step, place) => (
         <Passed key={`${step.at} ${step.state}`} step={step} confirmed={confirmed} left={place === 1 ? left : 0} />
       ))}
