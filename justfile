@@ -43,6 +43,10 @@ bench-discovery:
 bench-store:
     cargo bench --locked --bench store
 
+# What the history of uplinks takes and how fast it is read: 1,000 devices for 30 days, or as many as are given
+bench-history *arguments:
+    cargo bench --locked --bench history -- {{arguments}}
+
 # Nothing lost, nothing doubled, at length: 20,000 uplinks and 2,000 downlinks through every trouble; 20 minutes
 soak *arguments:
     scripts/soak {{arguments}}

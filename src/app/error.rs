@@ -6,7 +6,7 @@ use crate::home::InvalidTopics;
 use crate::model::InvalidName;
 use crate::network::ttn;
 use crate::store::OpenError;
-use crate::web::{PortError, SocketError};
+use crate::web::{KeyError, PortError, SocketError};
 
 /// Why no bridge can be built of a configuration that parsed.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +31,13 @@ pub enum BuildError {
     Store { error: OpenError },
     #[error(transparent)]
     Socket(#[from] SocketError),
+    #[error("{source}\n  hint: {}", source.hint())]
+    Port {
+        #[from]
+        source: PortError,
+    },
     #[error(transparent)]
-    Port(#[from] PortError),
+    WebKey(#[from] KeyError),
     #[error("web.{}: {error}\n  hint: {}", error.key, error.error.hint())]
     Certificate { error: BadFile },
     #[error("no thread could be started for codecs")]
@@ -43,7 +48,7 @@ impl BuildError {
     /// Whether the configuration must be changed, or the store: trying again does not help.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Threads(_) | Self::Socket(_) | Self::Port(_) => false,
+            Self::Threads(_) | Self::Socket(_) | Self::Port { .. } | Self::WebKey(_) => false,
             Self::Store { error } => error.is_permanent(),
             _ => true,
         }

@@ -110,7 +110,8 @@ pub(super) fn home_side(
 /// What the configuration says of topics, devices and Home Assistant.
 pub(super) fn settings(config: &Config) -> Result<Settings, BuildError> {
     let (home, assistant) = (&config.home, &config.home_assistant);
-    Ok(Settings::new(home, assistant, config.availability, config.devices()?, longest_name(config))?)
+    let settings = Settings::new(home, assistant, config.availability, config.devices()?, longest_name(config))?;
+    Ok(settings.with_page(config.web.url.as_deref()))
 }
 
 /// What the bridge is to the home broker: one that is heard to go, and whose commands wait for it.

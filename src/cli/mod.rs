@@ -4,6 +4,7 @@
 //! [`Command::run`].
 
 mod backfill;
+mod backup;
 mod check;
 mod codec;
 mod completions;
@@ -15,12 +16,16 @@ mod gaps;
 mod init;
 mod man;
 mod moment;
+mod onboarding;
+mod readings;
+mod restore;
 mod run;
 mod service;
 mod status;
 mod table;
 mod tail;
 mod terminal;
+mod upload;
 
 use std::ffi::OsString;
 use std::io;
@@ -48,7 +53,7 @@ struct Cli {
 enum Command {
     /// Show the bridge at work, with a simulated network, nodes and home broker
     Demo(demo::Demo),
-    /// Carry messages until stopped
+    /// Carry messages until stopped; without a configuration, ask for one on a page first
     Run(run::Run),
     /// Write a first configuration
     Init(init::Init),
@@ -58,6 +63,8 @@ enum Command {
     Backfill(backfill::Backfill),
     /// List the devices of the running bridge, with the codec of each and who chose it
     Devices(devices::Devices),
+    /// Plot what a device told over time, or print it as CSV or JSON
+    Readings(readings::Readings),
     /// Show readings of the running bridge as they come, one line each
     Tail(tail::Tail),
     /// Show gaps: when messages may have gone by unheard, and what became of them
@@ -66,6 +73,10 @@ enum Command {
     Status(status::Status),
     /// Send, list, show and cancel downlinks of the running bridge
     Downlink(downlink::Downlink),
+    /// Copy the running bridge's store into one file
+    Backup(backup::Backup),
+    /// Put a backup in the place of the store
+    Restore(restore::Restore),
     /// Test and try payload codecs
     Codec(codec::Codec),
     /// Explain, show and check the configuration
@@ -129,15 +140,18 @@ impl Command {
         let existing = || config.clone().unwrap_or_else(|| default_path(environment));
         match self {
             Self::Demo(demo) => demo.run(environment, terminal).await,
-            Self::Run(run) => run.run(&existing(), environment).await,
+            Self::Run(run) => run.run(config, environment, terminal).await,
             Self::Init(init) => Ok(init.run(config, environment, terminal)?),
             Self::Check(check) => check.run(&existing(), environment, terminal).await,
             Self::Backfill(backfill) => backfill.run(config.as_deref(), environment, terminal).await,
             Self::Devices(devices) => devices.run(config.as_deref(), environment, terminal).await,
+            Self::Readings(readings) => readings.run(config.as_deref(), environment, terminal).await,
             Self::Tail(tail) => tail.run(config.as_deref(), environment, terminal).await,
             Self::Gaps(gaps) => gaps.run(config.as_deref(), environment, terminal).await,
             Self::Status(status) => status.run(config.as_deref(), environment, terminal).await,
             Self::Downlink(downlink) => downlink.run(config.as_deref(), environment, terminal).await,
+            Self::Backup(backup) => backup.run(config.as_deref(), environment, terminal).await,
+            Self::Restore(restore) => restore.run(&existing(), environment, terminal).await,
             Self::Codec(codec) => Ok(codec.run(terminal)),
             Self::Config(config) => config.run(&existing(), environment, terminal).await,
             Self::Completions(completions) => completions.run(terminal),

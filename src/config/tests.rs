@@ -10,20 +10,20 @@ use super::*;
 
 /// An environment of its own: nothing of the machine comes through but the fixtures.
 #[derive(Default)]
-struct Fake {
+pub(super) struct Fake {
     variables: HashMap<String, String>,
     files: HashMap<PathBuf, String>,
     forbidden: Vec<PathBuf>,
-    open_to_all: Vec<PathBuf>,
+    pub open_to_all: Vec<PathBuf>,
 }
 
 impl Fake {
-    fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.insert(name.into(), value.into());
         self
     }
 
-    fn file(mut self, path: &str, text: impl Into<String>) -> Self {
+    pub fn file(mut self, path: &str, text: impl Into<String>) -> Self {
         self.files.insert(path.into(), text.into());
         self
     }
@@ -55,7 +55,7 @@ fn key(letter: char) -> String {
 }
 
 /// Every fixture sees the keys of its applications, unless it is about a missing one.
-fn environment() -> Fake {
+pub(super) fn environment() -> Fake {
     Fake::default()
         .with("TTN_FERRY_API_KEY_MY_APP", key('B'))
         .with("TTN_FERRY_API_KEY_GARDEN", key('C'))
@@ -63,7 +63,7 @@ fn environment() -> Fake {
         .file("CONFIG/short.key", "00112233")
 }
 
-fn load(text: &str, environment: &Fake) -> Result<Config, ConfigError> {
+pub(super) fn load(text: &str, environment: &Fake) -> Result<Config, ConfigError> {
     Config::from_text(text, Path::new("CONFIG/ttn-ferry.toml"), environment)
 }
 

@@ -117,3 +117,84 @@ pub fn web_identity(web: &WebConfig, environment: &dyn Environment) -> Result<Op
 fn bad(key: &'static str, path: &std::path::Path, error: TrustError) -> BadFile {
     BadFile { key, path: path.to_owned(), error }
 }
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use crate::config::Config;
+    use crate::config::tests::{Fake, environment, load};
+
+    fn with(lines: &str, environment: &Fake) -> Config {
+        let text = format!("[[application]]\nid = 'my-app'\ncluster = 'eu1'\n[web]\n{lines}");
+        load(&text, environment).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn its_secrets_are_found_where_others_are_and_shown_nowhere() {
+        let (password, token) = ("three plain words", "0123456789abcdef0123456789abcdef");
+        let own = format!("password = '{password}'\ntoken = '{token}'\n");
+        let in_files = environment().file("CONFIG/p", format!("{password}\n")).file("CONFIG/t", token);
+        let in_variables = environment().with("TTN_FERRY_WEB_PASSWORD", password).with("TTN_FERRY_WEB_TOKEN", token);
+        let in_credentials = environment()
+            .with("CREDENTIALS_DIRECTORY", "/run")
+            .file("/run/web-password", password)
+            .file("/run/web-token", token);
+        for (lines, environment, place) in [
+            (own.as_str(), environment(), "line 5"),
+            ("password_file = 'p'\ntoken_file = 't'", in_files, "file CONFIG/p"),
+            ("", in_variables, "environment TTN_FERRY_WEB_PASSWORD"),
+            ("", in_credentials, "systemd credential web-password"),
+        ] {
+            // Open to the network: with a secret it may be.
+            let config = with(&format!("{lines}\nlisten = '[::]:8899'"), &environment);
+            assert_eq!(config.web.password.as_ref().unwrap().expose_secret(), password);
+            assert_eq!(config.web.token.as_ref().unwrap().expose_secret(), token);
+            let shown: String = config.shown().iter().map(|value| format!("{value}\n")).collect();
+            assert!(shown.contains(&format!("web.password = (set)  # {place}\n")), "{shown}");
+            let all = format!("{config:?}\n{shown}\n{}", config.public());
+            assert!(!all.contains(password) && !all.contains(token), "{all}");
+        }
+    }
+
+    #[test]
+    fn what_is_weak_or_open_is_a_warning() {
+        let mut environment = environment();
+        environment.open_to_all.push("CONFIG/ttn-ferry.toml".into());
+        let warnings = with("password = 'secret'\ntoken = 'short'", &environment).warnings;
+        let keys: Vec<_> = warnings.iter().map(|warning| warning.key.as_str()).collect();
+        assert_eq!(keys, ["web.password", "web.password", "web.token"], "{warnings:?}");
+        assert!(!format!("{warnings:?}").contains("'secret'"));
+    }
+
+    #[test]
+    fn a_base_path_is_taken_with_and_without_its_last_slash() {
+        for (written, base) in
+            [("/", "/"), ("/ferry", "/ferry/"), ("/ferry/", "/ferry/"), ("/a/b-c_d.e~1", "/a/b-c_d.e~1/")]
+        {
+            assert_eq!(with(&format!("base_path = '{written}'"), &environment()).web.base(), base);
+        }
+        for wrong in ["", "ferry", "//", "//evil.example", "/a//b", "/../", "/a b/", "/a\"b/", "/a;b/", "/a%2f/"] {
+            let text = format!("[[application]]\nid = 'my-app'\ncluster = 'eu1'\n[web]\nbase_path = '{wrong}'");
+            let error = load(&text, &environment()).err().unwrap_or_else(|| panic!("{wrong} is taken"));
+            assert!(error.problems().iter().all(|problem| problem.key == "web.base_path"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_changed_counts_after_a_restart_and_so_does_another_certificate() {
+        let made = || rcgen::generate_simple_self_signed(["ferry.lan".to_owned()]).unwrap();
+        let lines = "tls_cert_file = 'web.pem'\ntls_key_file = 'web.key'";
+        let load = |lines: &str| {
+            let made = made();
+            let files = environment().file("CONFIG/web.pem", made.cert.pem());
+            with(lines, &files.file("CONFIG/web.key", made.signing_key.serialize_pem()))
+        };
+        let old = load(lines);
+        let files = ["web.tls_cert_file", "web.tls_key_file"];
+        assert_eq!(old.changes_to(&load(lines)).needing_restart(), files);
+        let new = load(&format!("{lines}\nlisten = '127.0.0.1:1'\npassword = 'three plain words'\nurl = 'http://pi/'"));
+        let expected = ["web.listen", "web.password", files[0], files[1], "web.url"];
+        assert_eq!(old.changes_to(&new).needing_restart(), expected);
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -13,6 +14,11 @@ use crate::model::{did_you_mean, unknown_key};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(transparent)]
 pub struct Body(BTreeMap<String, Box<RawValue>>);
+
+/// What takes nothing takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
 
 impl Body {
     /// # Errors
@@ -61,6 +67,14 @@ impl Body {
         serde_json::from_slice(&self.into_json()).map_err(|error| unreadable(&error.to_string()))
     }
 
+    /// For what takes nothing.
+    ///
+    /// # Errors
+    /// There is a key.
+    pub fn nothing(self) -> Result<Self, Problem> {
+        self.read::<Nothing>().map(|Nothing {}| Self::default())
+    }
+
     /// The object as JSON.
     pub fn into_json(self) -> Vec<u8> {
         serde_json::to_vec(&self.0).expect("text keys always serialise")
@@ -92,10 +106,6 @@ mod tests {
         level: Box<RawValue>,
     }
 
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Nothing {}
-
     fn read(text: &str) -> Result<String, (String, Option<String>)> {
         let read = Body::parse(text.as_bytes()).and_then(Body::read::<Level>);
         read.map(|read| read.level.get().to_owned()).map_err(|problem| (problem.detail, problem.hint))
@@ -117,11 +127,11 @@ mod tests {
     #[test]
     fn nothing_at_all_is_an_empty_object_and_what_is_no_object_is_refused() {
         for text in ["", "  ", "null", "{}"] {
-            assert!(Body::parse(text.as_bytes()).and_then(Body::read::<Nothing>).is_ok(), "{text}");
+            assert!(Body::parse(text.as_bytes()).and_then(Body::nothing).is_ok(), "{text}");
         }
         for text in ["[]", "7", "\"info\"", "{", "{\"a\": 1} x"] {
             assert!(Body::parse(text.as_bytes()).is_err(), "{text}");
         }
-        assert!(Body::parse(b"{\"a\": 1}").and_then(Body::read::<Nothing>).is_err());
+        assert!(Body::parse(b"{\"a\": 1}").and_then(Body::nothing).is_err());
     }
 }

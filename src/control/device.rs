@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::answers::{DeviceAnswer, describe};
@@ -18,6 +19,9 @@ use crate::model::{CodecChoice, Directory};
 pub struct DeviceDetail<'a> {
     #[serde(flatten)]
     device: DeviceAnswer<'a>,
+    /// The merged state, as on `<device>`.
+    #[schemars(with = "Option<Map<String, Value>>")]
+    state: Option<Box<RawValue>>,
     /// What it has used of today; none if `[downlink] fair_use` is off.
     usage: Option<DayUsage>,
     codec_choice: Choice,
@@ -59,6 +63,7 @@ impl Answers {
         let key = self.device_changes.find(&whose.device, whose.application.as_deref())?;
         let considered = self.codecs.considered(&key).await;
         let options = self.device_changes.options_of(&key).await;
+        let newest = self.live.newest_of([&key]);
         let directory = Directory::lock(&self.directory);
         let device = directory.find(&key).ok_or_else(|| {
             Problem::new(Kind::Unknown, format!("there is no device `{}`", key.device))
@@ -66,6 +71,7 @@ impl Answers {
         })?;
         Ok(Told::new(&DeviceDetail {
             device: describe(device, directory.measured(&key)),
+            state: newest.into_iter().next().and_then(|newest| serde_json::from_slice(&newest.state?).ok()),
             usage: self.open_downlinks.usage(&key, Timestamp::now()).map(DayUsage::of),
             codec_choice: Choice::of(device.codec.as_ref(), considered),
             options,

@@ -1,15 +1,22 @@
 //! Answers questions about the bridge, and keeps its retained topics true.
 //!
-//! One handler per request, by its name in [`requests`]: in [`answers`] and [`applications`] what the bridge knows of
-//! itself, in [`states`] the newest of each device; in [`events`], [`gaps`] and [`history`] what happened; in
-//! [`downlinks`], [`backfill`] and [`codecs`] what can be asked of the flows; in [`device`], [`devices`] and
-//! [`configuration`] what can be said of devices and of the configuration; in [`log`] what is logged. They know nothing of
-//! who asks: [`crate::web`] serves them over HTTP, [`serving`] those that come over MQTT. The task here publishes
-//! `bridge/info`, `bridge/devices`, `bridge/health` and `bridge/event` from the same handlers.
+//! One handler per request, by its name in [`requests`]. They know nothing of who asks: [`crate::web`] serves them over HTTP,
+//! [`serving`] those that come over MQTT. The task here publishes `bridge/info`, `bridge/devices`, `bridge/health` and
+//! `bridge/event` from the same handlers.
+//!
+//! | to learn about | open |
+//! |---|---|
+//! | what the bridge knows of itself | [`answers`], [`applications`], [`readiness`], [`metrics`] |
+//! | the newest of each device; one device as a whole | [`states`], [`device`] |
+//! | what was told before; what happened | [`history`], [`events`], [`gaps`] |
+//! | what can be asked of the flows | [`downlinks`], [`backfill`], [`codecs`] |
+//! | the store as one file | [`backups`] |
+//! | what can be said of devices, configuration, log | [`devices`], [`configuration`], [`log`] |
 
 mod answers;
 mod applications;
 mod backfill;
+mod backups;
 mod body;
 mod codecs;
 mod configuration;
@@ -22,6 +29,7 @@ mod history;
 mod log;
 mod metrics;
 mod problem;
+mod readiness;
 mod requests;
 mod serving;
 mod states;
@@ -40,6 +48,7 @@ use crate::telemetry::{Notice, Systemd};
 
 pub use answers::Answers;
 pub use backfill::{Backfill, Backfilled};
+pub use backups::{Backups, LONGEST_BACKUP, Restoring};
 pub use body::Body;
 pub use codecs::{CodecParts, Codecs};
 pub use configuration::{Ask, Asked, Checked, Configuration, InUse, OptionsSet, Reloaded, Removed, Renamed};
@@ -50,6 +59,7 @@ pub use gaps::Gaps;
 pub use history::History;
 pub use log::Log;
 pub use problem::{Kind, Problem};
+pub use readiness::{Readiness, Ready};
 pub use requests::{Answer, FETCH, QUICK, REQUESTS, Request, find, late};
 use serving::Serving;
 pub use told::Told;

@@ -4,13 +4,14 @@
 
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Serialize};
+use schemars::{Schema, SchemaGenerator};
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio_util::sync::CancellationToken;
 
 use super::answers::{DeviceAnswer, Health, Info};
 use super::applications::Applications;
+use super::body::Nothing;
 use super::configuration::{Checked, OptionsSet, Reloaded, Removed, Renamed};
 use super::device::DeviceDetail;
 use super::downlinks::{self, LONGEST_WAIT, Listed, One, Order, Patient, Whose};
@@ -47,11 +48,6 @@ pub struct Request {
     /// The schema of its answer, as it is written.
     pub gives: fn(&mut SchemaGenerator) -> Schema,
 }
-
-/// For a request that takes nothing.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 /// Makes of one table the list of requests and the choice of the handler, so that what a request is said to take and
 /// give is what its handler takes and gives.
@@ -138,7 +134,7 @@ requests! { |answers, stop|
     "codec/try", PATIENT, "What a codec would make of a device's last uplinks; nothing is published or kept":
         codecs::Try => codecs::Replay, |wanted| answers.codecs.replay(wanted).await;
     "codec/save", PATIENT, "Save a codec in the codec folder, once it was seen to work; only with `[web] edit_codecs`":
-        codecs::Save => codecs::Saved, |save| answers.codecs.save(save).await;
+        codecs::Save => codecs::Saved, |save| answers.codecs.save(save, &answers.directory).await;
     "config/show", QUICK, "The configuration in use, without secrets":
         Nothing => configuration::Shown, |_| Ok(answers.in_use.borrow().shown());
     "config/check", QUICK, "Whether a configuration could be used, and by what it differs":

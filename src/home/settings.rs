@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use url::Url;
 
 use super::config::{AvailabilityConfig, DeviceConfig, HomeAssistantConfig, HomeConfig, Output};
 use super::ledger::Retained;
 use super::topics::{InvalidTopics, Topics};
-use crate::model::DeviceKey;
+use crate::model::{DeviceKey, HomeName};
 use crate::mqtt::Qos;
 
 /// Everything about topics, devices and Home Assistant that can change without a reconnect.
@@ -18,6 +19,8 @@ pub struct Settings {
     pub topics: Topics,
     pub home_assistant: HomeAssistantConfig,
     pub availability: AvailabilityConfig,
+    /// Where people see the bridge's own page.
+    page: Option<Url>,
     defaults: Options,
     devices: HashMap<DeviceKey, DeviceConfig>,
 }
@@ -50,9 +53,28 @@ impl Settings {
             topics: Topics::new(home, name_levels)?,
             home_assistant: home_assistant.clone(),
             availability,
+            page: None,
             defaults: Options { output, retain, qos, throttle, expiry },
             devices: devices.into_iter().map(|(key, device)| (key, device.clone())).collect(),
         })
+    }
+
+    /// With the address of the bridge's own page, if it is one.
+    pub fn with_page(self, url: Option<&str>) -> Self {
+        Self { page: url.and_then(|url| Url::parse(url).ok()), ..self }
+    }
+
+    /// The address of the bridge's own page, if people can see one.
+    pub fn page(&self) -> Option<&Url> {
+        self.page.as_ref()
+    }
+
+    /// The address of what that page shows of this device.
+    pub fn page_of(&self, device: &HomeName) -> Option<String> {
+        let mut url = self.page.clone()?;
+        // The rest of what needs it is encoded by the address itself.
+        url.set_fragment(Some(&format!("/device/{}", device.as_str().replace('%', "%25"))));
+        Some(url.into())
     }
 
     /// How what is told about this device is published.

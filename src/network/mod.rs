@@ -164,6 +164,9 @@ pub enum PushError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct NetworkHealth {
     pub connected: bool,
+    /// Whether it was, at any time since the start.
+    #[serde(skip)]
+    pub was_connected: bool,
     /// When the last message came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_message: Option<Timestamp>,

@@ -1,5 +1,7 @@
 //! The seam: what keeps the rows. SQLite today; whatever else implements this works behind the same [`super::Store`].
 
+use std::fs::File;
+
 use jiff::Timestamp;
 
 use super::batch::Batch;
@@ -35,9 +37,6 @@ pub trait Engine: Send {
     /// Newest first, by the order in which they were first saved.
     fn downlinks(&mut self, wanted: &DownlinkFilter) -> Result<Vec<DownlinkRow>>;
 
-    /// What happened, newest first.
-    fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>>;
-
     /// Uplinks of the history: at most as many as wanted, and no more once they have [`MOST_BYTES`].
     fn uplinks(&mut self, wanted: &UplinkFilter) -> Result<UplinkPage>;
 
@@ -47,6 +46,14 @@ pub trait Engine: Send {
     /// Deletes some of what is of no use any more at this time. Returns whether there is more: it is to be called again
     /// after a moment in which others have their turn.
     fn prune(&mut self, now: Timestamp) -> Result<bool>;
+    /// What happened, newest first.
+    fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>>;
+
+    /// Begins a copy of all that is committed now into `target`, in the place of one that is under way.
+    fn begin_copy(&mut self, target: File) -> Result<()>;
+
+    /// Copies the next piece, which takes no longer than a commit may wait. Returns whether there is more.
+    fn copy_on(&mut self) -> Result<bool>;
 
     /// Leaves the file as small and whole as possible. Nothing is called after it.
     fn close(&mut self) -> Result<()>;

@@ -8,9 +8,12 @@ use tokio::time::Instant;
 use super::batch::Batch;
 use super::error::StoreError;
 use super::rows::Entry;
+use crate::model::UplinkRecord;
 
 /// So many entries are committed without waiting for more.
 const MOST_RECORDS: usize = 64;
+/// So many uplinks for the history are too. They come in such numbers only while a backlog leaves.
+const MOST_UPLINKS: usize = 1000;
 /// How long what nobody waits for may wait for a commit to ride along with.
 const LAZY: Duration = Duration::from_secs(1);
 
@@ -44,6 +47,11 @@ impl Gather {
         if enough { self.urgent(now) } else { self.ordinary(now) }
     }
 
+    pub fn keep(&mut self, uplink: UplinkRecord, now: Instant) {
+        self.batch.keep_uplink(uplink);
+        if self.is_full() { self.urgent(now) } else { self.lazy(now) }
+    }
+
     /// Something is in the batch that shall be on the disk within the interval: at once if the last commit is long past.
     pub fn ordinary(&mut self, now: Instant) {
         self.due_by(self.last_began.map_or(now, |began| now.max(began + self.interval)));
@@ -62,6 +70,11 @@ impl Gather {
     /// Whether nothing may join the batch because every entry is to be committed by itself.
     pub fn is_closed(&self) -> bool {
         self.interval.is_zero() && !self.batch.records.is_empty()
+    }
+
+    /// Whether as many uplinks wait as are written at once.
+    pub fn is_full(&self) -> bool {
+        self.batch.uplinks.len() >= MOST_UPLINKS
     }
 
     /// Begins a commit.

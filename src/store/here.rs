@@ -74,10 +74,6 @@ impl Engine for OnDisk {
         self.engine.downlinks(wanted)
     }
 
-    fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>> {
-        self.engine.events(wanted)
-    }
-
     fn uplinks(&mut self, wanted: &UplinkFilter) -> Result<UplinkPage> {
         self.engine.uplinks(wanted)
     }
@@ -86,8 +82,20 @@ impl Engine for OnDisk {
         self.engine.gateways(key, since)
     }
 
+    fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>> {
+        self.engine.events(wanted)
+    }
+
     fn prune(&mut self, now: Timestamp) -> Result<bool> {
         self.engine.prune(now)
+    }
+
+    fn begin_copy(&mut self, target: std::fs::File) -> Result<()> {
+        self.engine.begin_copy(target)
+    }
+
+    fn copy_on(&mut self) -> Result<bool> {
+        self.engine.copy_on()
     }
 
     fn close(&mut self) -> Result<()> {

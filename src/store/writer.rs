@@ -182,8 +182,10 @@ impl Writer {
     }
 
     fn takes_more(&self) -> bool {
-        let alone = self.busy.is_some() && self.failing.is_none() && self.gather.is_closed();
-        !alone && self.queries.len() < MOST_QUERIES
+        let is_writing = self.busy.is_some() && self.failing.is_none();
+        // Those that would make it more wait meanwhile: nothing of what is kept is given up while the disk works.
+        let waits = is_writing && (self.gather.is_closed() || self.gather.is_full());
+        !waits && self.queries.len() < MOST_QUERIES
     }
 
     fn act(&mut self) {
@@ -231,10 +233,7 @@ impl Writer {
                 self.gather.batch.forget(key);
                 self.gather.lazy(now);
             }
-            Request::Uplink(uplink) => {
-                self.gather.batch.keep_uplink(*uplink);
-                self.gather.lazy(now);
-            }
+            Request::Uplink(uplink) => self.gather.keep(*uplink, now),
             Request::Gaps(rows, closed) => {
                 self.gather.batch.save_gaps(rows, closed);
                 self.gather.ordinary(now);

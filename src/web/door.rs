@@ -117,13 +117,15 @@ impl Door {
     }
 }
 
-async fn serve_tls(
-    visitor: Visitor<TcpStream>,
+pub(super) async fn serve_tls<S>(
+    visitor: Visitor<S>,
     tls: TlsAcceptor,
     address: IpAddr,
     router: Router,
     stop: CancellationToken,
-) {
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     match tokio::time::timeout(HANDSHAKE, tls.accept(visitor)).await {
         Ok(Ok(stream)) => serve(stream, Some(Peer { address, has_tls: true }), router, stop).await,
         Ok(Err(error)) => tracing::debug!(%error, %address, "A TLS handshake failed."),
@@ -132,7 +134,7 @@ async fn serve_tls(
 }
 
 /// Speaks HTTP/1.1 until the other end is done or, once the bridge stops, the request under way is.
-async fn serve<S>(stream: S, peer: Option<Peer>, router: Router, stop: CancellationToken)
+pub(super) async fn serve<S>(stream: S, peer: Option<Peer>, router: Router, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

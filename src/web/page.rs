@@ -1,4 +1,4 @@
-//! The page: four files that are part of the program, ready to be sent.
+//! The page: a few files that are part of the program, ready to be sent.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
@@ -13,9 +13,11 @@ use flate2::write::GzEncoder;
 
 const INDEX: &str = include_str!("../../ui/dist/index.html");
 /// What the index has beside it: the path, the media type, the content.
-const BESIDE: [(&str, &str, &[u8]); 3] = [
+const BESIDE: [(&str, &str, &[u8]); 4] = [
     ("/app.js", "text/javascript; charset=utf-8", include_bytes!("../../ui/dist/app.js")),
     ("/app.css", "text/css; charset=utf-8", include_bytes!("../../ui/dist/app.css")),
+    // Only where plots are drawn.
+    ("/uplot.js", "text/javascript; charset=utf-8", include_bytes!("../../ui/dist/uplot.js")),
     ("/icon.svg", "image/svg+xml", include_bytes!("../../ui/dist/icon.svg")),
 ];
 /// Where the index says what its relative addresses are relative to.
@@ -39,6 +41,11 @@ struct Form {
     body: Bytes,
     /// Another one when the bytes are others (RFC 9110, 8.8.3).
     tag: HeaderValue,
+}
+
+/// Where its files are, from the base path on.
+pub fn paths() -> impl Iterator<Item = &'static str> {
+    std::iter::once("/").chain(BESIDE.iter().map(|(path, ..)| *path))
 }
 
 impl Page {

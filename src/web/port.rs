@@ -19,12 +19,9 @@ pub struct Port {
 /// Why the page cannot be served there.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
-    #[error(
-        "the page cannot be served at {0}: another program listens there\n  \
-         hint: stop it, or give the page another port: [web] listen"
-    )]
+    #[error("the page cannot be served at {0}: another program listens there")]
     Taken(SocketAddr),
-    #[error("the page cannot be served at {address}: {source}\n  hint: {}", hint(source))]
+    #[error("the page cannot be served at {address}: {source}")]
     Unusable { address: SocketAddr, source: io::Error },
 }
 
@@ -34,10 +31,7 @@ impl Port {
     /// # Errors
     /// Somebody listens there already, or this machine has no such address.
     pub fn open(address: SocketAddr, identity: Option<Identity>) -> Result<Self, PortError> {
-        let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::AddrInUse => PortError::Taken(address),
-            _ => PortError::Unusable { address, source },
-        };
+        let failed = |error| PortError::new(address, error);
         let listener = std::net::TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = TcpListener::from_std(listener).map_err(failed)?;
@@ -59,12 +53,25 @@ impl Port {
     }
 }
 
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => "ports below 1024 are root's: choose another one: [web] listen",
-        io::ErrorKind::AddrNotAvailable => {
-            "this machine does not have that address: \"127.0.0.1:8899\" and \"[::]:8899\" are always there"
+impl PortError {
+    pub fn new(address: SocketAddr, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::Taken(address),
+            _ => Self::Unusable { address, source },
         }
-        _ => "choose another address: [web] listen",
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        let Self::Unusable { source, .. } = self else {
+            return "stop it, or give the page another port: [web] listen";
+        };
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => "ports below 1024 are root's: choose another one: [web] listen",
+            io::ErrorKind::AddrNotAvailable => {
+                "this machine does not have that address: \"127.0.0.1:8899\" and \"[::]:8899\" are always there"
+            }
+            _ => "choose another address: [web] listen",
+        }
     }
 }

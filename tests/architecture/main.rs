@@ -48,6 +48,10 @@ const DOORS: [(&str, &[&str]); 23] = [
     ("prometheus_client", &["src/telemetry/"]),
     ("tracing_journald", &["src/telemetry/"]),
     ("sd_notify", &["src/telemetry/"]),
+    ("flate2", &["src/web/"]),
+    ("hyper", &["src/web/"]),
+    ("hyper_util", &["src/web/"]),
+    ("ring", &["src/web/"]),
     ("axum", &["src/web/", "simulator/src/"]),
     ("lorawan", &["simulator/src/"]),
 ];

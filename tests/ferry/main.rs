@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod api;
 mod availability;
+mod backup;
 mod bad_input;
 mod bridge;
 mod codec_files;
+mod codec_requests;
 mod codecs;
 mod command_line;
 mod control;
@@ -13,14 +16,17 @@ mod downlink;
 mod formatters;
 mod gaps;
 mod harness;
+mod history;
 mod home_assistant;
 mod live;
 mod mosquitto;
+mod onboarding;
 mod outage;
 mod quality;
 mod refused;
 mod reload;
 mod requests;
+mod samples;
 mod secrets;
 mod shutdown;
 mod spool;
@@ -28,3 +34,4 @@ mod stuck;
 mod topics;
 mod transports;
 mod uplink;
+mod web;

@@ -7,10 +7,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use simulator::stack::Fault;
 
-use crate::harness::{Heard, Process, Stage};
+use crate::harness::{Heard, Process, Stage, in_time};
+use crate::web::visit;
 
 const PASSWORD: &str = "hunter2-of-the-home-broker";
 const WRONG_PASSWORD: &str = "letmein-said-by-mistake";
+const WEB_PASSWORD: &str = "sesame-of-the-page";
+const WEB_TOKEN: &str = "5e5a3e0ff00d5e5a3e0ff00d5e5a3e0f";
 const KEK: &str = "202122232425262728292a2b2c2d2e2f";
 const OWN_KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 /// A session key as The Things Stack 3.32 gave it, and what that KEK makes of it.
@@ -30,6 +33,8 @@ async fn no_secret_shows_in_the_log_at_home_or_on_the_command_line() {
         let secret = |name: &str, text: &str| (name.to_owned(), text.to_owned());
         setup.secrets = vec![secret("kek.key", KEK), secret("own.key", OWN_KEY), secret("client.key", &client_key)];
         setup.secrets.push(secret("client.pem", &client.cert.pem()));
+        setup.secrets.extend([secret("web.password", WEB_PASSWORD), secret("web.token", WEB_TOKEN)]);
+        setup.more += "[web]\nlisten = \"127.0.0.1:0\"\npassword_file = \"web.password\"\ntoken_file = \"web.token\"\n";
         setup.add_device("own", "app_s_key_file = \"own.key\"");
         setup.log = "trace";
     })
@@ -49,6 +54,7 @@ async fn no_secret_shows_in_the_log_at_home_or_on_the_command_line() {
     }
     stage.home.publish("ttn/dev1/set", r#"{"led": true}"#).await;
     encrypted(&mut stage).await;
+    let session = visited(&process.said()).await;
     reloaded(&mut stage, &process).await;
     let commands =
         [&["check"][..], &["check", "--json"], &["config", "show"], &["config", "show", "--json"], &["devices"]];
@@ -80,7 +86,10 @@ async fn no_secret_shows_in_the_log_at_home_or_on_the_command_line() {
     let outside = String::from_utf8_lossy(&outside).into_owned();
     let lines: Vec<_> = client_key.lines().filter(|line| !line.starts_with('-')).collect();
     for (what, text) in [("log", said), ("home", told), ("process", outside), ("command line", printed)] {
-        for hidden in [&key, secret, PASSWORD, WRONG_PASSWORD].into_iter().chain(lines.iter().copied()) {
+        let of_the_page = [WEB_PASSWORD, WEB_TOKEN, &session];
+        for hidden in
+            [&key, secret, PASSWORD, WRONG_PASSWORD].into_iter().chain(of_the_page).chain(lines.iter().copied())
+        {
             assert!(!text.contains(hidden), "a secret is in the {what}:\n{text}");
         }
         for hidden in [KEK, OWN_KEY, SESSION_KEY] {
@@ -119,6 +128,36 @@ async fn reloaded(stage: &mut Stage, process: &Process) {
     let options = r#"{"device": "own", "options": {"area": "Hall"}}"#;
     stage.home.publish("ttn/bridge/request/device/options", options).await;
     assert_eq!(stage.home.on("ttn/bridge/response/device/options").await["status"], "ok");
+}
+
+/// The page is visited with each kind of secret, right and wrong. What a session was signed with is the answer.
+async fn visited(said: &str) -> String {
+    let (_, rest) = said.split_once("The page is served.").expect("it is told where");
+    let address = rest.split_once("127.0.0.1:").and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next());
+    let page = format!("127.0.0.1:{}", address.expect("a port")).parse().expect("an address");
+    for token in [WEB_TOKEN, WRONG_PASSWORD] {
+        in_time("an answer", visit(page, "GET", "/api/v1/info").bearer_auth(token).send()).await.unwrap();
+    }
+    for (body, status) in [
+        (json!({"password": WRONG_PASSWORD}), 401),
+        (json!({"pasword": WEB_PASSWORD}), 400),
+        (json!({"password": [WEB_PASSWORD]}), 400),
+        (json!({"token": WEB_TOKEN}), 200),
+        (json!({"password": WEB_PASSWORD}), 200),
+    ] {
+        let login = visit(page, "POST", "/api/v1/session").body(body.to_string());
+        let response = in_time("an answer", login.send()).await.unwrap();
+        assert_eq!(response.status(), status, "{body}");
+        if let Some(cookie) = response.headers().get("set-cookie") {
+            let (_, sign) = cookie.to_str().unwrap().split(';').next().unwrap().rsplit_once('.').unwrap();
+            let sign = sign.to_owned();
+            in_time("an answer", visit(page, "GET", "/metrics").header("cookie", cookie).send()).await.unwrap();
+            if status == 200 && body["password"].is_string() {
+                return sign;
+            }
+        }
+    }
+    panic!("the right password opens a session");
 }
 
 /// Uplinks that are opened with each kind of key, and downlinks under it.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use ttn_ferry::model::{ApplicationName, DeviceId, DeviceKey, DownlinkId};
+use ttn_ferry::model::{ApplicationName, DeviceId, DeviceKey, DownlinkId, EndDeviceIds, Radio, UplinkRecord};
 use ttn_ferry::store::{self, DownlinkRow, Entry, Run, RunChange, Store, StoreConfig};
 use ttn_ferry::telemetry::Notices;
 
@@ -57,12 +57,13 @@ async fn write(store: &Store, next_seq: u64, mut saved: u64, mut random: fastran
 
 async fn deliver(store: &Store, undelivered: &mut Vec<u64>) {
     for seq in undelivered.drain(..).filter(|seq| seq % KEPT != 0) {
+        store.keep_uplink(uplink(seq)).await;
         Report::Delivers(seq).tell();
         store.delivered(seq).await;
     }
 }
 
-fn key() -> DeviceKey {
+pub fn key() -> DeviceKey {
     DeviceKey::new(&ApplicationName::parse("garden").unwrap(), DeviceId::parse("soil-1").unwrap())
 }
 
@@ -73,6 +74,31 @@ pub fn entry(seq: u64) -> Entry {
     let topic = Bytes::from(format!("v3/garden@ttn/devices/soil-1/{seq}"));
     let at = Timestamp::from_microsecond(seq as i64).unwrap();
     Entry { seq, application, device, topic, payload: payload.into(), at, backfilled: seq.is_multiple_of(7) }
+}
+
+/// What became of an entry: its time in milliseconds is the seq.
+pub fn uplink(seq: u64) -> UplinkRecord {
+    UplinkRecord {
+        key: key(),
+        id: format!("{}/session/{seq}", key()),
+        ids: EndDeviceIds::default(),
+        at: Timestamp::from_millisecond(seq as i64).unwrap(),
+        f_port: Some(1),
+        f_cnt: seq as u32,
+        payload: seq.to_le_bytes().to_vec().into(),
+        fields: None,
+        normalized: None,
+        codec: Some(format!("codec-{}", seq % 7)),
+        codec_error: None,
+        warnings: Vec::new(),
+        confirmed: false,
+        encrypted: false,
+        simulated: false,
+        backfilled: false,
+        radio: Radio::default(),
+        locations: None,
+        battery_percentage: None,
+    }
 }
 
 fn run(seq: u64) -> Run {

@@ -14,7 +14,7 @@ use report::Report;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use ttn_ferry::store::{self, Entry, Restored, StoreConfig};
+use ttn_ferry::store::{self, Entry, Restored, Store, StoreConfig, UplinkFilter};
 use ttn_ferry::telemetry::Notices;
 
 const ROUNDS: u64 = 500;
@@ -34,8 +34,10 @@ fn five_hundred_kills_during_commits_lose_nothing_that_was_committed() {
     let mut expected = Expected::default();
     for round in 0..ROUNDS {
         run_and_kill(&file, round, &mut expected);
-        let (restored, entries) = reopen(&file, round);
+        let since = if round % 100 == 99 { 0 } else { expected.committed.saturating_sub(500) };
+        let (restored, entries, kept) = reopen(&file, round, since);
         expected.check(&restored, &entries, round);
+        expected.check_history(&entries, (since, &kept), round);
         if round % 25 == 0 {
             check_integrity(&file);
         }
@@ -89,6 +91,16 @@ impl Expected {
     }
 }
 
+impl Expected {
+    /// What is gone from the spool was kept in the history before, once.
+    fn check_history(&self, entries: &[Entry], (since, kept): (u64, &[u64]), round: u64) {
+        assert!(kept.windows(2).all(|pair| pair[0] < pair[1]), "round {round}: an uplink is there twice");
+        let found: BTreeSet<u64> = entries.iter().map(|entry| entry.seq).chain(kept.iter().copied()).collect();
+        let lost: Vec<_> = (since.max(1)..=self.committed).filter(|seq| !found.contains(seq)).collect();
+        assert!(lost.is_empty(), "round {round}: {lost:?} are neither on their way nor in the history");
+    }
+}
+
 /// The plan is the seed's; where exactly the child is when it dies is chance.
 fn run_and_kill(file: &Path, seed: u64, expected: &mut Expected) {
     let mut child = Command::new(std::env::current_exe().unwrap())
@@ -111,8 +123,9 @@ fn run_and_kill(file: &Path, seed: u64, expected: &mut Expected) {
     reports.for_each(|report| expected.hear(report));
 }
 
-/// What a new start finds. Every other time it ends as if killed too, and leaves the log as it is.
-fn reopen(file: &Path, round: u64) -> (Restored, Vec<Entry>) {
+/// What a new start finds, and the history since then. Every other time it ends as if killed too, and leaves the log as
+/// it is.
+fn reopen(file: &Path, round: u64, since: u64) -> (Restored, Vec<Entry>, Vec<u64>) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (notices, _told) = mpsc::channel(1);
@@ -128,12 +141,32 @@ fn reopen(file: &Path, round: u64) -> (Restored, Vec<Entry>) {
             }
             entries.extend(found);
         }
+        let kept = history(&store, since).await;
         drop(store);
         if round.is_multiple_of(2) {
             task.join_next().await.unwrap().unwrap();
         }
-        (restored, entries)
+        (restored, entries, kept)
     })
+}
+
+/// The seqs of the uplinks kept, each of which must be whole.
+async fn history(store: &Store, since: u64) -> Vec<u64> {
+    let (mut kept, mut from) = (Vec::new(), since as i64);
+    loop {
+        let (device, before) = (child::key(), i64::MAX);
+        let wanted = UplinkFilter { device, from, before, newest_first: false, most: 1000 };
+        let page = store.uplinks(wanted).await.unwrap();
+        for (_, uplink) in page.uplinks {
+            let seq = u64::from(uplink.f_cnt);
+            assert_eq!(format!("{uplink:?}"), format!("{:?}", child::uplink(seq)));
+            kept.push(seq);
+        }
+        match page.next {
+            Some(next) => from = next,
+            None => return kept,
+        }
+    }
 }
 
 fn check_integrity(file: &Path) {

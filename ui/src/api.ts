@@ -63,19 +63,27 @@ export interface Usage {
 }
 
 export interface DeviceDetails extends Device {
-  state?: State | null;
   usage?: Usage | null;
-  codec_choice?: CodecChoice | null;
-  options?: Fields;
+  codec_choice: CodecChoice;
+  options?: Fields | null;
 }
 
-export interface CodecChoice {
+/** A codec that a device could have; `why_not` unless it is the one it has. */
+export interface Considered {
   name: string;
-  source?: string;
-  why?: string;
-  hint?: string;
-  considered?: { name: string; source?: string; why_not?: string }[];
-  others_considered?: { name: string; source?: string; why_not?: string }[];
+  source: CodecSource;
+  why: string;
+  why_not?: string;
+}
+
+export type CodecSource = "shipped" | "user" | "repository" | "network";
+
+export interface CodecChoice {
+  /** `network` if its own formatter decodes, `none` if nothing does. */
+  name: string | null;
+  source: CodecSource | null;
+  why: string | null;
+  others: Considered[];
 }
 
 export interface Link {
@@ -106,7 +114,7 @@ export interface StateEntry {
   application: string;
   device_id: string;
   state?: State | null;
-  availability?: Availability | { state: Availability } | null;
+  availability?: { state: Availability } | null;
   pending?: Pending | null;
 }
 
@@ -121,6 +129,7 @@ export interface Series {
   kind: "number" | "bool" | "text";
   /** Unix milliseconds. */
   at: number[];
+  /** Truths and texts hold until the next. */
   value: (number | boolean | string | null)[];
   min?: (number | null)[];
   max?: (number | null)[];
@@ -128,16 +137,16 @@ export interface Series {
 
 export interface Readings {
   device: string;
-  from: number | string;
-  to: number | string;
+  from: string;
+  to: string;
   count: number;
   sampled: boolean;
   series: Record<string, Series>;
 }
 
 export interface RadioHistory {
-  gateways: Record<string, { at: number[]; rssi: (number | null)[]; snr: (number | null)[]; count?: number[] | number }>;
-  spreading_factor: { at: number[]; value: (number | null)[] };
+  gateways: Record<string, { at: number[]; rssi: number[]; snr: number[]; count: number }>;
+  spreading_factor: { at: number[]; value: number[] };
   lost: { at: number[]; value: number[] };
   airtime: { at: number[]; value: number[] };
 }
@@ -200,12 +209,19 @@ export interface Gateway {
 export interface Application {
   name: string;
   connected: boolean;
-  last_message?: string | null;
-  dropped?: number;
-  degraded?: string[];
-  uplinks?: number;
-  backlog?: number;
-  gaps_open?: number;
+  last_message?: string;
+  /** Messages that the read loop had to drop. */
+  dropped: number;
+  /** What does not work at the moment, with what to do about it. */
+  degraded: string[];
+  gaps_open: number;
+  devices: number;
+}
+
+export interface Applications {
+  applications: Application[];
+  /** The network's messages, of all applications, that wait for the home broker. */
+  backlog: number;
 }
 
 export interface Gap {
@@ -216,7 +232,9 @@ export interface Gap {
   state: "open" | "repaired" | "lost";
   why?: string;
   repaired?: number;
-  lost?: unknown;
+  lost?: number;
+  /** Why they will not come. */
+  reason?: string;
 }
 
 /** A notice of the bridge, or an event of a device; what else is in it depends on its type. */
@@ -306,19 +324,20 @@ export const api = {
   logout: () => ask<unknown>("DELETE", "session"),
   devices: () => ask<Device[]>("GET", "devices"),
   states: () => ask<StateEntry[]>("GET", "states"),
-  applications: () => ask<{ applications: Application[] }>("GET", "applications"),
+  applications: () => ask<Applications>("GET", "applications"),
   gaps: (limit = 50) => ask<{ gaps: Gap[] }>("GET", `gaps${query({ limit })}`),
-  gateways: () => ask<{ gateways: Gateway[] }>("GET", "gateways"),
+  gateways: (from = "24h") => ask<{ gateways: Gateway[] }>("GET", `gateways${query({ from })}`),
   events: (asked: { after?: number; limit?: number; device?: string; kind?: string }) =>
     ask<{ events: StoredEvent[] }>("GET", `events${query(asked)}`),
   device: (whose: Whose, signal?: AbortSignal) =>
     ask<DeviceDetails>("GET", `${device(whose)}${query({ application: whose.application })}`, undefined, signal),
+  rename: (whose: Whose, to: string) => ask<unknown>("POST", `${device(whose)}/rename`, { application: whose.application, to }),
   readings: (whose: Whose, span: Span, signal?: AbortSignal) =>
     ask<Readings>("GET", `${device(whose)}/readings${query({ application: whose.application, ...span })}`, undefined, signal),
   radio: (whose: Whose, span: Span, signal?: AbortSignal) =>
     ask<RadioHistory>("GET", `${device(whose)}/radio${query({ application: whose.application, ...span })}`, undefined, signal),
-  uplinks: (whose: Whose, asked: { limit?: number; before?: string }, signal?: AbortSignal) =>
-    ask<{ uplinks: Uplink[]; next?: string | null }>(
+  uplinks: (whose: Whose, asked: { limit?: number; before?: number }, signal?: AbortSignal) =>
+    ask<{ uplinks: Uplink[]; next: number | null }>(
       "GET",
       `${device(whose)}/uplinks${query({ application: whose.application, ...asked })}`,
       undefined,

@@ -84,21 +84,26 @@ function place({ latitude, longitude }: { latitude: number; longitude: number })
   return `${side(latitude, "NS")}, ${side(longitude, "EW")}`;
 }
 
-/** "barometric_pressure_2", "relativeHumidity" and "air.co2" for people. */
+/** "barometric_pressure_2", "relativeHumidity", "air.co2" and "TempC_SHT" for people. */
 export function label(name: string): string {
-  const last = name.replace(/^normalized\./, "").split(".").join(" ");
-  const words = last
-    .replace(/([a-z\d])([A-Z][a-z])/g, "$1 $2")
-    .replaceAll("_", " ")
-    .trim()
-    .split(/\s+/)
-    .map((word) => SHORT[word.toLowerCase()] ?? word.toLowerCase());
+  const words = name.replace(/^normalized\./, "").split(/[._\s]+/).filter(Boolean).flatMap(worded);
   const text = words.join(" ");
-  return /^[a-z][a-z ]/.test(text) ? text[0]?.toUpperCase() + text.slice(1) : text;
+  const [first = ""] = words;
+  return /^[a-z]+$/.test(first) ? first.charAt(0).toUpperCase() + text.slice(1) : text;
+}
+
+/** What is written in capitals stays so. */
+function worded(text: string): string[] {
+  const short = SHORT[text.toLowerCase()];
+  if (short) return [short];
+  const words = text.replace(/([a-z\d])([A-Z])/g, "$1 $2").split(" ");
+  return words.map((word) => (/^[A-Z\d]+$/.test(word) ? word : word.toLowerCase()));
 }
 
 /** Words that are no words. */
-const SHORT: Record<string, string> = { co2: "CO₂", ph: "pH", ec: "EC", led: "LED", rssi: "RSSI", snr: "SNR", gps: "GPS", uv: "UV", pm25: "PM2.5", tvoc: "TVOC", n: "N", p: "P", k: "K" };
+const SHORT: Record<string, string> = {
+  co2: "CO₂", ph: "pH", ec: "EC", led: "LED", rssi: "RSSI", snr: "SNR", gps: "GPS", uv: "UV", pm25: "PM2.5", tvoc: "TVOC", n: "N", p: "P", k: "K",
+};
 
 /** "0167 0071 0268": hex in groups of two bytes. */
 export function hex(text: string): string {

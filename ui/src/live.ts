@@ -102,12 +102,14 @@ let unreachable: () => void = () => {};
 /** Connects and stays connected. `failed` is called after each try that failed and each connection that broke. */
 export function connect(failed: () => void): void {
   unreachable = failed;
-  const hurry = () => {
-    if (retry !== undefined) open();
-  };
   addEventListener("online", hurry);
   document.addEventListener("visibilitychange", () => document.hidden || hurry());
   open();
+}
+
+/** Tries now, if it waits for the next try. */
+export function hurry(): void {
+  if (retry !== undefined) open();
 }
 
 function open(): void {

@@ -47,11 +47,23 @@ export const href = {
 
 export const route = signal<Route>({ view: "overview" });
 
+/** Where the long list was left, so that who comes back finds it there. */
+let overviewAt = 0;
+
 /** Follows the address from now on. */
 export function follow(): void {
-  const read = () => {
+  history.scrollRestoration = "manual";
+  route.value = parse(location.hash);
+  addEventListener("hashchange", () => {
+    if (route.value.view === "overview") overviewAt = scrollY;
     route.value = parse(location.hash);
-  };
-  addEventListener("hashchange", read);
-  read();
+    // Once the view is drawn: its height is another one.
+    requestAnimationFrame(() => requestAnimationFrame(arrive));
+  });
+}
+
+/** A view is read from its beginning, by eye and by screen reader. */
+function arrive(): void {
+  scrollTo(0, route.value.view === "overview" ? overviewAt : 0);
+  document.getElementById("main")?.focus({ preventScroll: true });
 }

@@ -1,7 +1,7 @@
 // What the page knows: read once over HTTP, kept true by what the WebSocket tells.
 import { batch, computed, effect, signal, type Signal } from "@preact/signals";
 import * as http from "./api";
-import { api, type Application, type Availability, type Device, type Pending, type Session, type State, type StateEntry } from "./api";
+import { api, type Applications, type Availability, type Device, type Pending, type Session, type State, type StateEntry } from "./api";
 import * as live from "./live";
 
 /** One device; each part is a signal of its own, so that a reading draws one card anew and no list. */
@@ -21,7 +21,7 @@ export const isOnboarding = signal(false);
 export const trouble = signal<http.Problem | undefined>(undefined);
 /** In the order of their names; none until they were read. */
 export const entries = signal<Entry[] | undefined>(undefined);
-export const applications = signal<Application[]>([]);
+export const applications = signal<Applications>({ applications: [], backlog: 0 });
 /** Now, in unix ms: ticks while the page is looked at. */
 export const now = signal(Date.now());
 /** Said to screen readers: only what they would want to be interrupted for. */
@@ -55,11 +55,15 @@ export async function enter(): Promise<void> {
     const said = await api.session();
     batch(() => {
       session.value = said;
+      isOnboarding.value = false;
       trouble.value = undefined;
     });
     if (said.needed && !said.authenticated) return;
-    if (!isConnected) live.connect(check);
+    if (isConnected) live.hurry();
+    else live.connect(check);
     isConnected = true;
+    // A proxy may let no WebSocket through.
+    setTimeout(() => entries.value ?? void readAll(), 3_000);
   } catch (error) {
     trouble.value = error as http.Problem;
     isOnboarding.value = trouble.value.status === 404 && (await isAskingForConfiguration());
@@ -77,10 +81,13 @@ async function isAskingForConfiguration(): Promise<boolean> {
 
 let isConnected = false;
 
-/** The browser does not say why a WebSocket was refused. */
+/** The browser does not say why a WebSocket was refused. As long as there is none, everything is read with each try. */
 function check(): void {
   api.session().then(
-    (said) => (session.value = said),
+    (said) => {
+      session.value = said;
+      if (live.connection.value === "lost" && (said.authenticated || !said.needed)) void readAll();
+    },
     () => {}, // It is away: the WebSocket comes back when it does.
   );
 }
@@ -92,7 +99,7 @@ async function readAll(): Promise<void> {
   }
   held = [];
   try {
-    const [devices, states, { applications: all }] = await Promise.all([api.devices(), api.states(), api.applications()]);
+    const [devices, states, all] = await Promise.all([api.devices(), api.states(), api.applications()]);
     batch(() => {
       takeDevices(devices);
       states.forEach(takeState);
@@ -110,6 +117,11 @@ async function readAll(): Promise<void> {
     isReadAgain = false;
     void readAll();
   }
+}
+
+/** Reads the list of devices now: it is known to be another one. */
+export async function readDevices(): Promise<void> {
+  takeDevices(await api.devices());
 }
 
 function takeDevices(devices: Device[]): void {
@@ -133,16 +145,15 @@ function takeState(said: StateEntry): void {
   const entry = known.get(keyOf(said));
   if (!entry) return;
   if (said.state) entry.state.value = said.state;
-  const availability = typeof said.availability === "object" ? said.availability?.state : said.availability;
-  if (availability) entry.availability.value = availability;
+  if (said.availability) entry.availability.value = said.availability.state;
   if (said.pending) entry.pending.value = said.pending;
 }
 
 /** Read again at most this often because devices or applications changed. */
 const REFRESH = 1_000;
 const soon = {
-  devices: throttled(async () => takeDevices(await api.devices())),
-  applications: throttled(async () => (applications.value = (await api.applications()).applications)),
+  devices: throttled(readDevices),
+  applications: throttled(async () => (applications.value = await api.applications())),
 };
 
 function throttled(read: () => Promise<unknown>): () => void {

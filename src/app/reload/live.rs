@@ -40,6 +40,8 @@ impl Live {
         let mut followed = new.clone();
         // The last will of the connection stands there.
         followed.home.base_topic.clone_from(&started.home.base_topic);
+        // It is a name that the page answers to, too.
+        followed.web.url.clone_from(&started.web.url);
         let devices = new.devices()?;
         let codec = |(key, device): &(DeviceKey, &DeviceConfig)| Some((key.clone(), device.codec.clone()?));
         let codecs: HashMap<_, _> = devices.iter().filter_map(codec).collect();

@@ -1,12 +1,16 @@
 //! Saves a codec in the user's folder, if the administrator lets people do that, and once it was seen to work.
 
+use std::sync::Mutex;
+
 use payload_codecs::CodecError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::shown::users;
 use super::{Codecs, Written};
 use crate::codecs::{Form, Question, SaveError};
 use crate::control::problem::{Kind, Problem};
+use crate::model::{Directory, HomeName};
 use crate::telemetry::with_causes;
 
 /// A codec to be saved.
@@ -28,8 +32,8 @@ pub struct Saved {
     kind: Form,
     /// Its file, within the codec folder.
     path: String,
-    /// Codecs that are used as they are now on the disk, and were not before.
-    reloaded: Vec<String>,
+    /// Those that have it now, by their names at home.
+    devices: Vec<HomeName>,
     /// Why it is not used all the same; what was there before goes on.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -41,7 +45,7 @@ impl Codecs {
     ///
     /// # Errors
     /// It may not be saved, does not load, or does not come back.
-    pub async fn save(&self, Save { name, text, kind }: Save) -> Result<Saved, Problem> {
+    pub async fn save(&self, Save { name, text, kind }: Save, directory: &Mutex<Directory>) -> Result<Saved, Problem> {
         if !self.edit {
             let hint = "whoever administers the bridge can allow it: [web] edit_codecs = true";
             return Err(Problem::new(Kind::Refused, "codecs may not be saved here").hint(hint));
@@ -52,9 +56,9 @@ impl Codecs {
         self.must_work(&written).await?;
         let path = self.library.save(&name, form, &text).await.map_err(refused)?;
         tracing::info!(codec = name, path, "A codec was saved by a request.");
-        let renewed = self.reload().await?;
-        let error = renewed.broken.get(&name).cloned();
-        Ok(Saved { name, kind: form, path, reloaded: renewed.reloaded, error })
+        let error = self.reload().await?.broken.remove(&name);
+        let devices = users(directory, [name.as_str()].into()).remove(&name).unwrap_or_default();
+        Ok(Saved { name, kind: form, path, devices, error })
     }
 
     /// What it says of a payload that is not its device's does not matter, only that it says something in time.

@@ -95,7 +95,7 @@ impl Codecs {
 }
 
 /// Who has which codec.
-fn users(directory: &Mutex<Directory>, known: HashSet<&str>) -> BTreeMap<String, Vec<HomeName>> {
+pub fn users(directory: &Mutex<Directory>, known: HashSet<&str>) -> BTreeMap<String, Vec<HomeName>> {
     let mut users: BTreeMap<String, Vec<HomeName>> = BTreeMap::new();
     for device in Directory::lock(directory).all() {
         if let Some(codec) = device.codec.as_ref().filter(|codec| known.contains(codec.name.as_str())) {

@@ -47,7 +47,7 @@ impl History {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn newest(&self, key: &DeviceKey, before: i64, most: usize) -> Result<UplinkPage, Problem> {
+    async fn newest(&self, key: &DeviceKey, before: i64, most: usize) -> Result<UplinkPage, Problem> {
         let wanted = UplinkFilter { device: key.clone(), from: 0, before, newest_first: true, most };
         self.store.uplinks(wanted).await.map_err(unreadable)
     }

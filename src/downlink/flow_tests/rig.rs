@@ -94,7 +94,7 @@ impl NetworkServer for Scripted {
     }
 
     fn health(&self) -> NetworkHealth {
-        NetworkHealth { connected: true, last_message: None, dropped: 0, degraded: Vec::new() }
+        NetworkHealth { connected: true, was_connected: true, last_message: None, dropped: 0, degraded: Vec::new() }
     }
 }
 

@@ -39,7 +39,8 @@ pub fn device(place: &Place<'_>) -> Map<String, Value> {
         ("model", "The Things Network bridge".into()),
         ("sw_version", place.version.into()),
     ];
-    told.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    let page = place.settings.page().map(|page| ("configuration_url", page.as_str().into()));
+    told.into_iter().chain(page).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn connection(application: &ApplicationName, topic: &str) -> Entity {

@@ -147,7 +147,7 @@ fn describe(portrait: &Portrait, place: &Place<'_>) -> Map<String, Value> {
         ("sw_version", some(version.firmware_version)),
         ("serial_number", portrait.ids.dev_eui.clone()),
         ("suggested_area", portrait.area.clone()),
-        ("configuration_url", portrait.console.clone()),
+        ("configuration_url", place.settings.page_of(&portrait.name).or(portrait.console.clone())),
         ("via_device", some(ids::bridge(place.bridge))),
     ];
     let told = told.into_iter().filter_map(|(key, value)| Some((key.to_owned(), Value::from(value?))));

@@ -16,6 +16,7 @@ pub struct Health(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     connected: bool,
+    was_connected: bool,
     last_message: Option<Timestamp>,
     dropped: u64,
     /// By what it is about, so that each thing is said once and can be taken back.
@@ -27,6 +28,7 @@ impl Health {
         let inner = self.lock();
         NetworkHealth {
             connected: inner.connected,
+            was_connected: inner.was_connected,
             last_message: inner.last_message,
             dropped: inner.dropped,
             degraded: inner.degraded.values().cloned().collect(),
@@ -34,7 +36,9 @@ impl Health {
     }
 
     pub fn set_connected(&self, connected: bool) {
-        self.lock().connected = connected;
+        let mut inner = self.lock();
+        inner.connected = connected;
+        inner.was_connected |= connected;
     }
 
     pub fn heard(&self, at: Timestamp) {

@@ -57,7 +57,7 @@ impl NetworkServer for Switched {
 
     fn health(&self) -> NetworkHealth {
         let connected = self.1.load(Ordering::Relaxed);
-        NetworkHealth { connected, last_message: None, dropped: 0, degraded: Vec::new() }
+        NetworkHealth { connected, was_connected: connected, last_message: None, dropped: 0, degraded: Vec::new() }
     }
 }
 

@@ -74,7 +74,7 @@ impl NetworkServer for Scripted {
 
     fn health(&self) -> NetworkHealth {
         let connected = self.connected.load(Ordering::Relaxed);
-        NetworkHealth { connected, last_message: None, dropped: 0, degraded: Vec::new() }
+        NetworkHealth { connected, was_connected: connected, last_message: None, dropped: 0, degraded: Vec::new() }
     }
 }
 

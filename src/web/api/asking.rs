@@ -51,7 +51,7 @@ async fn read(operation: &Operation, keys: &Keys, api: &Api, request: Request) -
         }
         body = body.with_raw(&key, keys.value(&key, &value));
     }
-    Ok(body)
+    if operation.takes().is_some() { Ok(body) } else { body.nothing() }
 }
 
 async fn content_of(parts: Parts, content: axum::body::Body, api: &Api) -> Result<Bytes, Problem> {

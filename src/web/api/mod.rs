@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::live::Listeners;
 use super::metrics;
 use crate::control::Answers;
+pub use missing::not_this_method;
 use operations::{Does, OPERATIONS};
 pub use operations::{Given, Own};
 

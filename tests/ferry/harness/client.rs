@@ -5,6 +5,8 @@ use std::process::Stdio;
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::process::Command;
 
 use super::{Stage, in_time};
@@ -44,6 +46,15 @@ impl Stage {
     /// A request to the control API: the status, the media type, and the body, which must be JSON.
     pub async fn ask(&self, method: &str, path: &str, body: impl Into<String>) -> (StatusCode, String, Value) {
         ask(self.socket(), method, path, body.into()).await
+    }
+
+    /// What the control API says to these very words, to the end of the connection.
+    pub async fn speak(&self, words: &str) -> String {
+        let mut stream = UnixStream::connect(self.socket()).await.unwrap();
+        stream.write_all(words.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        in_time("an answer of the control API", stream.read_to_string(&mut answer)).await.unwrap();
+        answer
     }
 }
 

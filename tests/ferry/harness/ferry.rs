@@ -1,5 +1,6 @@
 //! The bridge itself on its stage, in this process.
 
+use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub struct Ferry {
     stop: mpsc::Sender<()>,
     ended: oneshot::Receiver<Ended>,
     pub counters: Counters,
+    /// Where the page and the API are served, if they are.
+    pub page: Option<SocketAddr>,
 }
 
 impl Ferry {
@@ -39,15 +42,15 @@ impl Ferry {
     pub async fn on(stage: Stage) -> Self {
         let (toml, path) = (stage.toml().to_owned(), stage.configuration());
         let (stop, asked) = mpsc::channel(2);
-        let (built, counters) = oneshot::channel();
+        let (built, is_built) = oneshot::channel();
         let (ending, ended) = oneshot::channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             // Nobody listens any more if the test is over.
             ending.send(runtime.block_on(run(&toml, &path, asked, built))).ok();
         });
-        let counters = in_time("the bridge to be built", counters).await.expect("the setup is valid");
-        Self { stage, stop, ended, counters }
+        let (counters, page) = in_time("the bridge to be built", is_built).await.expect("the setup is valid");
+        Self { stage, stop, ended, counters, page }
     }
 
     /// Waits until the bridge counted this.
@@ -80,10 +83,13 @@ impl Ferry {
     }
 }
 
-async fn run(toml: &str, path: &Path, mut asked: mpsc::Receiver<()>, built: oneshot::Sender<Counters>) -> Ended {
+/// What is known of a bridge before it runs.
+type Built = (Counters, Option<SocketAddr>);
+
+async fn run(toml: &str, path: &Path, mut asked: mpsc::Receiver<()>, built: oneshot::Sender<Built>) -> Ended {
     let config = Config::from_text(toml, path, &Process).unwrap_or_else(|error| panic!("{error}\n{toml}"));
     let app = App::build(&config, &Process, LogLevel::default()).unwrap();
-    built.send(app.counters()).ok();
+    built.send((app.counters(), app.page())).ok();
     app.run_until_stopped(async || {
         asked.recv().await;
     })

@@ -267,6 +267,17 @@ fn a_device_says_who_made_it_and_where_it_is() {
 }
 
 #[test]
+fn a_device_leads_to_its_own_page_if_people_can_see_it() {
+    let portrait = Portrait { name: HomeName::parse("ground floor/50% wet").unwrap(), ..stranger("node") };
+    let settings = settings(Discovery::Device, Output::Json).with_page(Some("https://home.example.org/ferry/"));
+    let url = |announcement: &Announcement| parsed(announcement)["device"]["configuration_url"].clone();
+    let place = place(&settings);
+    let of_device = url(&device(&portrait, &place)[0]);
+    assert_eq!(of_device, "https://home.example.org/ferry/#/device/ground%20floor/50%25%20wet");
+    assert_eq!(url(&bridge(&[], &place)[0]), "https://home.example.org/ferry/");
+}
+
+#[test]
 fn both_forms_know_an_entity_by_the_same_ids() {
     let portrait = shipped("mbed/led-and-sensors", &[("temperature", ValueKind::Number)]);
     let ids = components(&portrait);

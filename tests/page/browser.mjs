@@ -1,0 +1,105 @@
+// A viewer of the page in Chromium, who notes everything a page must not do.
+
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+/** How long anything may take to appear. The simulated nodes report every second or every four. */
+export const PATIENCE_MS = 30_000;
+
+export function launch() {
+  const asRoot = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
+  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+  return chromium.launch({ executablePath, args: ["--disable-gpu", "--disable-dev-shm-usage", ...asRoot] });
+}
+
+/** One person at one browser, with cookies of their own. */
+export class Viewer {
+  /** `phone`: 360 pixels wide, with touch. */
+  static async open(browser, url, { phone = false, colorScheme = "light" } = {}) {
+    const viewport = phone ? { width: 360, height: 740 } : { width: 1280, height: 860 };
+    const context = await browser.newContext({ viewport, colorScheme, reducedMotion: "reduce", hasTouch: phone });
+    const page = await context.newPage();
+    const viewer = new Viewer(context, page, new URL(url));
+    if (process.env.PAGE) await served(context, process.env.PAGE);
+    await viewer.#watch();
+    await page.goto(url);
+    return viewer;
+  }
+
+  constructor(context, page, url) {
+    this.context = context;
+    this.page = page;
+    this.url = url;
+    this.requests = [];
+    this.complaints = [];
+    page.setDefaultTimeout(PATIENCE_MS);
+  }
+
+  async #watch() {
+    const { context, page } = this;
+    context.on("request", (request) => this.requests.push(request.url()));
+    page.on("websocket", (socket) => this.requests.push(socket.url()));
+    page.on("pageerror", (error) => this.complaints.push(`error: ${error.message}`));
+    page.on("console", (message) => {
+      if (["error", "warning"].includes(message.type())) this.complaints.push(`console: ${message.text()}`);
+    });
+    await page.exposeFunction("policyViolated", (what) => this.complaints.push(`policy: ${what}`));
+    await page.addInitScript(() => {
+      const told = (event) => window.policyViolated(`${event.violatedDirective} ${event.blockedURI}`);
+      document.addEventListener("securitypolicyviolation", told);
+    });
+  }
+
+  /** Goes to another view without loading the page anew. */
+  async go(hash) {
+    await this.page.evaluate((to) => (location.hash = to), hash);
+  }
+
+  /** Resolves once what `look` returns in the page is true. */
+  async until(look, argument) {
+    await this.page.waitForFunction(look, argument, { timeout: PATIENCE_MS });
+  }
+
+  /** A picture of the whole view, however long it is: what sticks to an edge of the screen stays at the edge. */
+  async shot(folder, name) {
+    mkdirSync(folder, { recursive: true });
+    const { page } = this;
+    const { width, height } = page.viewportSize();
+    const whole = await page.evaluate(() => document.documentElement.scrollHeight);
+    await page.setViewportSize({ width, height: Math.max(height, whole) });
+    await page.screenshot({ path: join(folder, `${name}.png`) });
+    await page.setViewportSize({ width, height });
+  }
+
+  /** Nothing is wider than the screen. */
+  async fits() {
+    const [content, screen] = await this.page.evaluate(() => {
+      const { scrollWidth, clientWidth } = document.documentElement;
+      return [scrollWidth, clientWidth];
+    });
+    assert.ok(content <= screen, `the page is ${content} pixels wide on a screen of ${screen}`);
+  }
+
+  /** Every request went to the bridge, nothing failed, and nothing was held back; but for what was `expected`. */
+  clean(expected = []) {
+    const host = this.url.host;
+    const strangers = this.requests.filter((url) => /^(https?|wss?):/.test(url) && new URL(url).host !== host);
+    assert.deepEqual(strangers, [], "requests that leave the host");
+    assert.ok(this.requests.length > 0, "some request was seen");
+    const unexpected = this.complaints.filter((complaint) => !expected.some((pattern) => pattern.test(complaint)));
+    assert.deepEqual(unexpected, [], "what the browser complains about");
+  }
+
+  async close() {
+    await this.context.close();
+  }
+}
+
+/** Serves the bundle in a folder in place of the one in the binary: for whoever works on the page. */
+async function served(context, folder) {
+  for (const name of ["app.js", "app.css"]) {
+    await context.route(`**/${name}`, (route) => route.fulfill({ path: join(folder, name) }));
+  }
+}

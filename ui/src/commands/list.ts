@@ -1,0 +1,67 @@
+// The downlinks of one device, read once and kept true by what is told live.
+
+import { type Signal, signal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+import { Problem } from "../api";
+import { onMissed, onTold } from "../live";
+import { downlinks, type Whose } from "./api";
+import { type Downlink, type Step, stepped } from "./life";
+
+export interface DownlinkList {
+  /** Newest first; none until they were read. */
+  items: Signal<Downlink[] | undefined>;
+  trouble: Signal<Problem | undefined>;
+  /** Puts in what the service answered about one. */
+  take: (downlink: Downlink) => void;
+}
+
+/** The list for as long as the component that uses it is shown. */
+export function useDownlinks({ device_id, application }: Whose): DownlinkList {
+  const list = useMemo(() => follow({ device_id, application }), [device_id, application]);
+  useEffect(() => list.start(), [list]);
+  return list;
+}
+
+function follow(whose: Whose): DownlinkList & { start: () => () => void } {
+  const items = signal<Downlink[] | undefined>(undefined);
+  const trouble = signal<Problem | undefined>(undefined);
+  // Only the newest answer counts: what was told meanwhile asked for another.
+  let asked = 0;
+
+  const read = async () => {
+    const mine = ++asked;
+    try {
+      const answer = await downlinks.list(whose);
+      if (mine !== asked) return;
+      items.value = answer.downlinks;
+      trouble.value = undefined;
+    } catch (error) {
+      if (mine === asked) trouble.value = error as Problem;
+    }
+  };
+  const hear = (step: Step) => {
+    const after = stepped(items.value ?? [], step);
+    if (after) items.value = after;
+    // It is new, or an answer is on its way that may be older than this step.
+    else void read();
+  };
+  const start = () => {
+    void read();
+    const ends = [
+      onMissed(() => void read()),
+      onTold((told) => {
+        const ours = told.device_id === whose.device_id && told.application === whose.application;
+        if (told.kind === "downlink" && ours) hear(told.data as Step);
+      }),
+    ];
+    return () => ends.forEach((end) => end());
+  };
+  const take = (downlink: Downlink) => {
+    const others = (items.value ?? []).filter((item) => item.id !== downlink.id);
+    const known = items.value?.find((item) => item.id === downlink.id);
+    // Steps that were told live may be newer than the answer to what asked for them.
+    const newest = known && known.step_count > downlink.step_count ? known : downlink;
+    items.value = [newest, ...others].sort((a, b) => b.created_at.localeCompare(a.created_at));
+  };
+  return { items, trouble, take, start };
+}
