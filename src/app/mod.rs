@@ -224,8 +224,6 @@ impl App {
             health_interval: kept.health_interval,
             systemd: site.systemd,
         };
-        let watch = codecs.watch(site.shared.notices.downgrade(), site.systemd.is_there());
-        site.tasks.add_background("codec watch", watch);
         site.tasks.add_background("repeated log lines", log.tell_repeats());
         let page = web(&mut site, answers, asked.connected)?;
         Ok(site.run_these((uplinks, formatters, downlinks, control), (kept.reload, page)))
