@@ -18,6 +18,8 @@ use crate::telemetry::Systemd;
 pub enum Ended {
     /// It was asked to, and finished what it held.
     Stopped,
+    /// It was to begin again, and finished what it held.
+    Again,
     /// It was asked to, and did not finish in time, or was asked twice.
     Forced,
     /// One of its tasks ended by itself.
@@ -42,41 +44,53 @@ impl Tasks {
         self.background.push((name, task.boxed()));
     }
 
-    /// Runs them all until `asked` resolves or one of them ends; then gives the `stop` signal and waits for the rest,
-    /// for `grace` at most or until `asked` resolves again.
+    /// Runs them all until `asked` or `again` resolves or one of them ends; then gives the `stop` signal and waits for the
+    /// rest, for `grace` at most or until `asked` resolves again.
     pub async fn run(
         self,
         stop: CancellationToken,
         grace: Duration,
         systemd: Systemd,
         mut asked: impl AsyncFnMut(),
+        again: impl Future<Output = ()>,
     ) -> Ended {
         let mut background = Running::start(self.background);
         let mut running = Running::start(self.drained);
-        let died = tokio::select! {
-            () = asked() => None,
-            name = running.next_end() => name,
-            name = background.next_end(), if !background.is_empty() => name,
+        let mut why = tokio::select! {
+            () = asked() => Ended::Stopped,
+            () = again => Ended::Again,
+            name = running.next_end() => Ended::TaskDied(name.unwrap_or("unnamed")),
+            name = background.next_end(), if !background.is_empty() => Ended::TaskDied(name.unwrap_or("unnamed")),
         };
-        match died {
-            None => tracing::info!("Stopping: finishing what is under way."),
-            Some(name) => tracing::error!(task = name, "A task ended by itself; stopping."),
+        match why {
+            Ended::TaskDied(name) => tracing::error!(task = name, "A task ended by itself; stopping."),
+            _ => tracing::info!("Stopping: finishing what is under way."),
         }
-        systemd.stopping();
+        // A service that begins again does not stop.
+        if why != Ended::Again {
+            systemd.stopping();
+        }
         stop.cancel();
-        let drained = tokio::select! {
-            () = running.all_ended() => true,
-            () = tokio::time::sleep(grace) => false,
-            () = asked() => false,
-        };
-        match (died, drained) {
-            (Some(name), _) => Ended::TaskDied(name),
-            (None, true) => Ended::Stopped,
-            (None, false) => {
-                tracing::error!(tasks = running.names().join(", "), "Not finished in time; ending now.");
-                Ended::Forced
+        let late = tokio::time::sleep(grace);
+        tokio::pin!(late);
+        let drained = loop {
+            tokio::select! {
+                () = running.all_ended() => break true,
+                () = &mut late => break false,
+                () = asked() => match why {
+                    Ended::Again => {
+                        why = Ended::Stopped;
+                        systemd.stopping();
+                    }
+                    _ => break false,
+                },
             }
+        };
+        if !drained && !matches!(why, Ended::TaskDied(_)) {
+            tracing::error!(tasks = running.names().join(", "), "Not finished in time; ending now.");
+            return Ended::Forced;
         }
+        why
     }
 }
 
@@ -161,7 +175,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     async fn run(tasks: Tasks, stop: CancellationToken, asked: impl AsyncFnMut()) -> Ended {
-        tasks.run(stop, Duration::from_secs(10), Systemd::detect(), asked).await
+        tasks.run(stop, Duration::from_secs(10), Systemd::detect(), asked, std::future::pending()).await
     }
 
     #[tokio::test(start_paused = true)]
@@ -198,6 +212,30 @@ mod tests {
                 }
             };
             assert_eq!(run(tasks, CancellationToken::new(), asked).await, Ended::Forced);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bridge_that_begins_again_drains_first_and_a_stop_meanwhile_is_a_stop() {
+        for stopped_meanwhile in [false, true] {
+            let (stop, mut tasks) = (CancellationToken::new(), Tasks::default());
+            let its = stop.clone();
+            tasks.add("worker", async move {
+                its.cancelled().await;
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            });
+            let its = stop.clone();
+            let mut asks = 0;
+            let asked = async || {
+                its.cancelled().await;
+                asks += 1;
+                if asks > 1 || !stopped_meanwhile {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let grace = Duration::from_secs(10);
+            let ended = tasks.run(stop.clone(), grace, Systemd::detect(), asked, async {}).await;
+            assert_eq!(ended, if stopped_meanwhile { Ended::Stopped } else { Ended::Again });
         }
     }
 

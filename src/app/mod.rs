@@ -20,11 +20,13 @@
 //! | the two sides | `sides.rs` |
 //! | the flow up, repair, codecs | `flows.rs` |
 //! | what a changed configuration changes while all runs | `reload/` |
+//! | how a backup takes the place of the store between two bridges | `restoring.rs` |
 //! | what can be wrong before anything runs | `error.rs` |
 
 mod error;
 mod flows;
 mod reload;
+mod restoring;
 mod sides;
 
 use std::collections::{BTreeMap, HashMap};
@@ -38,6 +40,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use error::BuildError;
+pub use restoring::{RestoreError, finish_restore, restore};
 
 use self::flows::{Entrances, Orders, codecs, discovery_task, downlink_flow, repair_task, uplink_flow};
 use self::reload::reload_task;
@@ -77,6 +80,7 @@ pub struct App {
     counters: Counters,
     /// Rung to have the configuration read again.
     reload: Arc<Notify>,
+    again: Arc<Notify>,
     /// Where the page is.
     page: Option<SocketAddr>,
 }
@@ -98,6 +102,8 @@ struct Shared {
     directory: Arc<Mutex<Directory>>,
     devices_changed: watch::Sender<()>,
     outages: Outages,
+    /// Rung to have the bridge end and begin again.
+    again: Arc<Notify>,
     live: Live,
 }
 
@@ -111,6 +117,7 @@ impl Shared {
             directory: Arc::new(Mutex::new(directory(config)?)),
             devices_changed: watch::Sender::new(()),
             outages: Outages::default(),
+            again: Arc::default(),
             live: Live::default(),
         })
     }
@@ -130,8 +137,8 @@ impl Site<'_> {
         tasks.add("downlinks", downlinks.run(stop.clone()));
         tasks.add("control", control.run(stop.clone()));
         tasks.add_background("watchdog", async move { systemd.watchdog().await });
-        let (stop, counters) = (shared.stop, shared.counters);
-        App { tasks, stop, grace: config.service.grace, systemd, counters, reload, page }
+        let (stop, counters, again) = (shared.stop, shared.counters, shared.again);
+        App { tasks, stop, grace: config.service.grace, systemd, counters, reload, page, again }
     }
 }
 
@@ -183,8 +190,13 @@ impl App {
         let record = Record::new(disk.memory, site.shared.counters.clone(), repair.clone());
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
+        let backups = control::Backups::new(
+            disk.store.clone(),
+            &disk.folder,
+            config.sources.overlay.clone(),
+            site.shared.again.clone(),
+        );
         let store = disk.store.clone();
-        let history = control::History::new(store.clone(), desk.clone(), site.shared.directory.clone());
         let uplinks = uplink_flow(&site, entrances, (disk.store, disk.restored, record), &servers, &home, decode);
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
         let handles = Handles {
@@ -194,8 +206,9 @@ impl App {
             in_use: kept.in_use,
             home_connected: asked.connected.clone(),
             store: store.clone(),
+            metrics_per_device: config.web.metrics_per_device,
             log: control::Log(log.clone()),
-            history,
+            backups,
             desk,
         };
         let answers = Arc::new(answers(servers, handles, &site.shared));
@@ -240,10 +253,11 @@ impl App {
     }
 
     /// Runs until `stop` resolves for the first time, then drains within the grace period; a second `stop` ends the
-    /// drain at once. A task that ends by itself stops the bridge too.
+    /// drain at once. A task that ends by itself stops the bridge too, and so does a backup that is to be restored: then
+    /// [`finish_restore`], and another one.
     pub async fn run_until_stopped(self, stop: impl AsyncFnMut()) -> Ended {
         self.systemd.ready();
-        let ended = self.tasks.run(self.stop, self.grace, self.systemd, stop).await;
+        let ended = self.tasks.run(self.stop, self.grace, self.systemd, stop, self.again.notified()).await;
         let left = self.counters.snapshot().waiting_at_home;
         if left > 0 {
             tracing::error!(messages = left, "Stopped before the home broker had everything; uplinks wait on disk.");
@@ -281,14 +295,18 @@ struct Handles {
     codecs: control::Codecs,
     configuring: control::Configuration,
     log: control::Log,
+    backups: control::Backups,
     in_use: watch::Receiver<control::InUse>,
     home_connected: watch::Receiver<bool>,
     store: Store,
+    metrics_per_device: bool,
 }
 
 fn answers(
     servers: Vec<Arc<dyn NetworkServer>>,
-    Handles { desk, backfill, codecs, configuring, log, history, in_use, home_connected, store }: Handles,
+    Handles {
+        desk, backfill, codecs, configuring, log, backups, in_use, home_connected, store, metrics_per_device
+    }: Handles,
     shared: &Shared,
 ) -> Answers {
     let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
@@ -296,6 +314,7 @@ fn answers(
     Answers {
         codecs,
         log,
+        backups,
         gaps: control::Gaps::new(backfill.clone(), events.clone()),
         events,
         history: control::History::new(store.clone(), desk.clone(), shared.directory.clone()),
@@ -311,6 +330,7 @@ fn answers(
         in_use,
         home_connected,
         store,
+        metrics_per_device,
         started: Instant::now(),
     }
 }

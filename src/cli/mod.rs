@@ -4,6 +4,7 @@
 //! [`Command::run`].
 
 mod backfill;
+mod backup;
 mod check;
 mod codec;
 mod completions;
@@ -15,13 +16,16 @@ mod gaps;
 mod init;
 mod man;
 mod moment;
+mod onboarding;
 mod readings;
+mod restore;
 mod run;
 mod service;
 mod status;
 mod table;
 mod tail;
 mod terminal;
+mod upload;
 
 use std::ffi::OsString;
 use std::io;
@@ -49,7 +53,7 @@ struct Cli {
 enum Command {
     /// Show the bridge at work, with a simulated network, nodes and home broker
     Demo(demo::Demo),
-    /// Carry messages until stopped
+    /// Carry messages until stopped; without a configuration, ask for one on a page first
     Run(run::Run),
     /// Write a first configuration
     Init(init::Init),
@@ -69,6 +73,10 @@ enum Command {
     Status(status::Status),
     /// Send, list, show and cancel downlinks of the running bridge
     Downlink(downlink::Downlink),
+    /// Copy the running bridge's store into one file
+    Backup(backup::Backup),
+    /// Put a backup in the place of the store
+    Restore(restore::Restore),
     /// Test and try payload codecs
     Codec(codec::Codec),
     /// Explain, show and check the configuration
@@ -132,7 +140,7 @@ impl Command {
         let existing = || config.clone().unwrap_or_else(|| default_path(environment));
         match self {
             Self::Demo(demo) => demo.run(environment, terminal).await,
-            Self::Run(run) => run.run(&existing(), environment).await,
+            Self::Run(run) => run.run(config, environment, terminal).await,
             Self::Init(init) => Ok(init.run(config, environment, terminal)?),
             Self::Check(check) => check.run(&existing(), environment, terminal).await,
             Self::Backfill(backfill) => backfill.run(config.as_deref(), environment, terminal).await,
@@ -142,6 +150,8 @@ impl Command {
             Self::Gaps(gaps) => gaps.run(config.as_deref(), environment, terminal).await,
             Self::Status(status) => status.run(config.as_deref(), environment, terminal).await,
             Self::Downlink(downlink) => downlink.run(config.as_deref(), environment, terminal).await,
+            Self::Backup(backup) => backup.run(config.as_deref(), environment, terminal).await,
+            Self::Restore(restore) => restore.run(&existing(), environment, terminal).await,
             Self::Codec(codec) => Ok(codec.run(terminal)),
             Self::Config(config) => config.run(&existing(), environment, terminal).await,
             Self::Completions(completions) => completions.run(terminal),

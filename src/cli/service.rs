@@ -1,15 +1,17 @@
 //! The running bridge as commands see it: its control API, HTTP on a Unix socket.
 
 use std::error::Error;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Body, Client, Method, RequestBuilder, Response};
 use serde::Deserialize;
 use url::Url;
 
+use super::upload::Upload;
 use super::{Exit, Terminal};
 use crate::config::{ConfigError, Environment, find_control_socket};
 use crate::mqtt::tls;
@@ -19,6 +21,8 @@ use crate::telemetry::with_causes;
 const BASE: &str = "http://ttn-ferry/api/v1/";
 /// How long an answer may take beyond the time that it was asked to wait.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// How long a whole store may be on its way: 16 GiB at 5 MB/s.
+const TRANSFER_WITHIN: Duration = Duration::from_secs(3600);
 /// The longest answer read, in bytes: a list of 10,000 downlinks fits.
 const LONGEST_ANSWER: usize = 64 << 20;
 
@@ -126,8 +130,42 @@ impl Service {
         self.send(self.http.request(Method::DELETE, url(path, &[])).timeout(ANSWER_WITHIN)).await
     }
 
+    /// Writes the answer's body into `to`, however long it is. Returns its length.
+    ///
+    /// # Errors
+    /// Within: what the bridge did not do. Without: what `to` did not take.
+    pub async fn download(&self, path: &[&str], to: &mut dyn Write) -> io::Result<Result<u64, ServiceError>> {
+        let asked = self.http.request(Method::GET, url(path, &[])).timeout(TRANSFER_WITHIN).send().await;
+        let mut response = match asked {
+            Ok(response) if response.status().is_success() => response,
+            Ok(response) => return Ok(self.read(response).await.map(|_| 0)),
+            Err(error) => return Ok(Err(self.unreachable(error))),
+        };
+        let mut length = 0;
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => {
+                    to.write_all(&chunk)?;
+                    length += chunk.len() as u64;
+                }
+                Ok(None) => return Ok(Ok(length)),
+                Err(error) => return Ok(Err(self.unreachable(error))),
+            }
+        }
+    }
+
+    /// Sends a file, however long it is.
+    pub async fn upload(&self, path: &[&str], file: File) -> Result<String, ServiceError> {
+        let request = self.http.request(Method::POST, url(path, &[])).timeout(TRANSFER_WITHIN);
+        self.send(request.body(Body::wrap(Upload::new(file)))).await
+    }
+
     async fn send(&self, request: RequestBuilder) -> Result<String, ServiceError> {
-        let mut response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        self.read(response).await
+    }
+
+    async fn read(&self, mut response: Response) -> Result<String, ServiceError> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
             if body.len() + chunk.len() > LONGEST_ANSWER {

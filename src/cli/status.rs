@@ -206,6 +206,8 @@ mod tests {
             version,
             uptime_s: 60,
             memory_bytes,
+            home_connected: false,
+            store_failing: Some("the disk is full".into()),
             applications,
             backlog: 3,
             downlinks_open: 2,

@@ -64,6 +64,12 @@ impl Terminal {
         writeln!(self.data, "{text}")
     }
 
+    /// Where data goes that has no lines.
+    pub fn data(&mut self) -> &mut dyn Write {
+        self.clear_progress();
+        &mut *self.data
+    }
+
     /// One line of talk, or several. If nobody hears it there is nobody to tell.
     pub fn say(&mut self, text: &str) {
         self.clear_progress();

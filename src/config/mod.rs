@@ -62,7 +62,7 @@ use overlay::Overlay;
 use sources::{NONE, held};
 
 /// Where the service's configuration lies.
-const SYSTEM_PATH: &str = "/etc/ttn-ferry/ttn-ferry.toml";
+pub const SYSTEM_PATH: &str = "/etc/ttn-ferry/ttn-ferry.toml";
 /// Where someone who only tries it out has it: the folder they stand in.
 const LOCAL_PATH: &str = "ttn-ferry.toml";
 

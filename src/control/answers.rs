@@ -31,11 +31,14 @@ pub struct Answers {
     pub history: super::History,
     pub codecs: super::Codecs,
     pub log: super::Log,
+    pub backups: super::Backups,
     pub device_changes: super::Devices,
     pub configuring: super::Configuration,
     pub in_use: watch::Receiver<InUse>,
     pub home_connected: watch::Receiver<bool>,
     pub store: Store,
+    /// Whether `/metrics` tells of each device.
+    pub metrics_per_device: bool,
     pub started: Instant,
 }
 

@@ -10,11 +10,13 @@
 //! | the newest of each device; one device as a whole | [`states`], [`device`] |
 //! | what was told before; what happened | [`history`], [`events`], [`gaps`] |
 //! | what can be asked of the flows | [`downlinks`], [`backfill`], [`codecs`] |
+//! | the store as one file | [`backups`] |
 //! | what can be said of devices, configuration, log | [`devices`], [`configuration`], [`log`] |
 
 mod answers;
 mod applications;
 mod backfill;
+mod backups;
 mod body;
 mod codecs;
 mod configuration;
@@ -46,6 +48,7 @@ use crate::telemetry::{Notice, Systemd};
 
 pub use answers::Answers;
 pub use backfill::{Backfill, Backfilled};
+pub use backups::{Backups, LONGEST_BACKUP, Restoring};
 pub use body::Body;
 pub use codecs::{CodecParts, Codecs};
 pub use configuration::{Ask, Asked, Checked, Configuration, InUse, OptionsSet, Reloaded, Removed, Renamed};

@@ -47,9 +47,14 @@ pub struct Batch {
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
-        let rows = self.records.len() + self.delivered.len() + self.runs.len() + self.states.len() + self.usage.len();
-        let others = self.gaps.len() + self.notes.len() + self.availability.len() + self.retained.len();
-        rows + others + self.downlinks.len() + self.events.len() + self.forgotten.len() + self.uplinks.len() == 0
+        // Each by its name: whatever is added is asked for here too.
+        #[rustfmt::skip]
+        let Self {
+            records, delivered, runs, states, usage, gaps, notes, availability, retained, events, downlinks, forgotten, uplinks,
+        } = self;
+        let rows = [records.len(), delivered.len(), runs.len(), states.len(), usage.len(), gaps.len(), notes.len()];
+        let others = [availability.len(), retained.len(), events.len(), downlinks.len(), forgotten.len(), uplinks.len()];
+        rows.into_iter().chain(others).all(|count| count == 0)
     }
 
     pub fn record(&mut self, entry: Entry) {
@@ -340,6 +345,8 @@ mod tests {
                 newest += u64::from(matches!(operation, Operation::Record));
                 let mut single = Batch::default();
                 gather(&mut single, operation, newest);
+                let is_change = !matches!(operation, Operation::Begin | Operation::End { .. });
+                prop_assert_eq!(single.is_empty(), !is_change);
                 one_by_one.apply(&single);
                 gather(&mut pending, operation, newest);
                 match operation {

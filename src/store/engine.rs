@@ -1,5 +1,7 @@
 //! The seam: what keeps the rows. SQLite today; whatever else implements this works behind the same [`super::Store`].
 
+use std::fs::File;
+
 use jiff::Timestamp;
 
 use super::batch::Batch;
@@ -46,6 +48,12 @@ pub trait Engine: Send {
     fn prune(&mut self, now: Timestamp) -> Result<bool>;
     /// What happened, newest first.
     fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>>;
+
+    /// Begins a copy of all that is committed now into `target`, in the place of one that is under way.
+    fn begin_copy(&mut self, target: File) -> Result<()>;
+
+    /// Copies the next piece, which takes no longer than a commit may wait. Returns whether there is more.
+    fn copy_on(&mut self) -> Result<bool>;
 
     /// Leaves the file as small and whole as possible. Nothing is called after it.
     fn close(&mut self) -> Result<()>;

@@ -84,6 +84,15 @@ pub enum EngineError {
 /// The engine's own error.
 pub type Cause = Box<dyn Error + Send + std::marker::Sync>;
 
+impl From<io::Error> for EngineError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(error.into()),
+            _ => Self::Disk(error.into()),
+        }
+    }
+}
+
 impl EngineError {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {

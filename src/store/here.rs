@@ -90,6 +90,14 @@ impl Engine for OnDisk {
         self.engine.prune(now)
     }
 
+    fn begin_copy(&mut self, target: std::fs::File) -> Result<()> {
+        self.engine.begin_copy(target)
+    }
+
+    fn copy_on(&mut self) -> Result<bool> {
+        self.engine.copy_on()
+    }
+
     fn close(&mut self) -> Result<()> {
         self.engine.close()
     }

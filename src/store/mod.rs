@@ -14,7 +14,9 @@
 //! | when a commit happens | [`gather`] |
 //! | what happens while the disk fails | [`writer`] |
 //! | what the tables are | [`sqlite`] |
+//! | how a backup is made, and takes a store's place | [`backup`] |
 
+mod backup;
 mod batch;
 mod config;
 mod engine;
@@ -28,6 +30,7 @@ mod sqlite;
 mod thread;
 mod writer;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,12 +43,14 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::model::{DeviceKey, DeviceNotes, DownlinkId, Kept, UplinkRecord};
 use crate::telemetry::{Notices, WeakNotices};
 
+pub use backup::{Beside, put_in_place};
 pub use config::{StoreConfig, Sync};
 pub use error::{EngineError, OpenError, StoreError};
 pub use rows::{
     DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GapRow, GatewayRow, Restored, RetainedRow, Run,
     RunChange, Shed, SpoolStats, StateRow, Types, UplinkFilter, UplinkPage, UsageRow,
 };
+pub use sqlite::{check as check_backup, seal as seal_backup};
 pub use writer::Writer;
 
 use engine::Engine;
@@ -274,6 +279,17 @@ impl Store {
     /// Why nothing can be written at the moment; none if all is well.
     pub fn is_failing(&self) -> Option<String> {
         self.status.borrow().failing.clone()
+    }
+
+    /// Copies all that is committed into `target`, which is empty, a piece at a time: commits go on between them.
+    ///
+    /// # Errors
+    /// The disk cannot be read or written, or the store has ended.
+    pub async fn copy_to(&self, target: File) -> Result<(), StoreError> {
+        let failing = |error: EngineError| StoreError::Failing(error.to_string());
+        self.query(move |engine| engine.begin_copy(target), failing).await?;
+        while self.query(|engine| engine.copy_on(), failing).await? {}
+        Ok(())
     }
 
     async fn query<T: Send + 'static>(

@@ -61,10 +61,14 @@ pub fn before(api: Router, probes: Router, guard: Guard, facts: Facts) -> Router
 }
 
 async fn pass(State(front): State<Front>, request: Request, next: Next) -> Response {
-    let mut response = match front.admitted(request) {
+    safely(match front.admitted(request) {
         Ok(request) => next.run(request).await,
         Err(refused) => *refused,
-    };
+    })
+}
+
+/// An answer with what a browser needs to know to keep it apart from other sites.
+pub fn safely(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.extend(HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value))));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -11,6 +11,7 @@
 //! time of an answer in [`api`], wrong passwords in [`tries`].
 
 mod api;
+mod backup;
 mod door;
 mod front;
 mod guard;
@@ -18,6 +19,7 @@ mod key;
 mod live;
 mod lock;
 mod metrics;
+mod onboarding;
 mod page;
 mod port;
 mod probes;
@@ -43,6 +45,7 @@ use guard::Guard;
 pub use key::{KeyError, SigningKey};
 use live::Listeners;
 use lock::Lock;
+pub use onboarding::{Asking, Onboarding};
 pub use port::{Port, PortError};
 use session::Facts;
 pub use socket::{Socket, SocketError};
@@ -87,11 +90,12 @@ impl Web {
         // However this ends: no connection is served longer than this task lives.
         let _cut = cut.clone().drop_guard();
         let listeners = Listeners::default();
-        let api = api::router(Api { answers, stop: stop.clone(), listeners: listeners.clone() });
+        let given = Api { answers, stop: stop.clone(), listeners: listeners.clone() };
+        let (api, backups) = (api::router(given.clone()), backup::router(given));
         let probes = probes::router(Arc::new(readiness));
         let (listener, _file) = socket.map(Socket::into_parts).unzip();
         let inside = listener.map(|listener| {
-            let router = probes.clone().fallback_service(api.clone());
+            let router = probes.clone().merge(backups).fallback_service(api.clone());
             Door::new(Entrance::Unix(listener), AT_THE_SOCKET, router)
         });
         let outside = site.map(|site| site.door(api, probes));

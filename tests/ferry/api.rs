@@ -113,8 +113,8 @@ fn escaped(path: &str) -> String {
 #[tokio::test]
 async fn every_operation_answers_as_it_is_described() {
     let mut ferry = Ferry::with(scene).await;
-    for (device, payload) in [("lamp", &[8][..]), ("own", &[7])] {
-        ferry.network.up(device, 1, payload);
+    for (device, payload) in [("lamp", &hex::decode("08665f0ce401003c").unwrap()[..]), ("own", &[7])] {
+        ferry.up_now(device, 1, payload);
         ferry.home.on(&format!("ttn/{device}/uplink")).await;
     }
     let mut described = Described::by(&ferry).await;

@@ -34,11 +34,19 @@ impl Ferry {
     }
 
     /// An uplink that came just now.
-    fn up_now(&self, device: &str, f_cnt: u32, payload: &[u8]) {
+    pub fn up_now(&self, device: &str, f_cnt: u32, payload: &[u8]) {
         let mut message = uplink(f_cnt, payload);
         let now = Timestamp::now().to_string();
         message["received_at"] = now.as_str().into();
-        message["uplink_message"]["received_at"] = now.into();
+        let up = &mut message["uplink_message"];
+        up["received_at"] = now.into();
+        up["rx_metadata"] =
+            json!([{"gateway_ids": {"gateway_id": "roof", "eui": "0102030405060708"}, "rssi": -97, "snr": 8.5}]);
+        up["settings"] = json!({
+            "data_rate": {"lora": {"bandwidth": 125_000, "spreading_factor": 7}},
+            "frequency": "868100000",
+        });
+        up["consumed_airtime"] = "0.056576s".into();
         self.network.handle.publish_up(APP, device, &message);
     }
 }

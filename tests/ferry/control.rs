@@ -192,3 +192,23 @@ async fn metrics_count_by_application_and_grow_with_no_device() {
     assert!(many.contains(&"ttn_ferry_uplinks_total{application=\"app1\"} 40".to_owned()), "{many:#?}");
     assert_eq!((few.len(), many.iter().any(|line| line.contains("node"))), (many.len(), false), "{many:#?}");
 }
+
+#[tokio::test]
+async fn metrics_of_each_device_are_there_where_they_are_wanted() {
+    let mut ferry = Ferry::with(|setup| {
+        setup.add_codec("node", "function decodeUplink(input) { return {data: {level: input.bytes[0], open: true}}; }");
+        setup.more.push_str("[web]\nmetrics_per_device = true\n");
+    })
+    .await;
+    ferry.network.up("node", 1, &[42]);
+    ferry.home.on("ttn/node").await;
+    let (_, lines) = metrics(&ferry).await;
+    for line in [
+        r#"ttn_ferry_device_field{application="app1",device="node",field="level"} 42.0"#,
+        r#"ttn_ferry_device_field{application="app1",device="node",field="open"} 1.0"#,
+    ] {
+        assert!(lines.contains(&line.to_owned()), "{line}: {lines:#?}");
+    }
+    let seen = lines.iter().any(|line| line.starts_with("ttn_ferry_device_last_seen_timestamp_seconds{"));
+    assert!(seen && lines.iter().all(|line| !line.contains("last_seen\"")), "{lines:#?}");
+}

@@ -4,6 +4,7 @@
 
 mod api;
 mod availability;
+mod backup;
 mod bad_input;
 mod bridge;
 mod codec_files;
@@ -17,12 +18,15 @@ mod gaps;
 mod harness;
 mod history;
 mod home_assistant;
+mod live;
 mod mosquitto;
+mod onboarding;
 mod outage;
 mod quality;
 mod refused;
 mod reload;
 mod requests;
+mod samples;
 mod secrets;
 mod shutdown;
 mod spool;

@@ -81,6 +81,11 @@ export function sentence(event: StoredEvent): Said {
   return { text: type.replaceAll("_", " "), more, tone: "" };
 }
 
+/** Whether it is told once more: what the bridge tells of a join, the device's own event tells too. */
+export function isTwin({ type }: StoredEvent): boolean {
+  return type === "device_joined";
+}
+
 /** What the WebSocket tells, as the service stores it; none if it is no event. */
 export function stored({ event, kind, device, application, device_id, at, data }: Told): StoredEvent | undefined {
   if (kind !== "bridge" && kind !== "event") return undefined;

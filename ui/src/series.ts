@@ -2,6 +2,15 @@
 
 export type Value = number | null;
 
+/** Who has been here for an hour sees that hour, not a day with a line at its end: a time that is empty for more than its
+ * first half begins with what there is. */
+export function fitted([from, to]: [number, number], first: number | undefined): [number, number] {
+  if (first === undefined || first - from < (to - from) / 2) return [from, to];
+  return [Math.max(from, Math.min(first, to - SHORTEST)), to];
+}
+
+const SHORTEST = 60_000;
+
 /** Points beyond which silence is a gap: four times the usual distance between two. */
 export function gapAfter(at: number[]): number {
   if (at.length < 3) return Infinity;

@@ -9,11 +9,16 @@ import type { Entry } from "./store";
 export interface Spark {
   at: number[];
   value: Value[];
+  /** What one point stands for, in ms; 0 if each is a reading. */
+  step: number;
 }
 
 export const DAY = 86_400_000;
 /** More points than a card has pixels are not seen. */
 const POINTS = 96;
+/** A device that is new has told so little of a day that its points are too few: then less of the day is looked at. */
+const SPANS = { "24h": DAY, "1h": DAY / 24, "5m": DAY / 288 };
+const FEW = 12;
 /** Asked for at a time: the service has more to do. */
 const AT_ONCE = 4;
 
@@ -66,14 +71,24 @@ async function read(entry: Entry, path: string, spark: Signal<Spark | undefined>
   if (!own()) return;
   if (!isWanted()) return forget(entry.key);
   try {
-    const { series } = await api.readings(entry.info.peek(), { fields: path, from: "24h", points: POINTS });
-    const numbers = series[path]?.kind === "number" ? series[path] : undefined;
-    spark.value = { at: numbers?.at ?? [], value: (numbers?.value as Value[] | undefined) ?? [] };
+    spark.value = await newest(entry, path);
     const has = kept.get(entry.key);
     if (has?.spark === spark) has.end = lengthen(entry, path, spark);
   } catch {
     if (own()) forget(entry.key); // The next time the card is drawn it is asked for again.
   }
+}
+
+async function newest(entry: Entry, path: string): Promise<Spark> {
+  let spark: Spark = { at: [], value: [], step: 0 };
+  for (const [from, length] of Object.entries(SPANS)) {
+    const { series, sampled } = await api.readings(entry.info.peek(), { fields: path, from, points: POINTS });
+    const numbers = series[path]?.kind === "number" ? series[path] : undefined;
+    if (!numbers || numbers.at.length < spark.at.length) break;
+    spark = { at: numbers.at, value: numbers.value as Value[], step: sampled ? length / POINTS : 0 };
+    if (!sampled || numbers.at.length >= FEW) break;
+  }
+  return spark;
 }
 
 /** Adds what comes from now on, until the returned function is called. */
@@ -87,11 +102,12 @@ function lengthen(entry: Entry, path: string, spark: Signal<Spark | undefined>):
   });
 }
 
-/** The same with a newer point, without what is older than a day. */
+/** The same with a newer point, without what is older than a day. Points stay as far apart as they were. */
 export function append(spark: Spark, time: number, value: unknown): Spark {
   const last = spark.at.at(-1);
   if (typeof value !== "number" || (last !== undefined && time <= last)) return spark;
   const first = spark.at.findIndex((old) => old >= time - DAY);
   const from = first < 0 ? spark.at.length : first;
-  return thinned([...spark.at.slice(from), time], [...spark.value.slice(from), value], 3 * POINTS);
+  const to = time - (spark.at.at(-2) ?? -Infinity) < spark.step ? -1 : spark.at.length;
+  return { ...thinned([...spark.at.slice(from, to), time], [...spark.value.slice(from, to), value], 3 * POINTS), step: spark.step };
 }

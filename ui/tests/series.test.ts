@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { gapAfter, joined, path, presence, runs, summary, thinned, withGaps } from "../src/series";
+import { fitted, gapAfter, joined, path, presence, runs, summary, thinned, withGaps } from "../src/series";
 import { append, DAY } from "../src/spark";
 
 test("silence of four usual distances is a gap, and no line crosses it", () => {
@@ -63,8 +63,18 @@ test("a sparkline is drawn in pieces, and a lone reading as a dot", () => {
 });
 
 test("a sparkline grows with what comes and loses what is a day old", () => {
-  const spark = { at: [0, 1000], value: [1, 2] };
+  const spark = { at: [0, 1000], value: [1, 2], step: 0 };
   assert.equal(append(spark, 1000, 3), spark, "it has that one");
   assert.equal(append(spark, 2000, "on"), spark, "it is no number");
-  assert.deepEqual(append(spark, DAY + 500, 3), { at: [1000, DAY + 500], value: [2, 3] });
+  assert.deepEqual(append(spark, DAY + 500, 3), { at: [1000, DAY + 500], value: [2, 3], step: 0 });
+  const coarse = { at: [0, 1000], value: [1, 2], step: 1500 };
+  assert.deepEqual(append(coarse, 1400, 3), { at: [0, 1400], value: [1, 3], step: 1500 }, "it is of the same point");
+  assert.deepEqual(append(coarse, 1600, 3), { at: [0, 1000, 1600], value: [1, 2, 3], step: 1500 });
+});
+
+test("a time that is empty for more than half begins with what there is, and is never very short", () => {
+  assert.deepEqual(fitted([0, DAY], 0.9 * DAY), [0.9 * DAY, DAY]);
+  assert.deepEqual(fitted([0, DAY], 0.3 * DAY), [0, DAY]);
+  assert.deepEqual(fitted([0, DAY], undefined), [0, DAY]);
+  assert.deepEqual(fitted([0, DAY], DAY - 1_000), [DAY - 60_000, DAY]);
 });

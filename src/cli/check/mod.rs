@@ -16,7 +16,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Exit, Terminal};
-use crate::config::{Config, ConfigError, Environment};
+use crate::config::{ApplicationConfig, Config, ConfigError, Environment};
 pub use finding::{Finding, Status};
 
 #[derive(Debug, Default, Args)]
@@ -62,21 +62,15 @@ impl Check {
             }
             Err(error) => return Err(error.into()),
         };
-        let mut all = accepted(path, &config);
-        all.extend(codecs::check_codecs(&config).await);
-        all.extend(store::check_store(&config, environment));
-        all.extend(page::check_page(&config, environment));
+        let mut all = in_itself(path, &config, environment).await;
         let wrong = any_failed(&all);
         self.print(&all, terminal)?;
         if self.connect {
-            for application in &config.application {
-                let legs = application::check(application, environment, Limits::default()).await;
+            for connection in connections(&config) {
+                let legs = connection.look(environment).await;
                 self.print(&legs, terminal)?;
                 all.extend(legs);
             }
-            let legs = home::check(&config.home, &config.home_assistant, environment, Limits::default()).await;
-            self.print(&legs, terminal)?;
-            all.extend(legs);
         }
         Ok(match any_failed(&all) {
             // `run` would end so too.
@@ -93,6 +87,37 @@ impl Check {
         }
         Ok(())
     }
+}
+
+/// One of the ways that a bridge with this configuration would take.
+pub enum Connection<'a> {
+    Network(&'a ApplicationConfig),
+    Home(&'a Config),
+}
+
+/// All of them, in the order in which they are looked at.
+pub fn connections(config: &Config) -> impl Iterator<Item = Connection<'_>> {
+    config.application.iter().map(Connection::Network).chain([Connection::Home(config)])
+}
+
+impl Connection<'_> {
+    /// Tries it, leg by leg.
+    pub async fn look(self, environment: &dyn Environment) -> Vec<Finding> {
+        let limits = Limits::default();
+        match self {
+            Self::Network(application) => application::check(application, environment, limits).await,
+            Self::Home(config) => home::check(&config.home, &config.home_assistant, environment, limits).await,
+        }
+    }
+}
+
+/// What can be said of a configuration without a network.
+pub async fn in_itself(path: &Path, config: &Config, environment: &dyn Environment) -> Vec<Finding> {
+    let mut all = accepted(path, config);
+    all.extend(codecs::check_codecs(config).await);
+    all.extend(store::check_store(config, environment));
+    all.extend(page::check_page(config, environment));
+    all
 }
 
 fn any_failed(findings: &[Finding]) -> bool {
@@ -124,7 +149,8 @@ fn accepted(path: &Path, config: &Config) -> Vec<Finding> {
     std::iter::once(file).chain(overlay).chain(warnings).collect()
 }
 
-fn refused(path: &Path, error: &ConfigError) -> Vec<Finding> {
+/// What is wrong with a configuration that cannot be used.
+pub fn refused(path: &Path, error: &ConfigError) -> Vec<Finding> {
     let failed = |file: Option<&Path>, leg: &str, detail: String, hint: Option<String>| Finding {
         subject: "configuration".into(),
         leg: leg.into(),

@@ -1,6 +1,7 @@
 //! The configuration that `init` writes: its text, checked before anything is written, and its two files.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -18,6 +19,8 @@ pub struct Draft {
     pub tenant: String,
     pub key: Key,
     pub home: String,
+    /// Where the page will be.
+    pub page: SocketAddr,
 }
 
 /// Where the API key comes from.
@@ -31,8 +34,12 @@ pub enum Key {
 impl Draft {
     /// Loads the configuration as `run` would, without a file being there yet.
     pub fn check(&self, environment: &dyn Environment) -> Result<(), ConfigError> {
-        let drafted = Drafted { draft: self, environment };
-        Config::from_text(&self.text(), &self.target, &drafted).map(|_| ())
+        Config::from_text(&self.text(), &self.target, &self.as_written(environment)).map(|_| ())
+    }
+
+    /// The environment as it will be once the files are written.
+    pub fn as_written<'a>(&'a self, environment: &'a dyn Environment) -> impl Environment + use<'a> {
+        Drafted { draft: self, environment }
     }
 
     /// Writes the key's file, then the configuration.
@@ -61,7 +68,8 @@ impl Draft {
         }
     }
 
-    fn text(&self) -> String {
+    /// The text of the configuration.
+    pub fn text(&self) -> String {
         let place = match (&self.cluster, &self.own) {
             (Some(cluster), _) => format!("cluster = {}\n", quoted(cluster)),
             (None, Some((mqtt, api))) => {
@@ -71,7 +79,7 @@ impl Draft {
             (None, None) => String::new(),
         };
         let tenant = if self.tenant == "ttn" { String::new() } else { format!("tenant = {}\n", quoted(&self.tenant)) };
-        let (id, home) = (quoted(&self.id), quoted(&self.home));
+        let (id, home, page) = (quoted(&self.id), quoted(&self.home), quoted(&self.page.to_string()));
         let key_file = quoted(&self.shown_key_path().to_string_lossy());
         format!(
             r#"# ttn-ferry. `ttn-ferry check` says what is wrong with this file, `ttn-ferry check --connect` tries it.
@@ -87,7 +95,7 @@ url = {home}    # mqtts:// with TLS
 base_topic = "ttn"               # everything is published below this
 
 [web]
-listen = "127.0.0.1:8899"        # the page, for browsers on this machine; "[::]:8899" for the whole network
+listen = {page}        # the page, for browsers on this machine; "[::]:8899" for the whole network
 # password_file = "web.password" # needed for that
 
 # [[device]]                     # only for what a device should be called, or a codec of its own
@@ -106,16 +114,17 @@ listen = "127.0.0.1:8899"        # the page, for browsers on this machine; "[::]
     }
 }
 
-/// The environment as it will be once the key's file is written. Variables are left out: what is written must do
-/// without them, since they may be gone when the bridge runs.
+/// The environment as it will be once the key's file is written. Our own variables are left out: what is written
+/// must do without them, since they may be gone when the bridge runs.
 struct Drafted<'a> {
     draft: &'a Draft,
     environment: &'a dyn Environment,
 }
 
 impl Environment for Drafted<'_> {
-    fn var(&self, _name: &str) -> Option<String> {
-        None
+    fn var(&self, name: &str) -> Option<String> {
+        let is_own = name.starts_with("TTN_FERRY_") || name == "CREDENTIALS_DIRECTORY";
+        if is_own { None } else { self.environment.var(name) }
     }
 
     fn read(&self, path: &Path) -> io::Result<String> {

@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 
+use super::run::PAGE;
 use super::{Exit, Terminal};
 use crate::config::{ConfigError, Environment, check_api_key};
-use draft::{Draft, Key};
+pub use draft::Draft;
+use draft::Key;
 use pasted::{NotAPlace, OwnStack, Place};
 
 /// Answers that a person may get wrong before we give up.
@@ -52,6 +55,19 @@ pub struct Init {
     force: bool,
 }
 
+/// Answers that are all there at once, so that nothing has to be asked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answers {
+    cluster: Option<String>,
+    application: Option<String>,
+    tenant: Option<String>,
+    mqtt_url: Option<String>,
+    api_url: Option<String>,
+    api_key: Option<SecretString>,
+    home: Option<String>,
+}
+
 /// Why no configuration was written.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
@@ -89,6 +105,7 @@ impl Init {
         Ok(Exit::Success)
     }
 
+    /// Everything as it will be written, except for the home broker.
     fn answers(
         self,
         target: PathBuf,
@@ -109,7 +126,7 @@ impl Init {
         });
         let own = place.own.map(|own| (own.mqtt_url, Some(own.api_url).filter(|url| !url.is_empty())));
         let key = self.key(environment, terminal)?;
-        Ok(Draft { target, cluster: place.cluster, own, id, tenant, key, home: String::new() })
+        Ok(Draft { target, cluster: place.cluster, own, id, tenant, key, home: String::new(), page: PAGE })
     }
 
     fn place(&self, terminal: &mut Terminal) -> Result<Place, InitError> {
@@ -195,6 +212,32 @@ impl Init {
     }
 }
 
+impl Answers {
+    /// # Errors
+    /// Something is missing or no answer at all, or there is such a file already.
+    pub fn draft(self, target: PathBuf, environment: &dyn Environment) -> Result<Draft, InitError> {
+        let Self { cluster, application, tenant, mqtt_url, api_url, api_key, home } = self;
+        let key = api_key.filter(|key| !key.expose_secret().trim().is_empty());
+        let key = key.ok_or(InitError::Missing { what: "API key", flag: "`api_key`" })?;
+        let home = home.unwrap_or_else(|| DEFAULT_HOME.into());
+        // With the key as its input, nothing is asked and nothing is told.
+        let mut terminal = Terminal::of(io::Cursor::new(key.expose_secret().to_owned()), io::sink(), io::sink());
+        let (api_key_file, api_key_stdin, force) = (None, true, false);
+        let given = Init {
+            cluster,
+            application,
+            tenant,
+            mqtt_url,
+            api_url,
+            api_key_file,
+            api_key_stdin,
+            home: home.clone(),
+            force,
+        };
+        Ok(Draft { home, ..given.answers(target, environment, &mut terminal)? })
+    }
+}
+
 impl InitError {
     pub fn exit(&self) -> Exit {
         match self {
@@ -227,7 +270,7 @@ fn asked_key(terminal: &mut Terminal) -> Result<SecretString, InitError> {
 }
 
 /// The service's folder if we may write there, else the folder we stand in.
-fn default_target() -> PathBuf {
+pub fn default_target() -> PathBuf {
     let folder = Path::new(SYSTEM_FOLDER);
     let probe = folder.join(".write-probe");
     let writable = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&probe, "")).is_ok();

@@ -30,7 +30,7 @@ mod topics;
 pub use api::{Api, ApiError, KeyInfo, ListedDevice};
 pub use config::{ApplicationConfig, KekConfig};
 pub use downlinks::Downlinks;
-pub use end_to_end::{InvalidKey, check_app_s_key, check_kek};
+pub use end_to_end::{InvalidKey, check_app_s_key, check_kek, resumed as resumed_note};
 pub use endpoints::{Endpoints, InvalidEndpoint};
 pub use messages::parse as parse_message;
 pub use parts::{EncryptedDevices, Parts, PartsError, parts};

@@ -15,6 +15,8 @@
 //! | `uplink_devices`, `uplink_texts` | device with uplinks; what many of them have in common | the last of its uplinks went |
 //! | `events` | thing that happened | 30 days old, or 10,000 are newer |
 
+mod backup;
+mod copying;
 mod events;
 mod history;
 mod migrations;
@@ -24,8 +26,10 @@ mod spool;
 mod tables;
 mod value;
 
-pub use opening::look;
+pub use backup::{Backup, NewestNote, check, seal, settle};
+pub use opening::{log_beside, look, make_folder};
 
+use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
@@ -58,6 +62,8 @@ pub struct Sqlite {
     history: History,
     /// Events written since there were surely not too many.
     events: i64,
+    /// After the connection, and so dropped after it.
+    copying: copying::Copying,
 }
 
 impl Sqlite {
@@ -67,7 +73,9 @@ impl Sqlite {
         let restored = restore::restore(&connection).map_err(|error| OpenError::unusable(file, error))?;
         let history = History::new(config.into());
         let (spool, sync) = (restored.spool, config.sync);
-        let engine = Self { connection, spool, sync, downlinks_kept: config.history, history, events: i64::MAX / 2 };
+        let copying = copying::Copying::default();
+        let engine =
+            Self { connection, spool, sync, downlinks_kept: config.history, history, events: i64::MAX / 2, copying };
         Ok((engine, restored))
     }
 
@@ -93,6 +101,7 @@ impl Engine for Sqlite {
     /// Commands are few and must not be carried out twice, nor a frame counter be used twice: a power failure must not take
     /// one back, whatever `sync` says.
     fn apply(&mut self, batch: &Batch) -> Result<()> {
+        self.copying.end_if_abandoned(&self.connection)?;
         let precious = self.sync == Sync::Normal && !(batch.downlinks.is_empty() && batch.notes.is_empty());
         if precious {
             self.connection.pragma_update(None, "synchronous", "FULL")?;
@@ -156,6 +165,14 @@ impl Engine for Sqlite {
 
     fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>> {
         Ok(events::find(&self.connection, wanted)?)
+    }
+
+    fn begin_copy(&mut self, target: File) -> Result<()> {
+        self.copying.begin(&self.connection, target)
+    }
+
+    fn copy_on(&mut self) -> Result<bool> {
+        self.copying.go_on(&self.connection)
     }
 
     fn close(&mut self) -> Result<()> {

@@ -48,12 +48,22 @@ pub fn open(file: &Path, sync: Sync) -> Result<Connection, OpenError> {
         prepare(&connection).map_err(refused)?;
     }
     check_version(file, &connection)?;
-    check_whole(file, &connection)?;
+    check_whole(file, &connection, READ_THROUGH)?;
     configure(&connection, sync).map_err(refused)?;
     migrations::migrate(&mut connection, migrations::ALL).map_err(refused)?;
     if let Err(error) = give_back(&connection) {
         tracing::warn!(file = %file.display(), %error, "The store keeps room it no longer needs.");
     }
+    Ok(connection)
+}
+
+/// Opens a file that is somebody's gift: it must be ours and of a version we know. Nothing is made, and nothing changed.
+pub fn open_given(file: &Path) -> Result<Connection, OpenError> {
+    if check_by_looking(file)? {
+        return Err(OpenError::Foreign { file: file.to_owned(), what: "nothing is in it" });
+    }
+    let connection = connect(file).map_err(|error| refused(file, error))?;
+    check_version(file, &connection)?;
     Ok(connection)
 }
 
@@ -83,7 +93,8 @@ pub fn look(file: &Path) -> Result<bool, OpenError> {
     Ok(!is_new)
 }
 
-fn make_folder(file: &Path) -> Result<(), OpenError> {
+/// Makes the folder of a file, for this user alone.
+pub fn make_folder(file: &Path) -> Result<(), OpenError> {
     let folder = file.parent().unwrap_or(Path::new(""));
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
@@ -125,7 +136,7 @@ fn create(file: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(file).map(drop)
 }
 
-fn connect(file: &Path) -> rusqlite::Result<Connection> {
+pub fn connect(file: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -147,8 +158,9 @@ fn check_version(file: &Path, connection: &Connection) -> Result<(), OpenError> 
     if found > known { Err(OpenError::Newer { file: file.to_owned(), found, known }) } else { Ok(()) }
 }
 
-fn check_whole(file: &Path, connection: &Connection) -> Result<(), OpenError> {
-    if size(file) + size(&log_beside(file)) > READ_THROUGH {
+/// Looks for damage in a file of up to `most` bytes.
+pub fn check_whole(file: &Path, connection: &Connection, most: u64) -> Result<(), OpenError> {
+    if size(file) + size(&log_beside(file)) > most {
         return Ok(());
     }
     let told: String =
@@ -173,7 +185,7 @@ fn refused(file: &Path, error: rusqlite::Error) -> OpenError {
     }
 }
 
-fn log_beside(file: &Path) -> PathBuf {
+pub fn log_beside(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push("-wal");
     name.into()

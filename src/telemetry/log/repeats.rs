@@ -305,6 +305,7 @@ mod tests {
         assert_eq!(heard.take().len() as u64, SHOWN * MOST as u64 + 100 * (SHOWN + 2));
         tokio::time::advance(SPAN).await;
         fail("another", 1);
-        assert_eq!((repeats.lock().seen.len(), repeats.lock().over.len()), (1, MOST));
+        let repeats = repeats.lock();
+        assert_eq!((repeats.seen.len(), repeats.over.len()), (1, MOST));
     }
 }

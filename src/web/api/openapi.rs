@@ -96,14 +96,9 @@ fn describe(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
 }
 
 fn responses(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
-    let content = match operation.gives() {
-        Given::Json(gives) => Some(("application/json", json!({ "schema": gives(schemas) }))),
-        Given::Media(media) => Some((media, json!({}))),
-        Given::Nothing => None,
-    };
     let mut good = json!({ "description": operation.status.canonical_reason().unwrap_or("Done") });
-    if let Some((media, content)) = content {
-        good["content"] = json!({ media: content });
+    if let Given::Json(gives) = operation.gives() {
+        good["content"] = json!({ "application/json": { "schema": gives(schemas) } });
     }
     let problem = json!({ "$ref": "#/components/responses/Problem" });
     json!({ operation.status.as_str(): good, "4XX": problem, "5XX": problem })

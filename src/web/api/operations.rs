@@ -50,8 +50,6 @@ pub struct Own {
 pub enum Given {
     /// JSON.
     Json(fn(&mut SchemaGenerator) -> Schema),
-    /// Bytes of this media type.
-    Media(&'static str),
     /// Nothing, or another protocol.
     Nothing,
 }

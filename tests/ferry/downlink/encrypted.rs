@@ -12,12 +12,12 @@ use crate::harness::{APP, Ferry, Heard, Setup};
 
 const KEK: &str = "202122232425262728292A2B2C2D2E2F";
 
-fn encrypted() -> Device {
+pub fn encrypted() -> Device {
     let key = hex::decode(KEK).unwrap().try_into().unwrap();
     Device { end_to_end: Some(Kek { label: "as/mykek".into(), key }), ..lamp() }
 }
 
-fn with_kek(setup: &mut Setup) {
+pub fn with_kek(setup: &mut Setup) {
     setup.application = "kek = [{ label = \"as/mykek\", key_file = \"kek.key\" }]".into();
     setup.secrets.push(("kek.key".into(), KEK.to_lowercase()));
     setup.log = "trace";

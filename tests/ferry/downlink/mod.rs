@@ -5,6 +5,9 @@ mod commands;
 mod encrypted;
 mod life;
 mod pressed;
+mod sample;
+
+pub use encrypted::{encrypted, with_kek};
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! The network side as tests use it: captured messages, made-up uplinks, and what the look-alike saw.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use base64::Engine;
@@ -13,7 +14,7 @@ use super::{APP, in_time};
 
 /// The look-alike and the applications in it.
 pub struct Network {
-    _stack: Stack,
+    stack: Stack,
     pub handle: StackHandle,
     events: broadcast::Receiver<StackEvent>,
     applications: Vec<Application>,
@@ -30,7 +31,12 @@ pub struct Fixture {
 impl Network {
     pub fn new(stack: Stack, applications: Vec<Application>) -> Self {
         let handle = stack.handle();
-        Self { _stack: stack, events: handle.events(), handle, applications }
+        Self { stack, events: handle.events(), handle, applications }
+    }
+
+    /// Where it speaks MQTT, and where HTTP.
+    pub fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        (self.stack.mqtt_addr(), self.stack.http_addr())
     }
 
     pub fn applications(&self) -> usize {

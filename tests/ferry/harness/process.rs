@@ -38,6 +38,14 @@ impl Process {
         Self::start(OsStr::new(env!("CARGO_BIN_EXE_ttn-ferry")), &arguments).expect("the binary was built")
     }
 
+    /// `ttn-ferry` as somebody starts it who stands in this folder; what it keeps lies there too.
+    pub fn ferry_at_home(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ttn-ferry"));
+        plain(&mut command).args(arguments).current_dir(folder).env("STATE_DIRECTORY", folder.join("state"));
+        command.env("RUNTIME_DIRECTORY", folder.join("runtime")).env_remove("TTN_FERRY_CONFIG");
+        Self::spawn(command).expect("the binary was built")
+    }
+
     /// Any program, listened to on both its outputs.
     pub fn start(program: &OsStr, arguments: &[&OsStr]) -> std::io::Result<Self> {
         let mut command = Command::new(program);

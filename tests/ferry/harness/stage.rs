@@ -140,6 +140,11 @@ impl Stage {
         self.folder.path().join("control.sock")
     }
 
+    /// Where the home broker is.
+    pub fn broker(&self) -> SocketAddr {
+        self.broker_config.listen
+    }
+
     pub fn toml(&self) -> &str {
         &self.toml
     }

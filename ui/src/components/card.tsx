@@ -5,7 +5,7 @@ import { useNear } from "./near";
 import { battery, mainNumber, shown, type Shown } from "../fields";
 import { number, value } from "../format";
 import { href } from "../router";
-import { path } from "../series";
+import { fitted, path } from "../series";
 import { DAY, sparkOf } from "../spark";
 import { now, type Entry } from "../store";
 
@@ -94,7 +94,7 @@ function Sparkline({ entry, of, isNow }: { entry: Entry; of: Shown; isNow: () =>
   if (!spark || spark.at.length < 2) return null;
   // It moves with its newest point, not with the clock: nothing is drawn anew while nothing happens.
   const until = Math.max(spark.at.at(-1) ?? 0, now.peek());
-  const range: [number, number] = [until - DAY, until];
+  const range = fitted([until - DAY, until], spark.at[0]);
   const numbers = spark.value.filter((one): one is number => one !== null);
   const said = `${of.label}, last 24 hours: ${number(Math.min(...numbers))} to ${number(Math.max(...numbers))} ${of.unit ?? ""}`;
   return (

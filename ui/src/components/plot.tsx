@@ -151,9 +151,9 @@ function options(lines: Line[], size: Size, paths: uPlot.Series.PathBuilderFacto
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const series: uPlot.Series[] = [{}];
   const bands: uPlot.Band[] = [];
-  lines.forEach(({ label, min, at }, i) => {
+  lines.forEach(({ label, min }, i) => {
     const stroke = colour(`--series-${(i % 6) + 1}`);
-    series.push({ label, stroke, width: 1.6, points: { show: at.length < 60, size: 4, fill: stroke, stroke }, ...form(size.shape, stroke, paths) });
+    series.push({ label, stroke, width: 1.6, points: { show: (_, __, from, to) => to - from < 60, size: 4, fill: stroke, stroke }, ...form(size.shape, stroke, paths) });
     if (!min) return;
     bands.push({ series: [series.length, series.length + 1], fill: `${stroke}2e` });
     series.push({ stroke: "transparent", points: { show: false } }, { stroke: "transparent", points: { show: false } });
@@ -164,14 +164,14 @@ function options(lines: Line[], size: Size, paths: uPlot.Series.PathBuilderFacto
     width: size.width,
     height: size.height,
     ms: 1,
-    padding: [8, 12, 0, 0],
+    padding: [8, 18, 0, 0],
     series,
     bands,
     legend: { show: false },
     scales: { x: { time: true, range: (_, min, max) => [min, max], min: size.range[0], max: size.range[1] }, y: { range: span(size.shape) } },
     axes: [
       { ...axis, values: (_, splits, __, ___, step) => splits.map((at) => clock(at, step)), space: 64, size: 28, gap: 6 },
-      { ...axis, values: (_, splits) => splits.map((value) => number(value)), space: 34, size: 48, gap: 6 },
+      { ...axis, values: (_, splits, __, ___, step) => splits.map((value) => graded(value, step)), space: 34, size: 48, gap: 6 },
     ],
     cursor: {
       sync: { key: "page", setSeries: false, scales: ["x", null] },
@@ -207,6 +207,12 @@ function span(shape: Size["shape"]): uPlot.Scale.Range {
     const room = (greatest - least) * 0.08 || Math.max(Math.abs(greatest) * 0.02, 0.5);
     return [least - room, greatest + room];
   };
+}
+
+/** With as many digits as tell it from the next one on the axis. */
+function graded(value: number, step: number): string {
+  const digits = Math.min(6, Math.ceil(-Math.log10(step) - 1e-9));
+  return digits > 0 ? value.toFixed(digits).replace("-", "−") : number(value);
 }
 
 /** "14:05", and "21 Nov" at midnight and for steps of days. */

@@ -7,7 +7,7 @@ import { EventList } from "../components/eventlist";
 import { Icon } from "../components/icons";
 import { Trouble } from "../components/problem";
 import { useRead } from "../components/reading";
-import { sentence, stored } from "../events";
+import { isTwin, sentence, stored } from "../events";
 import { count, span, when } from "../format";
 import { onTold } from "../live";
 import { now } from "../store";
@@ -67,6 +67,7 @@ export function Events() {
 }
 
 function isWanted(event: StoredEvent): boolean {
+  if (isTwin(event)) return false;
   const { tone, text, more } = sentence(event);
   const words = [event.device, event.application, event.type, text, more].join(" ").toLowerCase();
   if (!search.value.toLowerCase().split(/\s+/).every((word) => words.includes(word))) return false;

@@ -265,6 +265,20 @@ impl EndToEnd {
     }
 }
 
+/// The note to go on with after one came back from a backup, given the one that counted until then, if there was one. No
+/// frame counter that may have been given out since is given out again.
+pub fn resumed(backup: &str, here: Option<&str>) -> String {
+    let read = |body: &str| serde_json::from_str::<Sessions>(body).ok();
+    match read(backup) {
+        Some(sessions) => {
+            let sessions = sessions.resumed(here.and_then(read));
+            serde_json::to_string(&sessions).expect("our own types have string keys and always serialise")
+        }
+        // No sessions of ours; whoever reads it later says so.
+        None => backup.to_owned(),
+    }
+}
+
 /// Decrypts an uplink in place.
 pub fn open(uplink: &mut Uplink, (key, dev_addr): &(AppSKey, DevAddr)) {
     let mut payload = uplink.payload.to_vec();

@@ -14,6 +14,10 @@ use crate::network::ttn::refusal::SessionHint;
 const MOST_SESSIONS: usize = 16;
 /// More than any queue of the network holds of ours for one device.
 const MOST_PUSHED: usize = 128;
+/// How many frame counters may have been given out since a backup was made, elsewhere or by a store that is lost: more than
+/// a year of downlinks within TTN's fair use. A device takes a counter that is less than 16,384 ahead of the last one it
+/// heard (LoRaWAN 1.0.3, 4.3.1.5, `MAX_FCNT_GAP`), so that it follows through three such leaps.
+const LEAP: u32 = 4096;
 
 /// What is known of one device's sessions, as the store keeps it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -57,6 +61,29 @@ impl Sessions {
             None => self.begin(news),
         }
         *self != before
+    }
+
+    /// What to go on with after these came back from a backup: no counter that was given out since is given out again. `here`
+    /// is what was known until then; it alone counts if it went on from the backup.
+    pub fn resumed(mut self, here: Option<Self>) -> Self {
+        let mut here = here.unwrap_or_default();
+        let mut from_here = true;
+        for session in &mut self.known {
+            match here.known.iter().find(|own| own.id == session.id) {
+                Some(own) if own.f_cnt_down >= session.f_cnt_down => session.f_cnt_down = own.f_cnt_down,
+                _ => {
+                    from_here = false;
+                    session.f_cnt_down = session.f_cnt_down.saturating_add(LEAP);
+                }
+            }
+        }
+        if from_here && !here.known.is_empty() {
+            return here;
+        }
+        here.known.retain(|own| self.known.iter().all(|session| session.id != own.id));
+        here.known.append(&mut self.known);
+        here.known.drain(..here.known.len().saturating_sub(MOST_SESSIONS));
+        Self { known: here.known, pushed: self.pushed }
     }
 
     fn begin(&mut self, news: News) {
@@ -248,6 +275,31 @@ mod tests {
         assert_eq!(sessions.number(&id("x")), Some(4), "a counter never falls");
         sessions.note(counted("a", u32::MAX));
         assert_eq!(sessions.number(&id("x")), None, "there is none after the last");
+    }
+
+    #[test]
+    fn what_comes_back_from_a_backup_gives_out_no_counter_again() {
+        let mut here = Sessions::default();
+        here.note(heard("a", 7));
+        let backup = here.clone();
+        for n in 8..12 {
+            assert_eq!(here.number(&id("x")), Some(n));
+        }
+        here.note(heard("b", 2));
+        let mut same = backup.clone().resumed(Some(here.clone()));
+        assert_eq!(same, here, "here it is known what was given out");
+        assert_eq!(same.number(&id("y")), Some(3));
+        same.note(heard("a", 0));
+        assert_eq!(same.number(&id("y")), Some(12));
+
+        let mut elsewhere = backup.clone().resumed(None);
+        assert_eq!(elsewhere.number(&id("y")), Some(7 + LEAP + 1));
+        // Back on the machine it came from, which has slept since.
+        let mut back = elsewhere.clone().resumed(Some(here));
+        assert_eq!((current(&back), back.number(&id("z"))), ("a".into(), Some(7 + 2 * LEAP + 2)));
+        back.note(heard("b", 0));
+        assert_eq!(back.number(&id("z")), Some(3), "a session that the backup never heard of");
+        assert!(3 * LEAP < 16_384, "a device must go along");
     }
 
     #[test]

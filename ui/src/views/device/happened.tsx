@@ -6,7 +6,7 @@ import type { Range } from "../../components/plot";
 import { Trouble } from "../../components/problem";
 import { useRead, type Read } from "../../components/reading";
 import { Timeline } from "../../components/timeline";
-import { stored } from "../../events";
+import { isTwin, stored } from "../../events";
 import { onTold } from "../../live";
 import { presence } from "../../series";
 
@@ -54,7 +54,8 @@ const SHOWN = 8;
 
 export function Happened({ events }: { events: Read<StoredEvent[]> }) {
   const [isAll, setAll] = useState(false);
-  const { value, problem } = events;
+  const { problem } = events;
+  const value = events.value?.filter((event) => !isTwin(event));
   return (
     <section class="card" aria-labelledby="happened">
       <h2 id="happened">Events</h2>

@@ -18,14 +18,16 @@ export function Head({ entry, all }: { entry: Entry; all: Shown[] }) {
   const [isNaming, setNaming] = useState(false);
   return (
     <header class="head">
-      <a class="small row back" href={href.overview}><Icon name="back" size={16} /> All devices</a>
+      <div class="row spread">
+        <a class="small row back" href={href.overview}><Icon name="back" size={16} /> All devices</a>
+        {!isNaming && <button type="button" class="button is-quiet is-small" onClick={() => setNaming(true)}>Rename</button>}
+      </div>
       {isNaming ? (
         <Naming device={device} end={() => setNaming(false)} />
       ) : (
         <div class="row">
           <h1>{device.name}</h1>
           <Presence is={entry.availability.value} />
-          <button type="button" class="button is-quiet is-small" onClick={() => setNaming(true)}>Rename</button>
         </div>
       )}
       <p class="row muted small">

@@ -1,7 +1,7 @@
 // One device: what it says now, what it said, how it is heard, what it can be told.
 import { useSignal } from "@preact/signals";
-import { useMemo } from "preact/hooks";
-import { api, query } from "../../api";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { api, query, type Readings } from "../../api";
 import { Empty } from "../../components/empty";
 import type { Range } from "../../components/plot";
 import { Trouble } from "../../components/problem";
@@ -9,6 +9,7 @@ import { useRead } from "../../components/reading";
 import { shown, type Shown } from "../../fields";
 import { isPlace, value } from "../../format";
 import { href } from "../../router";
+import { fitted } from "../../series";
 import { byName, entries, now, type Entry } from "../../store";
 import { Commands } from "../commands";
 import { Codec, Identity } from "./details";
@@ -48,14 +49,18 @@ function Known({ entry }: { entry: Entry }) {
   const beat = "range" in looked.value ? 0 : slowed(heard, rangeOf(looked.value, heard));
   const zoom = (to: Range) => (looked.value = { range: to });
   const fields = wanted(all);
-  const asked = { ...spanOf(looked.value), points: POINTS };
+  const [begins, setBegins] = useState<number | undefined>();
+  const asked = { ...(begins === undefined ? spanOf(looked.value) : { from: new Date(begins).toISOString() }), points: POINTS };
   const asks = query(asked) + beat;
   const readings = useRead((signal) => api.readings(device, { ...asked, fields }, signal), [device.name, fields, asks]);
   const radio = useRead((signal) => api.radio(device, asked, signal), [device.name, asks]);
+  useEffect(() => setBegins(undefined), [looked.value]);
+  useEffect(() => setBegins((old) => old ?? beginning(looked.value, readings.value)), [readings.value]);
   const details = useRead((signal) => api.device(device, signal), [device.name, state?.last_seen]);
   const events = useEvents(device);
   const place = placePath(state);
-  const at = rangeOf(looked.value, Math.max(heard, now.peek()));
+  const asIs = rangeOf(looked.value, Math.max(heard, now.peek()));
+  const at = "span" in looked.value ? fitted(asIs, first(readings.value)) : asIs;
   return (
     <>
       <Head entry={entry} all={all} />
@@ -84,6 +89,19 @@ function Known({ entry }: { entry: Entry }) {
       <Uplinks device={device} />
     </>
   );
+}
+
+/** When a device that is new began to tell, if what was summed up for the whole span has too few points of that. */
+function beginning(looked: Looked, readings: Readings | undefined): number | undefined {
+  if (!("span" in looked) || !readings?.sampled) return undefined;
+  const [from, to] = [Date.parse(readings.from), Date.parse(readings.to)];
+  const began = first(readings);
+  return began !== undefined && began - from > (to - from) / 2 ? began - (to - from) / POINTS : undefined;
+}
+
+function first(readings: Readings | undefined): number | undefined {
+  const starts = Object.values(readings?.series ?? {}).flatMap(({ at }) => at.slice(0, 1));
+  return starts.length > 0 ? Math.min(...starts) : undefined;
 }
 
 /** Drawn anew for what is heard, but the less often the longer the time that is looked at. */

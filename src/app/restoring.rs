@@ -1,0 +1,84 @@
+//! Between two bridges: a backup that waits is put in the place of the store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::config::{Config, ConfigError, Environment, store_folder, write_overlay};
+use crate::network::ttn;
+use crate::store::{self, Beside, OpenError};
+use crate::telemetry::Systemd;
+
+/// Why a backup did not take the place of the store, which is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error("{error}\n  hint: {}", error.hint())]
+    Store { error: OpenError },
+    #[error("what the backup says of devices does not fit this configuration: {0}")]
+    Overlay(#[source] ConfigError),
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+}
+
+/// Puts the backup that waits beside the store in its place, if there is one; no bridge may run on it. Returns whether there
+/// was: then the configuration is to be read again. One that cannot be used is put aside, and told of in the log.
+pub async fn finish_restore(config: &Config, environment: &'static dyn Environment) -> bool {
+    let Ok(folder) = store_folder(config, environment) else { return false };
+    let file = folder.join(store::FILE);
+    if !Beside::of(&file).waiting.exists() {
+        return false;
+    }
+    let (given, at) = (config.clone(), file.clone());
+    let restoring = tokio::task::spawn_blocking(move || restore(&given, &at, environment));
+    // The service manager must not take it for dead.
+    let restored = tokio::select! {
+        restored = restoring => restored.expect("restoring does not panic"),
+        () = async { Systemd::detect().watchdog().await } => return false,
+    };
+    restored.unwrap_or_else(|error| {
+        let beside = Beside::of(&file);
+        tracing::error!(%error, file = %beside.refused.display(), "The backup is not restored; the store stays as it was.");
+        if let Err(error) = beside.refuse() {
+            tracing::error!(%error, "The backup cannot be put aside; the next start tries it again.");
+        }
+        false
+    })
+}
+
+/// The same at once, and on this thread, for the store in `file`.
+///
+/// # Errors
+/// See [`RestoreError`]; the backup still waits.
+pub fn restore(config: &Config, file: &Path, environment: &dyn Environment) -> Result<bool, RestoreError> {
+    let restored = store::put_in_place(file, |text| lay(config, text, environment), &ttn::resumed_note)?;
+    if restored {
+        let before = Beside::of(file).before;
+        tracing::info!(before = %before.display(), "A backup took the place of the store.");
+    }
+    Ok(restored)
+}
+
+/// What the backup says of devices counts from now on; what was said before is kept.
+fn lay(config: &Config, text: &str, environment: &dyn Environment) -> Result<(), RestoreError> {
+    let Some(path) = &config.sources.overlay else { return Ok(()) };
+    let failed = |source| RestoreError::File { path: path.clone(), source };
+    let file = &config.sources.file;
+    let whole = config.sources.text(environment).map_err(|source| RestoreError::File { path: file.clone(), source })?;
+    Config::with_overlay(&whole, file, Some(text), environment).map_err(RestoreError::Overlay)?;
+    let here = match environment.read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        read => read.map_err(failed)?,
+    };
+    if here == text {
+        return Ok(());
+    }
+    if !here.is_empty() {
+        write_overlay(&path.with_extension("toml.before-restore"), &here).map_err(failed)?;
+    }
+    write_overlay(path, text).map_err(failed)
+}
+
+impl From<OpenError> for RestoreError {
+    fn from(error: OpenError) -> Self {
+        Self::Store { error }
+    }
+}
