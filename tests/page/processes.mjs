@@ -135,7 +135,10 @@ ${more}
     const folder = join(this.folder, name);
     mkdirSync(folder, { recursive: true });
     const args = ["run", "--config", "ttn-ferry.toml", "--page", `127.0.0.1:${await freePort()}`];
-    const bridge = await this.#start(name, "ttn-ferry", args, /(http:\/\/127\.0\.0\.1:\d+\/\S*)/, folder);
+    const ready = /(http:\/\/127\.0\.0\.1:\d+\/\S*)/;
+    const bridge = await this.#start(name, "ttn-ferry", args, ready, folder, {
+      STATE_DIRECTORY: join(folder, "store"),
+    });
     return { url: bridge.said[1], folder };
   }
 
@@ -144,8 +147,8 @@ ${more}
     for (const program of this.programs.splice(0).reverse()) await program.stop();
   }
 
-  async #start(name, binary, args, ready, folder = this.folder) {
-    const program = await Program.start(name, join(this.binaries, binary), args, { folder, ready });
+  async #start(name, binary, args, ready, folder = this.folder, env = {}) {
+    const program = await Program.start(name, join(this.binaries, binary), args, { folder, ready, env });
     this.programs.push(program);
     return program;
   }

@@ -140,7 +140,7 @@ interface AnswerProps extends StepProps {
 
 function Answer({ answers, of, label, example, isSecret = false }: AnswerProps) {
   return (
-    <label class="field">
+    <label class={`field ${of.endsWith("_url") ? "is-long" : ""}`}>
       <span>{label}</span>
       <input
         class={`input ${isSecret ? "mono" : ""}`}
