@@ -74,7 +74,8 @@ impl Sqlite {
         let history = History::new(config.into());
         let (spool, sync) = (restored.spool, config.sync);
         let copying = copying::Copying::default();
-        let engine = Self { connection, spool, sync, downlinks_kept: config.history, history, events: i64::MAX / 2, copying };
+        let engine =
+            Self { connection, spool, sync, downlinks_kept: config.history, history, events: i64::MAX / 2, copying };
         Ok((engine, restored))
     }
 
