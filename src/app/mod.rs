@@ -187,10 +187,10 @@ impl App {
             limits: config.codecs.limits(),
             edit: config.web.edit_codecs,
         });
+        let backups = backups(&site, &disk);
         let record = Record::new(disk.memory, site.shared.counters.clone(), repair.clone());
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
-        let backups = backups(&site, &disk);
         let store = disk.store.clone();
         let uplinks = uplink_flow(&site, entrances, (disk.store, disk.restored, record), &servers, &home, decode);
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
