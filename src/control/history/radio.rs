@@ -34,6 +34,7 @@ pub struct WantedRadio {
 
 /// How a device was heard in a time. All times in columns are in milliseconds since 1970.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RadioHistory")]
 pub struct Radio {
     device: HomeName,
     application: ApplicationName,
@@ -67,6 +68,7 @@ struct Reception {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
 struct Column<T> {
     at: Vec<i64>,
     value: Vec<T>,

@@ -231,7 +231,7 @@ fn a_store_from_before_the_history_has_an_empty_one() {
     store
         .connection
         .execute_batch(
-            "DROP TABLE uplinks; DROP TABLE uplink_texts; DROP TABLE uplink_devices; PRAGMA user_version = 4",
+            "DROP TABLE events; DROP TABLE uplinks; DROP TABLE uplink_texts; DROP TABLE uplink_devices; PRAGMA user_version = 4",
         )
         .unwrap();
     drop(store);
