@@ -187,13 +187,14 @@ pub(super) fn discovery_task(
 }
 
 pub(super) fn codecs(
-    Site { config, shared, tasks, .. }: &mut Site<'_>,
+    Site { config, shared, systemd, tasks, .. }: &mut Site<'_>,
     crossed: mpsc::Sender<Crossed>,
 ) -> Result<(Codecs, Renewal), BuildError> {
     let shown = Shown::new(shared.directory.clone(), shared.devices_changed.clone());
     let finder = finder(config, shared.notices.clone())?;
     let codecs = Codecs::start(finder, &config.codecs, crossed, shown).map_err(BuildError::Threads)?;
     let (reload, renewal) = codecs.reload(&config.codecs, shared.notices.clone());
+    tasks.add_background("codec watch", codecs.watch(shared.notices.downgrade(), systemd.is_there()));
     tasks.add("codec reload", reload.run(shared.stop.clone()));
     Ok((codecs, renewal))
 }

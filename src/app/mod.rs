@@ -187,15 +187,10 @@ impl App {
             limits: config.codecs.limits(),
             edit: config.web.edit_codecs,
         });
+        let backups = backups(&site, &disk);
         let record = Record::new(disk.memory, site.shared.counters.clone(), repair.clone());
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
-        let backups = control::Backups::new(
-            disk.store.clone(),
-            &disk.folder,
-            config.sources.overlay.clone(),
-            site.shared.again.clone(),
-        );
         let store = disk.store.clone();
         let uplinks = uplink_flow(&site, entrances, (disk.store, disk.restored, record), &servers, &home, decode);
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
@@ -224,8 +219,6 @@ impl App {
             health_interval: kept.health_interval,
             systemd: site.systemd,
         };
-        let watch = codecs.watch(site.shared.notices.downgrade(), site.systemd.is_there());
-        site.tasks.add_background("codec watch", watch);
         site.tasks.add_background("repeated log lines", log.tell_repeats());
         let page = web(&mut site, answers, asked.connected)?;
         Ok(site.run_these((uplinks, formatters, downlinks, control), (kept.reload, page)))
@@ -282,6 +275,11 @@ fn open_store(Site { config, environment, shared, tasks, .. }: &mut Site<'_>) ->
     shared.live = Live::starting_at(Live::first_number(Timestamp::now(), restored.last_event));
     let memory = Memory::restore(std::mem::take(&mut restored.runs));
     Ok(Disk { folder, store, restored, memory })
+}
+
+fn backups(Site { config, shared, .. }: &Site<'_>, disk: &Disk) -> control::Backups {
+    let overlay = config.sources.overlay.clone();
+    control::Backups::new(disk.store.clone(), &disk.folder, overlay, shared.again.clone())
 }
 
 fn by_name(servers: &[Arc<dyn NetworkServer>]) -> HashMap<ApplicationName, Arc<dyn NetworkServer>> {

@@ -169,7 +169,7 @@ impl Chronicle {
                     self.store.keep_event(row).await;
                 }
             }
-            Piece::Missed { from, to } => tracing::warn!(from, to, "More happened than could be kept."),
+            Piece::Missed { from, to } => tracing::info!(from, to, "More happened than could be kept."),
         }
     }
 

@@ -53,7 +53,8 @@ impl Batch {
             records, delivered, runs, states, usage, gaps, notes, availability, retained, events, downlinks, forgotten, uplinks,
         } = self;
         let rows = [records.len(), delivered.len(), runs.len(), states.len(), usage.len(), gaps.len(), notes.len()];
-        let others = [availability.len(), retained.len(), events.len(), downlinks.len(), forgotten.len(), uplinks.len()];
+        let others =
+            [availability.len(), retained.len(), events.len(), downlinks.len(), forgotten.len(), uplinks.len()];
         rows.into_iter().chain(others).all(|count| count == 0)
     }
 

@@ -65,6 +65,13 @@ async fn what_was_published_is_answered_over_http_and_mqtt_alike() {
     ferry.home.publish("ttn/bridge/request/readings", asked.to_string()).await;
     assert_eq!(ferry.home.on("ttn/bridge/response/readings").await["data"], readings);
 
+    let span = ["--since", "2026-01-01T00:00:00Z", "--until", "2026-01-01T01:00:00Z"];
+    let csv = ferry.command(&[&["readings", "hall/node", "half", "--csv"][..], &span].concat()).await;
+    assert_eq!((csv.code, csv.out.lines().nth(2)), (Some(0), Some("2026-01-01T00:00:01Z,half,0.5,,")), "{csv:?}");
+    let plot = ferry.command(&[&["readings", "node", "count", "name"][..], &span].concat()).await;
+    assert!(plot.out.starts_with("count  9 at 2026-01-01T00:00:09Z, from 0 to 9\n"), "{plot:?}");
+    assert!(plot.out.ends_with("\nname\n  2026-01-01T00:00:00Z  low\n  2026-01-01T00:00:05Z  high\n"), "{plot:?}");
+
     let (_, _, radio) = ferry.ask("GET", &format!("devices/node/radio?{YEAR}"), "").await;
     assert_eq!(
         (&radio["gateways"]["roof"]["count"], &radio["gateways"]["far"]["rssi"][0]),

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
 use ttn_ferry::shutdown::Ended;
 
-use crate::harness::{Ferry, Process, Stage, in_time};
+use crate::harness::{Ferry, Heard, Process, Stage, in_time};
 
 struct Listener(WebSocketStream<UnixStream>);
 
@@ -129,6 +129,12 @@ async fn numbers_events_and_states_go_on_after_a_restart() {
     ferry.network.up("node", 2, b"x");
     assert!(is_uplink(&listener.next().await, 2));
 
+    // Behind the uplink itself, by other ways.
+    ferry.home.wait_for("the state", |it| it.topic == "ttn/node" && it.json()["link"]["f_cnt"] == 2).await;
+    for kind in ["network_connected", "device_seen_first"] {
+        let is_it = |heard: &Heard| heard.topic == "ttn/bridge/event" && heard.json()["type"] == kind;
+        ferry.home.wait_for_many(2, kind, is_it).await;
+    }
     let (_, _, states) = ferry.ask("GET", "states", "").await;
     assert_eq!((&states[0]["device"], &states[0]["state"]["link"]["f_cnt"]), (&json!("node"), &json!(2)));
     let (status, _, events) = ferry.ask("GET", "events?kind=bridge&limit=1000", "").await;

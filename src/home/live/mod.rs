@@ -23,10 +23,10 @@ use tokio::sync::watch;
 
 use crate::model::{DeviceKey, HomeName, Subject};
 
+pub use self::ring::Piece;
+use self::ring::Ring;
 pub use filter::Filter;
 pub use frame::{Frame, Kind, Whom};
-pub use ring::Piece;
-use ring::Ring;
 
 /// The hub. Cheap to clone; every clone is the same one.
 #[derive(Debug, Clone)]

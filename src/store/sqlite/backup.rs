@@ -141,8 +141,11 @@ impl Backup {
     }
 }
 
+/// Application, device, the backup's note and the one here.
+type Note = (String, String, String, Option<String>);
+
 /// Every note of the backup, with the one here on the same device.
-fn notes(connection: &Connection, attached: bool) -> rusqlite::Result<Vec<(String, String, String, Option<String>)>> {
+fn notes(connection: &Connection, attached: bool) -> rusqlite::Result<Vec<Note>> {
     let sql = if attached {
         "SELECT application, device, theirs.body, ours.body
          FROM main.notes AS theirs LEFT JOIN here.notes AS ours USING (application, device)"

@@ -10,6 +10,7 @@ use super::BASE;
 use super::keys::{Key, Keys};
 use super::operations::{Does, Given, OPERATIONS, Operation, Own};
 use crate::web::problem::{Details, MEDIA};
+use crate::web::session::COOKIE;
 
 /// Where types are described.
 const SCHEMAS: &str = "#/components/schemas/";
@@ -58,7 +59,7 @@ pub fn document() -> Value {
             "securitySchemes": {
                 "token": { "type": "http", "scheme": "bearer", "description": "`[web] token`, for scripts" },
                 "session": {
-                    "type": "apiKey", "in": "cookie", "name": SESSION,
+                    "type": "apiKey", "in": "cookie", "name": COOKIE,
                     "description": "What logging in with the password gives a browser. Neither is needed on the Unix socket, \
                                     nor where no password or token is set.",
                 },
@@ -66,9 +67,6 @@ pub fn document() -> Value {
         },
     })
 }
-
-/// The cookie of a browser that has logged in.
-const SESSION: &str = "ttn_ferry_session";
 
 fn describe(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
     let keys = Keys::of(operation);

@@ -299,7 +299,7 @@ mod tests {
         assert_eq!((current(&back), back.number(&id("z"))), ("a".into(), Some(7 + 2 * LEAP + 2)));
         back.note(heard("b", 0));
         assert_eq!(back.number(&id("z")), Some(3), "a session that the backup never heard of");
-        assert!(3 * LEAP < 16_384, "a device must go along");
+        const { assert!(3 * LEAP < 16_384, "a device must go along") };
     }
 
     #[test]
