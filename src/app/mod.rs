@@ -21,8 +21,10 @@
 //! | the flow up, repair, codecs | `flows.rs` |
 //! | what a changed configuration changes while all runs | `reload/` |
 //! | how a backup takes the place of the store between two bridges | `restoring.rs` |
+//! | what requests reach, and how they come in | `doors.rs` |
 //! | what can be wrong before anything runs | `error.rs` |
 
+mod doors;
 mod error;
 mod flows;
 mod reload;
@@ -33,7 +35,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, watch};
@@ -42,12 +44,13 @@ use tokio_util::sync::CancellationToken;
 pub use error::BuildError;
 pub use restoring::{RestoreError, finish_restore, restore};
 
+use self::doors::{Handles, answers, backups, web};
 use self::flows::{Entrances, Orders, codecs, discovery_task, downlink_flow, repair_task, uplink_flow};
 use self::reload::reload_task;
 use self::sides::{Asked, home_side, network_side};
-use crate::config::{Config, Environment, WebConfig, control_socket, store_folder, web_identity};
-use crate::control::{self, Answers, Control};
-use crate::downlink::{Desk, Downlinks};
+use crate::config::{Config, Environment, store_folder};
+use crate::control::{self, Control};
+use crate::downlink::Downlinks;
 use crate::home::discovery::Signals;
 use crate::home::live::Live;
 use crate::model::{ApplicationName, Directory, HomeName};
@@ -55,8 +58,7 @@ use crate::network::{NetworkServer, Outages};
 use crate::shutdown::{Ended, Hangups, Tasks};
 use crate::store::{self, Restored, Store};
 use crate::telemetry::{Counters, LogLevel, Notices, Systemd};
-use crate::uplink::{Decode, Formatters, MOST_IN_DECODING, Memory, Record, RepairHandle, Uplinks};
-use crate::web::{self, Port, SigningKey, Socket, Web};
+use crate::uplink::{Decode, Formatters, MOST_IN_DECODING, Memory, Record, Uplinks};
 
 /// Parsed messages between the network and a flow. The raw ones before them are `service.intake`.
 const FLOW_CAPACITY: usize = 256;
@@ -178,35 +180,25 @@ impl App {
             assistant: asked.assistant.clone(),
             listed,
         };
-        let codec_requests = control::Codecs::new(control::CodecParts {
-            library: codecs.clone(),
-            renewal,
-            desk: desk.clone(),
-            settings: home.settings().clone(),
-            store: disk.store.clone(),
-            limits: config.codecs.limits(),
-            edit: config.web.edit_codecs,
-        });
-        let backups = backups(&site, &disk);
         let record = Record::new(disk.memory, site.shared.counters.clone(), repair.clone());
         let (wants, formatters) = Formatters::of_all(&servers, &codecs, &disk.folder, config.codecs.refresh);
         let decode = Decode::new(codecs.clone(), wants, site.shared.counters.clone());
-        let store = disk.store.clone();
-        let uplinks = uplink_flow(&site, entrances, (disk.store, disk.restored, record), &servers, &home, decode);
         let kept = reload_task(&mut site, (settings, codecs.clone(), log.clone()));
         let handles = Handles {
+            servers: servers.clone(),
+            store: disk.store.clone(),
+            backups: backups(&site, &disk.store, &disk.folder),
             backfill: repair,
-            codecs: codec_requests,
+            codecs: (codecs, renewal),
+            settings: home.settings().clone(),
             configuring: kept.configuring,
             in_use: kept.in_use,
             home_connected: asked.connected.clone(),
-            store: store.clone(),
-            metrics_per_device: config.web.metrics_per_device,
             log: control::Log(log.clone()),
-            backups,
             desk,
         };
-        let answers = Arc::new(answers(servers, handles, &site.shared));
+        let answers = Arc::new(answers(&site, handles));
+        let uplinks = uplink_flow(&site, entrances, (disk.store, disk.restored, record), &servers, &home, decode);
         let control = Control {
             answers: answers.clone(),
             chronicle: answers.events.chronicle(),
@@ -277,60 +269,8 @@ fn open_store(Site { config, environment, shared, tasks, .. }: &mut Site<'_>) ->
     Ok(Disk { folder, store, restored, memory })
 }
 
-fn backups(Site { config, shared, .. }: &Site<'_>, disk: &Disk) -> control::Backups {
-    let overlay = config.sources.overlay.clone();
-    control::Backups::new(disk.store.clone(), &disk.folder, overlay, shared.again.clone())
-}
-
 fn by_name(servers: &[Arc<dyn NetworkServer>]) -> HashMap<ApplicationName, Arc<dyn NetworkServer>> {
     servers.iter().map(|server| (server.name().clone(), server.clone())).collect()
-}
-
-/// What requests are passed on to.
-struct Handles {
-    desk: Desk,
-    backfill: RepairHandle,
-    codecs: control::Codecs,
-    configuring: control::Configuration,
-    log: control::Log,
-    backups: control::Backups,
-    in_use: watch::Receiver<control::InUse>,
-    home_connected: watch::Receiver<bool>,
-    store: Store,
-    metrics_per_device: bool,
-}
-
-fn answers(
-    servers: Vec<Arc<dyn NetworkServer>>,
-    Handles {
-        desk, backfill, codecs, configuring, log, backups, in_use, home_connected, store, metrics_per_device
-    }: Handles,
-    shared: &Shared,
-) -> Answers {
-    let applications: Vec<_> = servers.iter().map(|server| server.name().clone()).collect();
-    let events = control::Events::new(shared.live.clone(), store.clone(), desk.clone());
-    Answers {
-        codecs,
-        log,
-        backups,
-        gaps: control::Gaps::new(backfill.clone(), events.clone()),
-        events,
-        history: control::History::new(store.clone(), desk.clone(), shared.directory.clone()),
-        backfill: control::Backfill::new(backfill, applications),
-        servers,
-        directory: shared.directory.clone(),
-        counters: shared.counters.clone(),
-        live: shared.live.clone(),
-        open_downlinks: desk.open(),
-        device_changes: control::Devices::new(desk.clone(), configuring.clone()),
-        downlinks: control::Downlinks::new(desk),
-        configuring,
-        in_use,
-        home_connected,
-        store,
-        metrics_per_device,
-        started: Instant::now(),
-    }
 }
 
 /// What announcements to Home Assistant follow.
@@ -341,33 +281,6 @@ fn signals(asked: &Asked, listed: watch::Receiver<BTreeMap<ApplicationName, bool
         home_connected: asked.connected.clone(),
         assistant: asked.assistant.clone(),
     }
-}
-
-/// The doors that are not MQTT's; where the page is, if there is one.
-fn web(
-    Site { config, environment, shared, tasks, .. }: &mut Site<'_>,
-    answers: Arc<Answers>,
-    home_connected: watch::Receiver<bool>,
-) -> Result<Option<SocketAddr>, BuildError> {
-    let socket = control_socket(config, *environment).map(|path| Socket::open(&path)).transpose()?;
-    let site = site(config, *environment)?;
-    let page = site.as_ref().map(|site| site.port.address());
-    if socket.is_some() || site.is_some() {
-        let readiness = control::Readiness { servers: answers.servers.clone(), home_connected };
-        tasks.add("web", Web { socket, site, answers, readiness }.run(shared.stop.clone()));
-    }
-    Ok(page)
-}
-
-/// What is served to browsers, if anything.
-fn site(config: &Config, environment: &dyn Environment) -> Result<Option<web::Site>, BuildError> {
-    let Some(address) = config.web.address() else { return Ok(None) };
-    let identity = web_identity(&config.web, environment).map_err(|error| BuildError::Certificate { error })?;
-    let port = Port::open(address, identity)?;
-    let WebConfig { password, token, hosts, url, edit_codecs, connections, .. } = config.web.clone();
-    let key = SigningKey::in_folder(&store_folder(config, environment)?)?;
-    let base = config.web.base();
-    Ok(Some(web::Site { port, base, password, token, key, hosts, url, edit_codecs, connections }))
 }
 
 /// The devices the configuration speaks of, by their names.

@@ -54,6 +54,7 @@ pub struct Wanted {
 /// Whose events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "EventKind")]
 pub enum Whose {
     /// Notices of the bridge, those about devices too.
     Bridge,

@@ -70,6 +70,7 @@ struct Gap {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "GapState")]
 enum State {
     /// The network is being asked.
     Open,

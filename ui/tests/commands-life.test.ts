@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { ahead, type Downlink, mood, type State, stepped } from "../src/commands/life";
+import { ahead, type Downlink, merged, mood, type State, stepped } from "../src/commands/life";
 
 const at = (second: number) => `2026-11-21T06:00:0${second}Z`;
 
@@ -44,4 +44,15 @@ test("what lies ahead is the rest of the usual road", () => {
   assert.deepEqual(ahead(downlink("queued", false)), ["sent"]);
   assert.deepEqual(ahead(downlink("nacked")), ["sent", "acked"]);
   assert.deepEqual(ahead({ ...downlink("acked"), open: false }), []);
+});
+
+test("an answer that was overtaken by a step takes nothing back", () => {
+  const old = downlink("queued");
+  const told = stepped([old], { id: "a", state: "sent", at: at(2) }) ?? [];
+  assert.equal(merged(told, [old])[0]?.state, "sent");
+  const other = { ...old, id: "b", created_at: at(5) };
+  assert.deepEqual(
+    merged(told, [old, other]).map(({ id }) => id),
+    ["b", "a"],
+  );
 });

@@ -83,6 +83,15 @@ export function stepped(downlinks: readonly Downlink[], step: Step): Downlink[] 
   return downlinks.map((downlink) => (downlink === known ? after : downlink));
 }
 
+/** What was read, but for steps that were told while it was on its way: the newest of each, the newest first. */
+export function merged(known: readonly Downlink[], read: readonly Downlink[]): Downlink[] {
+  const newest = (downlink: Downlink) => {
+    const own = known.find(({ id }) => id === downlink.id);
+    return own && own.step_count > downlink.step_count ? own : downlink;
+  };
+  return read.map(newest).sort((a, b) => b.created_at.localeCompare(a.created_at));
+}
+
 /** The stages ahead of a downlink that is under way, so that its timeline shows where it is going. */
 export function ahead({ state, confirmed, open }: Downlink): State[] {
   if (!open) return [];

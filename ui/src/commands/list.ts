@@ -5,7 +5,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import { Problem } from "../api";
 import { onMissed, onTold } from "../live";
 import { downlinks, type Whose } from "./api";
-import { type Downlink, type Step, stepped } from "./life";
+import { type Downlink, merged, type Step, stepped } from "./life";
 
 export interface DownlinkList {
   /** Newest first; none until they were read. */
@@ -33,7 +33,7 @@ function follow(whose: Whose): DownlinkList & { start: () => () => void } {
     try {
       const answer = await downlinks.list(whose);
       if (mine !== asked) return;
-      items.value = answer.downlinks;
+      items.value = merged(items.value ?? [], answer.downlinks);
       trouble.value = undefined;
     } catch (error) {
       if (mine === asked) trouble.value = error as Problem;
@@ -57,11 +57,8 @@ function follow(whose: Whose): DownlinkList & { start: () => () => void } {
     return () => ends.forEach((end) => end());
   };
   const take = (downlink: Downlink) => {
-    const others = (items.value ?? []).filter((item) => item.id !== downlink.id);
-    const known = items.value?.find((item) => item.id === downlink.id);
-    // Steps that were told live may be newer than the answer to what asked for them.
-    const newest = known && known.step_count > downlink.step_count ? known : downlink;
-    items.value = [newest, ...others].sort((a, b) => b.created_at.localeCompare(a.created_at));
+    const known = items.value ?? [];
+    items.value = merged(known, [downlink, ...known.filter(({ id }) => id !== downlink.id)]);
   };
   return { items, trouble, take, start };
 }
