@@ -176,6 +176,10 @@ async fn what_http_itself_is_asked_is_answered_as_http_wants() {
     let html = "GET /api/v1/info HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\naccept: text/html\r\n\r\n";
     let answer = ferry.speak(html).await;
     assert!(answer.starts_with("HTTP/1.1 406 "), "{answer}");
+    // As Telegraf asks: all that it names, and nothing else.
+    let text = "accept: application/vnd.google.protobuf;q=0.7,text/plain;version=0.0.4;q=0.3\r\n\r\n";
+    let answer = ferry.speak(&format!("GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{text}")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("content-type: text/plain"), "{answer}");
     let (status, _, problem) = ferry.ask("GET", "devices/", "").await;
     assert_eq!((status.as_u16(), &problem["hint"]), (404, &json!("without the `/` at its end: /api/v1/devices")));
     let (status, _, problem) = ferry.ask("GET", "downlinks?limit=1&limit=2", "").await;
