@@ -50,7 +50,7 @@ pub use rows::{
     DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GapRow, GatewayRow, Restored, RetainedRow, Run,
     RunChange, Shed, SpoolStats, StateRow, Types, UplinkFilter, UplinkPage, UsageRow,
 };
-pub use sqlite::{check as check_backup, seal as seal_backup};
+pub use sqlite::{carried_overlay as overlay_of_backup, check as check_backup, seal as seal_backup};
 pub use writer::Writer;
 
 use engine::Engine;

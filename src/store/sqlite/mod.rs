@@ -26,7 +26,7 @@ mod spool;
 mod tables;
 mod value;
 
-pub use backup::{Backup, NewestNote, check, seal, settle};
+pub use backup::{Backup, NewestNote, carried_overlay, check, seal, settle};
 pub use opening::{log_beside, look, make_folder};
 
 use std::fs::File;
