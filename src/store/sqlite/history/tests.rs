@@ -181,6 +181,24 @@ fn what_is_older_than_the_retention_goes_once_a_day_and_its_texts_with_it() {
 }
 
 #[test]
+fn what_is_written_behind_the_back_of_a_walk_keeps_its_texts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path(), |config| config.readings_age = Duration::from_secs(30 * DAY as u64));
+    let now = 1000 * DAY;
+    // One that fell silent long ago; then one of which a bite leaves some.
+    keep(&mut store, [UplinkRecord::sample("silent", 1, now - 50 * DAY)]);
+    prune(&mut store, now);
+    keep(&mut store, (0..600).map(|f_cnt| UplinkRecord::sample("node", f_cnt, now - 40 * DAY + i64::from(f_cnt))));
+    keep(&mut store, [UplinkRecord::sample("node", 700, now)]);
+    assert!(store.prune(Timestamp::from_second(now).unwrap()).unwrap());
+    let late = UplinkRecord { codec: Some("late".into()), ..UplinkRecord::sample("silent", 2, now - 31 * DAY) };
+    keep(&mut store, [late]);
+    while store.prune(Timestamp::from_second(now).unwrap()).unwrap() {}
+    assert_eq!(counters(&mut store, "silent"), [2], "it goes with the next walk");
+    assert_eq!(counters(&mut store, "node"), [700]);
+}
+
+#[test]
 fn beyond_its_size_the_oldest_of_all_devices_goes() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = open(folder.path(), |config| config.readings_size = 1 << 20);
