@@ -273,9 +273,28 @@ fn gateways_are_told_by_how_well_they_heard_a_device() {
         &mut store,
         [record(1, &[("roof", -30.0)]), record(2, &[("roof", -80.0), ("far", -120.0)]), record(3, &[("roof", -70.0)])],
     );
-    let mut found = store.gateways(&key("node"), Timestamp::from_second(2).unwrap()).unwrap();
+    let mut found = store.gateways(&key("node"), Timestamp::from_second(2).unwrap(), i64::MAX).unwrap().gateways;
     found.sort_by(|a, b| a.gateway.id.cmp(&b.gateway.id));
     let told: Vec<_> =
         found.iter().map(|row| (&*row.gateway.id, row.gateway.rssi, row.uplinks, row.last_heard.as_second())).collect();
     assert_eq!(told, [("far", -120.0, 1, 2), ("roof", -70.0, 2, 3)]);
+}
+
+#[test]
+fn gateways_are_looked_for_in_pages_that_leave_no_uplink_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path(), |_| {});
+    let record = |f_cnt: u32| {
+        let mut record = UplinkRecord::sample("node", f_cnt, f_cnt.into());
+        record.radio.gateways = vec![Gateway { id: "roof".into(), ..Gateway::default() }];
+        record
+    };
+    keep(&mut store, (0..1200).map(record));
+    let (mut counts, mut before) = (Vec::new(), Some(i64::MAX));
+    while let Some(end) = before {
+        let page = store.gateways(&key("node"), Timestamp::UNIX_EPOCH, end).unwrap();
+        counts.extend(page.gateways.iter().map(|row| row.uplinks));
+        before = page.next;
+    }
+    assert_eq!(counts, [500, 500, 200]);
 }
