@@ -47,6 +47,10 @@ bench-store:
 bench-history *arguments:
     cargo bench --locked --bench history -- {{arguments}}
 
+# What a scrape and fifty open pages cost; needs mosquitto
+bench-watching:
+    cargo bench --locked --bench watching
+
 # Nothing lost, nothing doubled, at length: 20,000 uplinks and 2,000 downlinks through every trouble; 20 minutes
 soak *arguments:
     scripts/soak {{arguments}}

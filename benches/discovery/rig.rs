@@ -243,6 +243,6 @@ fn broker(configuration: &Path, port: u16) -> io::Result<Process> {
 }
 
 /// Free when it was asked for; nobody else is given it soon.
-fn free_port() -> io::Result<u16> {
+pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

@@ -5,7 +5,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::refusal::Refusal;
 use super::request::{self, Object, clip};
 use crate::home::{Called, Candidate, HomeCommand, Verb};
-use crate::model::{ApplicationName, Command, DeviceId, DeviceKey, Directory, DownlinkId, DownlinkRequest};
+use crate::model::{ApplicationName, Command, DeviceId, DeviceKey, Directory, DownlinkId, DownlinkRequest, nearest};
 
 /// The longest command, in bytes; a full list of the longest downlinks fits.
 const LONGEST_COMMAND: usize = 256 * 1024;
@@ -90,7 +90,11 @@ pub fn find(
     possible.ok_or_else(|| {
         let of = application.map_or_else(|| "no device".into(), |name| format!("no device of `{}`", clip(name)));
         let reason = format!("{of} is called `{}`", clip(device));
-        Refusal::new(reason).hint("the bridge's list of devices has the names; a device is known once it has sent")
+        match nearest(device, all.iter().map(|known| known.name.as_str())) {
+            Some(name) => Refusal::new(reason).hint(format!("did you mean `{name}`?")),
+            None => Refusal::new(reason)
+                .hint("the bridge's list of devices has the names; a device is known once it has sent"),
+        }
     })
 }
 

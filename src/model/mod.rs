@@ -23,7 +23,7 @@ pub use event::{
     DownlinkEvent, DownlinkHappening, Failure, Join, Location, NetworkMessage, RegisteredDevice, ServiceData,
 };
 pub use ids::{ApplicationName, DeviceId, DeviceKey, HomeName, InvalidName, ttn_id};
-pub use nearest::{did_you_mean, unknown_key};
+pub use nearest::{did_you_mean, nearest, unknown_key};
 pub use notes::{DeviceNotes, Kept};
 pub use record::{UplinkBody, UplinkRecord};
 pub use shape::{Shape, ValueKind, extend_shape, extend_shape_by};

@@ -7,13 +7,17 @@ const READ: usize = 80;
 
 /// A hint: the known name that is most like the unknown one or, if none is, all of them.
 pub fn did_you_mean(unknown: &str, known: &[&str]) -> String {
-    let unknown: String = unknown.chars().take(READ).collect();
-    let likeness = |name: &&str| strsim::normalized_damerau_levenshtein(&unknown, name);
-    let nearest = known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    match nearest.filter(|name| likeness(name) >= ALIKE) {
+    match nearest(unknown, known.iter().copied()) {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("known here: {}", known.join(", ")),
     }
+}
+
+/// The known name that is most like one that is not, if it is alike at all.
+pub fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let unknown: String = unknown.chars().take(READ).collect();
+    let likeness = |name: &&str| strsim::normalized_damerau_levenshtein(&unknown, name);
+    known.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|name| likeness(name) >= ALIKE)
 }
 
 /// The unknown key of a serde error, and the known ones. serde tells them in its message only:
