@@ -11,7 +11,7 @@ use super::answers::{DeviceAnswer, describe};
 use super::problem::{Kind, Problem};
 use super::{Answers, Told, Whose};
 use crate::codecs::{Considered, Origin};
-use crate::downlink::{Allowance, Usage};
+use crate::downlink::{Allowance, Usage, nobody};
 use crate::model::{CodecChoice, Directory};
 
 /// An entry of the list of devices, and what would be too much there.
@@ -66,8 +66,7 @@ impl Answers {
         let newest = self.live.newest_of([&key]);
         let directory = Directory::lock(&self.directory);
         let device = directory.find(&key).ok_or_else(|| {
-            Problem::new(Kind::Unknown, format!("there is no device `{}`", key.device))
-                .hint("the request devices lists all there are")
+            Problem::of(Kind::Unknown, nobody(&whose.device, whose.application.as_deref(), &directory))
         })?;
         Ok(Told::new(&DeviceDetail {
             device: describe(device, directory.measured(&key)),

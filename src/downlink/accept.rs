@@ -5,7 +5,9 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::refusal::Refusal;
 use super::request::{self, Object, clip};
 use crate::home::{Called, Candidate, HomeCommand, Verb};
-use crate::model::{ApplicationName, Command, DeviceId, DeviceKey, Directory, DownlinkId, DownlinkRequest};
+use crate::model::{
+    ApplicationName, Command, DeviceId, DeviceKey, Directory, DownlinkId, DownlinkRequest, did_you_mean,
+};
 
 /// The longest command, in bytes; a full list of the longest downlinks fits.
 const LONGEST_COMMAND: usize = 256 * 1024;
@@ -87,11 +89,20 @@ pub fn find(
     // It may never have sent anything yet.
     let theirs = only.filter(|only| application.is_none_or(|name| only.as_str() == name));
     let possible = theirs.and_then(|application| Some(DeviceKey::new(application, DeviceId::parse(device).ok()?)));
-    possible.ok_or_else(|| {
-        let of = application.map_or_else(|| "no device".into(), |name| format!("no device of `{}`", clip(name)));
-        let reason = format!("{of} is called `{}`", clip(device));
-        Refusal::new(reason).hint("the bridge's list of devices has the names; a device is known once it has sent")
-    })
+    possible.ok_or_else(|| nobody(device, application, directory))
+}
+
+/// That nobody is called so; the hint is who may have been meant.
+pub fn nobody(device: &str, application: Option<&str>, directory: &Directory) -> Refusal {
+    let of = application.map_or_else(|| "no device".into(), |name| format!("no device of `{}`", clip(name)));
+    let all = directory.all();
+    let names: Vec<_> = all.iter().map(|known| known.name.as_str()).collect();
+    let hint = match did_you_mean(device, &names) {
+        nearest if nearest.starts_with("did you mean") => nearest,
+        // All of them may be a thousand.
+        _ => "the bridge's list of devices has the names; a device is known once it has sent".into(),
+    };
+    Refusal::new(format!("{of} is called `{}`", clip(device))).hint(hint)
 }
 
 /// What a command's payload asks for.
