@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
+use super::restoring::fits;
 use super::{BuildError, Site};
 use crate::codecs::{Codecs, Renewal};
 use crate::config::{Config, Environment, WebConfig, control_socket, store_folder, web_identity};
@@ -33,9 +34,15 @@ pub(super) struct Handles {
     pub desk: Desk,
 }
 
-pub(super) fn backups(Site { config, shared, .. }: &Site<'_>, store: &Store, folder: &Path) -> control::Backups {
-    let overlay = config.sources.overlay.clone();
-    control::Backups::new(store.clone(), folder, overlay, shared.again.clone())
+pub(super) fn backups(
+    Site { config, environment, shared, .. }: &Site<'_>,
+    store: &Store,
+    folder: &Path,
+) -> control::Backups {
+    let (sources, environment) = (config.sources.clone(), *environment);
+    let overlay = sources.overlay.clone();
+    let fits = move |text: &str| fits(&sources, text, environment).map_err(|error| error.to_string());
+    control::Backups::new(store.clone(), folder, (overlay, Box::new(fits)), shared.again.clone())
 }
 
 pub(super) fn answers(Site { config, shared, .. }: &Site<'_>, handles: Handles) -> Answers {

@@ -16,7 +16,6 @@ use crate::model::{ApplicationName, DownlinkId};
 use crate::network::ttn::Endpoints;
 use crate::network::{Arrival, NetworkServer, Tracked};
 use crate::store::{Restored, Store};
-use crate::telemetry::Notices;
 use crate::uplink::{
     Decode, Hearing, HearingParts, HomePresence, Publish, Receive, Record, Repair, RepairHandle, RepairParts, Roll,
     Spool, SpoolParts, Tidy, Uplinks,
@@ -191,7 +190,8 @@ pub(super) fn codecs(
     crossed: mpsc::Sender<Crossed>,
 ) -> Result<(Codecs, Renewal), BuildError> {
     let shown = Shown::new(shared.directory.clone(), shared.devices_changed.clone());
-    let finder = finder(config, shared.notices.clone())?;
+    let mut finder = finder(config)?;
+    finder.tell(shared.notices.clone());
     let codecs = Codecs::start(finder, &config.codecs, crossed, shown).map_err(BuildError::Threads)?;
     let (reload, renewal) = codecs.reload(&config.codecs, shared.notices.clone());
     tasks.add_background("codec watch", codecs.watch(shared.notices.downgrade(), systemd.is_there()));
@@ -200,9 +200,8 @@ pub(super) fn codecs(
 }
 
 /// The codecs the configuration speaks of; each must be there.
-pub(super) fn finder(config: &Config, notices: Notices) -> Result<Finder, BuildError> {
+pub(super) fn finder(config: &Config) -> Result<Finder, BuildError> {
     let mut finder = Finder::new(&config.codecs);
-    finder.tell(notices);
     for application in &config.application {
         if let Some(codec) = &application.codec {
             finder.assign_default(ApplicationName::parse(application.name())?, codec)?;

@@ -3,10 +3,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, ConfigError, Environment, store_folder, write_overlay};
+use super::error::BuildError;
+use super::flows::finder;
+use super::sides::settings;
+use crate::config::{Config, ConfigError, Environment, Sources, store_folder, write_overlay};
 use crate::network::ttn;
 use crate::store::{self, Beside, OpenError};
 use crate::telemetry::Systemd;
+
+const UNFIT_HINT: &str =
+    "codecs are not in a backup: copy the codec folder it was made with too, then restore it again";
 
 /// Why a backup did not take the place of the store, which is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +21,8 @@ pub enum RestoreError {
     Store { error: OpenError },
     #[error("what the backup says of devices does not fit this configuration: {0}")]
     Overlay(#[source] ConfigError),
+    #[error("what the backup says of devices does not fit here: {0}\n  hint: {UNFIT_HINT}")]
+    Unfit(#[source] BuildError),
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
 }
@@ -61,9 +69,7 @@ pub fn restore(config: &Config, file: &Path, environment: &dyn Environment) -> R
 fn lay(config: &Config, text: &str, environment: &dyn Environment) -> Result<(), RestoreError> {
     let Some(path) = &config.sources.overlay else { return Ok(()) };
     let failed = |source| RestoreError::File { path: path.clone(), source };
-    let file = &config.sources.file;
-    let whole = config.sources.text(environment).map_err(|source| RestoreError::File { path: file.clone(), source })?;
-    Config::with_overlay(&whole, file, Some(text), environment).map_err(RestoreError::Overlay)?;
+    fits(&config.sources, text, environment)?;
     let here = match environment.read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         read => read.map_err(failed)?,
@@ -75,6 +81,14 @@ fn lay(config: &Config, text: &str, environment: &dyn Environment) -> Result<(),
         write_overlay(&path.with_extension("toml.before-restore"), &here).map_err(failed)?;
     }
     write_overlay(path, text).map_err(failed)
+}
+
+/// Whether a bridge can be built of this configuration with what a backup says of devices.
+pub(super) fn fits(sources: &Sources, overlay: &str, environment: &dyn Environment) -> Result<(), RestoreError> {
+    let file = &sources.file;
+    let whole = sources.text(environment).map_err(|source| RestoreError::File { path: file.clone(), source })?;
+    let config = Config::with_overlay(&whole, file, Some(overlay), environment).map_err(RestoreError::Overlay)?;
+    finder(&config).map(drop).and_then(|()| settings(&config).map(drop)).map_err(RestoreError::Unfit)
 }
 
 impl From<OpenError> for RestoreError {

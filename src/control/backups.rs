@@ -25,9 +25,13 @@ pub struct Backups {
     beside: Beside,
     /// What was said of devices while the bridge ran: it is part of a backup.
     overlay: Option<PathBuf>,
+    fits: Arc<Fits>,
     again: Arc<Notify>,
     turn: Mutex<()>,
 }
+
+/// Says whether a bridge can begin again with what a backup says of devices; else why not, and what to do.
+pub type Fits = dyn Fn(&str) -> Result<(), String> + Send + Sync;
 
 /// How the last restoring went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -52,9 +56,9 @@ pub struct Taken {
 
 impl Backups {
     /// `folder`: of the store. `again` has the bridge end and begin again.
-    pub fn new(store: Store, folder: &Path, overlay: Option<PathBuf>, again: Arc<Notify>) -> Self {
+    pub fn new(store: Store, folder: &Path, (overlay, fits): (Option<PathBuf>, Box<Fits>), again: Arc<Notify>) -> Self {
         let beside = Beside::of(&folder.join(store::FILE));
-        Self { store, beside, overlay, again, turn: Mutex::default() }
+        Self { store, beside, overlay, fits: fits.into(), again, turn: Mutex::default() }
     }
 
     /// A backup of this moment, open to be read; nothing of it stays on the disk.
@@ -77,7 +81,7 @@ impl Backups {
     /// Takes a backup, and has the bridge begin again with it once it was found good.
     ///
     /// # Errors
-    /// It is no backup, too long, or of a newer version, or another one is being made or taken, or the disk fails.
+    /// It is no backup, too long, of a newer version, or does not fit this configuration; or another one is being made or taken, or the disk fails.
     pub async fn take<E: std::fmt::Display>(
         &self,
         parts: impl Stream<Item = Result<Bytes, E>> + Unpin,
@@ -86,8 +90,11 @@ impl Backups {
         let draft = Draft::new(&self.beside.incoming).map_err(disk)?;
         let (draft, bytes) = receive(draft, parts).await?;
         let beside = self.beside.clone();
+        let fits = self.overlay.is_some().then(|| self.fits.clone());
         let devices = blocking(move || {
             let devices = store::check_backup(&draft.path).map_err(|error| unusable(&error))?;
+            let overlay = store::overlay_of_backup(&draft.path).map_err(|error| unusable(&error))?;
+            fits.zip(overlay).map_or(Ok(()), |(fits, overlay)| fits(&overlay)).map_err(unfit)?;
             beside.receive().map_err(disk)?;
             Ok(devices)
         })
@@ -179,6 +186,12 @@ fn disk(error: io::Error) -> Problem {
 fn copying(error: StoreError) -> Problem {
     Problem::new(Kind::Unavailable, error.to_string())
         .hint("there must be room for another store beside the one in use")
+}
+
+/// A hint stands in a line of its own.
+fn unfit(told: String) -> Problem {
+    let (detail, hint) = told.split_once("\n  hint: ").unwrap_or((&told, "the configuration here must go with it"));
+    Problem::new(Kind::Refused, format!("this cannot be restored: {detail}")).hint(hint)
 }
 
 /// Its path is ours and says nothing to whoever sent it.

@@ -122,8 +122,15 @@ impl Control {
         while let Ok(request) = self.requests.try_recv() {
             serving.take(request).await;
         }
-        while let Some(notice) = self.notices.recv().await {
-            self.tell(notice).await;
+        loop {
+            // More may happen meanwhile than the hub remembers.
+            tokio::select! {
+                notice = self.notices.recv() => match notice {
+                    Some(notice) => self.tell(notice).await,
+                    None => break,
+                },
+                piece = self.chronicle.next() => self.chronicle.keep(piece).await,
+            }
         }
         self.chronicle.finish().await;
         serving.finish().await;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::batch::Batch;
 use super::error::EngineError;
 use super::rows::{
-    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayRow, Shed, SpoolStats, UplinkFilter, UplinkPage,
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayPage, Shed, SpoolStats, UplinkFilter, UplinkPage,
 };
 use crate::model::{DeviceKey, DownlinkId};
 
@@ -40,8 +40,9 @@ pub trait Engine: Send {
     /// Uplinks of the history: at most as many as wanted, and no more once they have [`MOST_BYTES`].
     fn uplinks(&mut self, wanted: &UplinkFilter) -> Result<UplinkPage>;
 
-    /// The gateways that heard a device since then.
-    fn gateways(&mut self, key: &DeviceKey, since: Timestamp) -> Result<Vec<GatewayRow>>;
+    /// The gateways that heard a device since then and before this place, as far as some of its uplinks tell, the newest
+    /// first.
+    fn gateways(&mut self, key: &DeviceKey, since: Timestamp, before: i64) -> Result<GatewayPage>;
 
     /// Deletes some of what is of no use any more at this time. Returns whether there is more: it is to be called again
     /// after a moment in which others have their turn.

@@ -11,7 +11,7 @@ use super::batch::Batch;
 use super::engine::{Engine, Result};
 use super::error::EngineError;
 use super::rows::{
-    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayRow, Restored, Shed, SpoolStats, UplinkFilter,
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayPage, Restored, Shed, SpoolStats, UplinkFilter,
     UplinkPage,
 };
 use super::sqlite::Sqlite;
@@ -78,8 +78,8 @@ impl Engine for OnDisk {
         self.engine.uplinks(wanted)
     }
 
-    fn gateways(&mut self, key: &DeviceKey, since: Timestamp) -> Result<Vec<GatewayRow>> {
-        self.engine.gateways(key, since)
+    fn gateways(&mut self, key: &DeviceKey, since: Timestamp, before: i64) -> Result<GatewayPage> {
+        self.engine.gateways(key, since, before)
     }
 
     fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>> {

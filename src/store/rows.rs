@@ -196,6 +196,15 @@ pub struct GatewayRow {
     pub last_heard: Timestamp,
 }
 
+/// Gateways that heard a device, as far as some of its uplinks tell.
+#[derive(Debug, Default)]
+pub struct GatewayPage {
+    /// Each once.
+    pub gateways: Vec<GatewayRow>,
+    /// Those uplinks end after this place; none: there are no more.
+    pub next: Option<i64>,
+}
+
 /// What was there when the store was opened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Restored {

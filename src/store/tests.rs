@@ -88,8 +88,8 @@ impl Engine for Engines {
         Ok(UplinkPage::default())
     }
 
-    fn gateways(&mut self, _key: &DeviceKey, _since: Timestamp) -> Answer<Vec<GatewayRow>> {
-        Ok(Vec::new())
+    fn gateways(&mut self, _key: &DeviceKey, _since: Timestamp, _before: i64) -> Answer<GatewayPage> {
+        Ok(GatewayPage::default())
     }
 
     fn prune(&mut self, _now: Timestamp) -> Answer<bool> {

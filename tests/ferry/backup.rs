@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::harness::{Heard, Process, Stage};
+use crate::harness::{Heard, Process, Setup, Stage};
 
 /// A bridge of its own process on this stage, connected on both sides.
 async fn running(stage: &mut Stage) -> Process {
@@ -86,6 +86,9 @@ async fn a_backup_made_while_uplinks_flow_goes_on_as_it_was_on_another_machine()
     assert_eq!(names, BTreeSet::from(["kitchen", "other"]));
     let (_, _, mine) = new.ask("GET", "downlinks/mine", "").await;
     assert_eq!((&mine["id"], &mine["device"]), (&json!("mine"), &json!("kitchen")), "{mine}");
+    let (_, _, past) = new.ask("GET", "devices/kitchen/uplinks?limit=10", "").await;
+    let heard: Vec<_> = past["uplinks"].as_array().unwrap().iter().map(|uplink| uplink["f_cnt"].clone()).collect();
+    assert_eq!(heard, [json!(1)], "{past}");
     // What was heard there is known here.
     new.network.up("node", 1, b"x");
     reports_as(&mut new, "node", "kitchen", 2).await;
@@ -93,6 +96,38 @@ async fn a_backup_made_while_uplinks_flow_goes_on_as_it_was_on_another_machine()
     assert_eq!(counts, [json!(2)]);
     assert!(store(&new).with_file_name("ttn-ferry.db.before-restore").exists());
     ended(process).await;
+}
+
+#[tokio::test]
+async fn a_backup_that_names_a_codec_which_is_not_here_is_refused_before_anything_stops() {
+    const SCRIPT: &str = "function decodeUplink(input) { return { data: { n: input.bytes.length } }; }";
+    let with_codec = |setup: &mut Setup| setup.add_codec("mine", SCRIPT);
+    let mut old = Stage::set(with_codec).await;
+    let process = running(&mut old).await;
+    reports(&mut old, "node", 1).await;
+    let (status, _, told) = old.ask("PATCH", "devices/node", r#"{"options": {"codec": "mine"}}"#).await;
+    assert_eq!(status.as_u16(), 200, "{told}");
+    let file = old.folder().join("mine.backup");
+    let file = file.to_str().unwrap();
+    assert_eq!(old.command(&["backup", file]).await.code, Some(0));
+    ended(process).await;
+
+    let mut new = Stage::set(|_| {}).await;
+    let process = running(&mut new).await;
+    let told = new.command(&["restore", file]).await;
+    assert!(told.code == Some(1) && told.err.contains("codec `mine`"), "{told:?}");
+    assert!(told.err.contains("hint: codecs are not in a backup"), "{told:?}");
+    reports(&mut new, "other", 1).await;
+    ended(process).await;
+    let offline = ["restore", "--offline", file];
+    let told = new.command(&offline).await;
+    assert!(told.code == Some(1) && told.err.contains("hint: codecs are not in a backup"), "{told:?}");
+    assert_eq!(devices(&store(&new)), BTreeSet::from(["other".to_owned()]));
+
+    let new = Stage::set(with_codec).await;
+    let told = new.command(&offline).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert_eq!(devices(&store(&new)), BTreeSet::from(["node".to_owned()]));
 }
 
 async fn reports_as(stage: &mut Stage, device: &str, name: &str, f_cnt: u32) {

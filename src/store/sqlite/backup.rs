@@ -92,6 +92,14 @@ pub fn check(file: &Path) -> Result<usize, OpenError> {
     Ok(found.states.len())
 }
 
+/// What a backup that [`check`] found good carries of `devices.toml`, if it does.
+///
+/// # Errors
+/// The disk fails.
+pub fn carried_overlay(file: &Path) -> Result<Option<String>, OpenError> {
+    Backup::open(file)?.overlay()
+}
+
 impl Backup {
     /// Opens a backup that [`check`] found good.
     pub fn open(file: &Path) -> Result<Self, OpenError> {

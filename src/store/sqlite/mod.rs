@@ -26,7 +26,7 @@ mod spool;
 mod tables;
 mod value;
 
-pub use backup::{Backup, NewestNote, check, seal, settle};
+pub use backup::{Backup, NewestNote, carried_overlay, check, seal, settle};
 pub use opening::{log_beside, look, make_folder};
 
 use std::fs::File;
@@ -42,7 +42,7 @@ use super::config::{StoreConfig, Sync};
 use super::engine::{Engine, Result};
 use super::error::{EngineError, OpenError};
 use super::rows::{
-    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayRow, Restored, Shed, SpoolStats, UplinkFilter,
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayPage, Restored, Shed, SpoolStats, UplinkFilter,
     UplinkPage,
 };
 use crate::model::{DeviceKey, DownlinkId};
@@ -145,8 +145,8 @@ impl Engine for Sqlite {
         Ok(history::uplinks(&self.connection, wanted)?)
     }
 
-    fn gateways(&mut self, key: &DeviceKey, since: Timestamp) -> Result<Vec<GatewayRow>> {
-        Ok(history::gateways(&self.connection, key, since)?)
+    fn gateways(&mut self, key: &DeviceKey, since: Timestamp, before: i64) -> Result<GatewayPage> {
+        Ok(history::gateways(&self.connection, key, since, before)?)
     }
 
     fn prune(&mut self, now: Timestamp) -> Result<bool> {

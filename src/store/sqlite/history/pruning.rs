@@ -74,8 +74,9 @@ impl History {
 
     /// An uplink of this time was written.
     pub(super) fn note_written(&mut self, at: i64) {
-        let pass = self.pass.as_mut().and_then(|pass| pass.oldest.as_mut());
-        pass.into_iter().chain(self.oldest.as_mut()).for_each(|oldest| *oldest = at.min(*oldest));
+        // A walk that has left nothing so far may have passed its device already.
+        self.pass.iter_mut().for_each(|pass| pass.note_left(at));
+        self.oldest.iter_mut().for_each(|oldest| *oldest = at.min(*oldest));
     }
 
     fn begin(&self, connection: &Connection, now: Timestamp, spool: SpoolStats) -> rusqlite::Result<Pass> {

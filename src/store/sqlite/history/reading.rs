@@ -1,6 +1,7 @@
 //! Reading the history back.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -11,10 +12,10 @@ use super::texts::body;
 use super::{LAST_TIME, find, row_number};
 use crate::model::{DeviceKey, Gateway, UplinkRecord};
 use crate::store::engine::MOST_BYTES;
-use crate::store::rows::{GatewayRow, UplinkFilter, UplinkPage};
+use crate::store::rows::{GatewayPage, GatewayRow, UplinkFilter, UplinkPage};
 
-/// Rows looked at to learn which gateways hear a device.
-const MOST_HEARD: i64 = 10_000;
+/// Rows looked at in one go to learn which gateways hear a device: a commit waits no longer than they take to be read.
+const MOST_HEARD: usize = 500;
 /// What a row takes in memory beside its texts, about.
 const ROW_BYTES: u64 = 200;
 
@@ -62,28 +63,37 @@ pub fn uplinks(connection: &Connection, wanted: &UplinkFilter) -> rusqlite::Resu
     Ok(page)
 }
 
-/// The gateways that heard a device since then.
-pub fn gateways(connection: &Connection, key: &DeviceKey, since: Timestamp) -> rusqlite::Result<Vec<GatewayRow>> {
-    let Some(device) = find(connection, key)? else { return Ok(Vec::new()) };
+/// The gateways that heard a device since then and before this place: some of its uplinks are looked at, the newest first.
+pub fn gateways(
+    connection: &Connection,
+    key: &DeviceKey,
+    since: Timestamp,
+    before: i64,
+) -> rusqlite::Result<GatewayPage> {
+    let mut page = GatewayPage::default();
+    let Some(device) = find(connection, key)? else { return Ok(page) };
     let mut select =
         connection.prepare_cached("SELECT n, gateways FROM uplinks WHERE n >= ? AND n < ? ORDER BY n DESC LIMIT ?")?;
-    let range = (row_number(device, since.as_millisecond()), row_number(device, LAST_TIME));
-    let mut rows = select.query(params![range.0, range.1, MOST_HEARD])?;
+    let range = (row_number(device, since.as_millisecond()), row_number(device, before));
+    let mut rows = select.query(params![range.0, range.1, MOST_HEARD as i64])?;
     let mut best: HashMap<i64, (f32, f32, u64, i64)> = HashMap::new();
+    let mut looked = 0;
     while let Some(row) = rows.next()? {
         let at = row.get::<_, i64>(0)? & LAST_TIME;
+        looked += 1;
+        page.next = (looked == MOST_HEARD).then_some(at);
         for (number, rssi, snr) in heard(row.get_ref(1)?.as_blob()?) {
             let known = best.entry(number).or_insert((rssi, snr, 0, at));
             (known.0, known.1, known.2) = (known.0.max(rssi), known.1.max(snr), known.2 + 1);
         }
     }
-    let (mut known, mut found) = (Known::default(), Vec::new());
+    let mut known = Known::default();
     for (number, (rssi, snr, uplinks, at)) in best {
         let gateway = known.text(connection, number)?.and_then(|text| packed::gateway(text, rssi, snr).ok());
         let last_heard = Timestamp::from_millisecond(at).unwrap_or_default();
-        found.extend(gateway.map(|gateway| GatewayRow { gateway, uplinks, last_heard }));
+        page.gateways.extend(gateway.map(|gateway| GatewayRow { gateway, uplinks, last_heard }));
     }
-    Ok(found)
+    Ok(page)
 }
 
 /// Texts read already.
@@ -92,10 +102,10 @@ struct Known(HashMap<i64, Option<String>>);
 
 impl Known {
     fn text(&mut self, connection: &Connection, number: i64) -> rusqlite::Result<Option<&str>> {
-        if !self.0.contains_key(&number) {
-            self.0.insert(number, body(connection, number)?);
-        }
-        Ok(self.0.get(&number).and_then(Option::as_deref))
+        Ok(match self.0.entry(number) {
+            Entry::Occupied(known) => known.into_mut().as_deref(),
+            Entry::Vacant(vacant) => vacant.insert(body(connection, number)?).as_deref(),
+        })
     }
 
     fn gateways(&mut self, connection: &Connection, row: &[u8]) -> rusqlite::Result<Vec<Gateway>> {

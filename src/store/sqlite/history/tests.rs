@@ -181,6 +181,24 @@ fn what_is_older_than_the_retention_goes_once_a_day_and_its_texts_with_it() {
 }
 
 #[test]
+fn what_is_written_behind_the_back_of_a_walk_keeps_its_texts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path(), |config| config.readings_age = Duration::from_secs(30 * DAY as u64));
+    let now = 1000 * DAY;
+    // One that fell silent long ago; then one of which a bite leaves some.
+    keep(&mut store, [UplinkRecord::sample("silent", 1, now - 50 * DAY)]);
+    prune(&mut store, now);
+    keep(&mut store, (0..600).map(|f_cnt| UplinkRecord::sample("node", f_cnt, now - 40 * DAY + i64::from(f_cnt))));
+    keep(&mut store, [UplinkRecord::sample("node", 700, now)]);
+    assert!(store.prune(Timestamp::from_second(now).unwrap()).unwrap());
+    let late = UplinkRecord { codec: Some("late".into()), ..UplinkRecord::sample("silent", 2, now - 31 * DAY) };
+    keep(&mut store, [late]);
+    while store.prune(Timestamp::from_second(now).unwrap()).unwrap() {}
+    assert_eq!(counters(&mut store, "silent"), [2], "it goes with the next walk");
+    assert_eq!(counters(&mut store, "node"), [700]);
+}
+
+#[test]
 fn beyond_its_size_the_oldest_of_all_devices_goes() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = open(folder.path(), |config| config.readings_size = 1 << 20);
@@ -227,14 +245,8 @@ fn what_a_commit_that_failed_would_have_numbered_is_numbered_anew() {
 #[test]
 fn a_store_from_before_the_history_has_an_empty_one() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path(), |_| {});
-    store
-        .connection
-        .execute_batch(
-            "DROP TABLE events; DROP TABLE uplinks; DROP TABLE uplink_texts; DROP TABLE uplink_devices; PRAGMA user_version = 4",
-        )
-        .unwrap();
-    drop(store);
+    let older = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/store/v4.db");
+    std::fs::copy(older, folder.path().join("ttn-ferry.db")).unwrap();
     let mut store = open(folder.path(), |_| {});
     assert!(counters(&mut store, "node").is_empty());
     keep(&mut store, [UplinkRecord::sample("node", 1, 1)]);
@@ -255,9 +267,28 @@ fn gateways_are_told_by_how_well_they_heard_a_device() {
         &mut store,
         [record(1, &[("roof", -30.0)]), record(2, &[("roof", -80.0), ("far", -120.0)]), record(3, &[("roof", -70.0)])],
     );
-    let mut found = store.gateways(&key("node"), Timestamp::from_second(2).unwrap()).unwrap();
+    let mut found = store.gateways(&key("node"), Timestamp::from_second(2).unwrap(), i64::MAX).unwrap().gateways;
     found.sort_by(|a, b| a.gateway.id.cmp(&b.gateway.id));
     let told: Vec<_> =
         found.iter().map(|row| (&*row.gateway.id, row.gateway.rssi, row.uplinks, row.last_heard.as_second())).collect();
     assert_eq!(told, [("far", -120.0, 1, 2), ("roof", -70.0, 2, 3)]);
+}
+
+#[test]
+fn gateways_are_looked_for_in_pages_that_leave_no_uplink_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path(), |_| {});
+    let record = |f_cnt: u32| {
+        let mut record = UplinkRecord::sample("node", f_cnt, f_cnt.into());
+        record.radio.gateways = vec![Gateway { id: "roof".into(), ..Gateway::default() }];
+        record
+    };
+    keep(&mut store, (0..1200).map(record));
+    let (mut counts, mut before) = (Vec::new(), Some(i64::MAX));
+    while let Some(end) = before {
+        let page = store.gateways(&key("node"), Timestamp::UNIX_EPOCH, end).unwrap();
+        counts.extend(page.gateways.iter().map(|row| row.uplinks));
+        before = page.next;
+    }
+    assert_eq!(counts, [500, 500, 200]);
 }
