@@ -11,8 +11,8 @@ use super::answers::{DeviceAnswer, describe};
 use super::problem::{Kind, Problem};
 use super::{Answers, Told, Whose};
 use crate::codecs::{Considered, Origin};
-use crate::downlink::{Allowance, Usage};
-use crate::model::{CodecChoice, Directory, nearest};
+use crate::downlink::{Allowance, Usage, nobody};
+use crate::model::{CodecChoice, Directory};
 
 /// An entry of the list of devices, and what would be too much there.
 #[derive(Serialize, JsonSchema)]
@@ -65,7 +65,9 @@ impl Answers {
         let options = self.device_changes.options_of(&key).await;
         let newest = self.live.newest_of([&key]);
         let directory = Directory::lock(&self.directory);
-        let device = directory.find(&key).ok_or_else(|| no_such_device(&whose.device, &directory))?;
+        let device = directory.find(&key).ok_or_else(|| {
+            Problem::of(Kind::Unknown, nobody(&whose.device, whose.application.as_deref(), &directory))
+        })?;
         Ok(Told::new(&DeviceDetail {
             device: describe(device, directory.measured(&key)),
             state: newest.into_iter().next().and_then(|newest| serde_json::from_slice(&newest.state?).ok()),
@@ -73,15 +75,6 @@ impl Answers {
             codec_choice: Choice::of(device.codec.as_ref(), considered),
             options,
         }))
-    }
-}
-
-fn no_such_device(called: &str, directory: &Directory) -> Problem {
-    let shown: String = called.chars().take(80).collect();
-    let problem = Problem::new(Kind::Unknown, format!("there is no device `{shown}`"));
-    match nearest(called, directory.all().iter().map(|device| device.name.as_str())) {
-        Some(name) => problem.hint(format!("did you mean `{name}`?")),
-        None => problem.hint("the request devices lists all there are"),
     }
 }
 

@@ -87,15 +87,19 @@ pub fn find(
     // It may never have sent anything yet.
     let theirs = only.filter(|only| application.is_none_or(|name| only.as_str() == name));
     let possible = theirs.and_then(|application| Some(DeviceKey::new(application, DeviceId::parse(device).ok()?)));
-    possible.ok_or_else(|| {
-        let of = application.map_or_else(|| "no device".into(), |name| format!("no device of `{}`", clip(name)));
-        let reason = format!("{of} is called `{}`", clip(device));
-        match nearest(device, all.iter().map(|known| known.name.as_str())) {
-            Some(name) => Refusal::new(reason).hint(format!("did you mean `{name}`?")),
-            None => Refusal::new(reason)
-                .hint("the bridge's list of devices has the names; a device is known once it has sent"),
-        }
-    })
+    possible.ok_or_else(|| nobody(device, application, directory))
+}
+
+/// That nobody is called so; the hint is who may have been meant.
+pub fn nobody(device: &str, application: Option<&str>, directory: &Directory) -> Refusal {
+    let of = application.map_or_else(|| "no device".into(), |name| format!("no device of `{}`", clip(name)));
+    let all = directory.all();
+    let hint = match nearest(device, all.iter().map(|known| known.name.as_str())) {
+        Some(name) => format!("did you mean `{name}`?"),
+        // All of them may be a thousand.
+        None => "the bridge's list of devices has the names; a device is known once it has sent".into(),
+    };
+    Refusal::new(format!("{of} is called `{}`", clip(device))).hint(hint)
 }
 
 /// What a command's payload asks for.

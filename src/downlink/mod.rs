@@ -37,6 +37,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use accept::nobody;
 pub use config::DownlinkConfig;
 pub use desk::{Desk, DownlinkView, Filter};
 pub use dispatch::Servers;

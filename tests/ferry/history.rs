@@ -30,6 +30,18 @@ async fn kept(stage: &Stage, device: &str) -> Vec<u64> {
 }
 
 #[tokio::test]
+async fn a_device_that_was_never_there_has_no_past_and_the_nearest_is_told() {
+    let mut ferry = Ferry::with(|setup| setup.add_device("lamp", "")).await;
+    ferry.network.up("lamp", 1, b"x");
+    ferry.home.on("ttn/lamp/uplink").await;
+    for path in ["", "/readings", "/radio", "/uplinks"] {
+        let (status, _, problem) = ferry.ask("GET", &format!("devices/lmap{path}"), "").await;
+        let told = (status.as_u16(), &problem["detail"], &problem["hint"]);
+        assert_eq!(told, (404, &json!("no device is called `lmap`"), &json!("did you mean `lamp`?")), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_published_is_answered_over_http_and_mqtt_alike() {
     let mut ferry = Ferry::with(|setup| {
         setup.add_codec("node", SCRIPT);
@@ -95,7 +107,9 @@ async fn what_was_published_is_answered_over_http_and_mqtt_alike() {
 
 #[tokio::test]
 async fn what_cannot_be_answered_says_why() {
-    let ferry = Ferry::start().await;
+    let mut ferry = Ferry::start().await;
+    ferry.network.up("node", 1, b"x");
+    ferry.home.on("ttn/node/uplink").await;
     for (path, status, words) in [
         ("devices/a+b/readings", 404, "is called `a+b`"),
         ("devices/node/readings?from=yesterday", 400, "`from` is `yesterday`"),
@@ -108,7 +122,7 @@ async fn what_cannot_be_answered_says_why() {
         assert_eq!(got.as_u16(), status, "{path}: {problem}");
         assert!(problem["detail"].as_str().unwrap().contains(words), "{path}: {problem}");
     }
-    let (_, _, nothing) = ferry.ask("GET", "devices/node/readings", "").await;
+    let (_, _, nothing) = ferry.ask("GET", "devices/node/readings?to=2025-01-01T00:00:00Z", "").await;
     assert_eq!((&nothing["count"], &nothing["series"]), (&json!(0), &json!({})));
 }
 

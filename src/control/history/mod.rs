@@ -21,7 +21,7 @@ pub use readings::{Readings, WantedReadings};
 pub use uplinks::{Uplinks, WantedUplinks};
 
 use super::problem::{Kind, Problem};
-use crate::downlink::Desk;
+use crate::downlink::{Desk, nobody};
 use crate::model::{DeviceKey, Directory, HomeName, UplinkRecord};
 use crate::store::{Store, StoreError, UplinkFilter, UplinkPage};
 use scope::Scope;
@@ -71,9 +71,12 @@ impl History {
     fn find(&self, device: &str, application: Option<&str>) -> Result<(DeviceKey, HomeName), Problem> {
         let found = self.desk.find(device, application);
         let key = found.map_err(|refusal| Problem::of(Kind::Unknown, refusal))?;
-        let known = Directory::lock(&self.directory).find(&key).map(|device| device.name.clone());
-        let name = known.unwrap_or_else(|| HomeName::of_id(&key.device));
-        Ok((key, name))
+        let directory = Directory::lock(&self.directory);
+        match directory.find(&key) {
+            Some(known) => Ok((key, known.name.clone())),
+            // It could be somebody's id; nothing is kept of who is not known.
+            None => Err(Problem::of(Kind::Unknown, nobody(device, application, &directory))),
+        }
     }
 
     fn scope(

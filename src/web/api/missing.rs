@@ -22,6 +22,10 @@ pub async fn not_this_method(request: Request) -> Response {
 }
 
 fn meant(path: &str) -> String {
+    if path.ends_with("/v1/backup") || path.ends_with("/v1/restore") {
+        return "backups are made and restored on the control socket alone: `ttn-ferry backup`, `ttn-ferry restore`"
+            .into();
+    }
     let known: Vec<_> = OPERATIONS.iter().map(|operation| format!("{BASE}{}", operation.path)).collect();
     let bare = path.trim_end_matches('/');
     if bare != path && known.iter().any(|known| is_like(known, bare)) {
@@ -61,6 +65,7 @@ mod tests {
         assert_eq!(meant("/api/v1/devices/"), "without the `/` at its end: /api/v1/devices");
         assert_eq!(meant("/api/v1/devices/lamp/"), "without the `/` at its end: /api/v1/devices/lamp");
         assert_eq!(meant("/api/v1/device"), "did you mean `/api/v1/devices`?");
+        assert!(meant("/api/v1/backup").contains("control socket"));
         assert_eq!(meant("/"), "/api/v1/openapi.json describes what there is");
         assert_eq!(meant("/favicon.ico"), "/api/v1/openapi.json describes what there is");
     }
