@@ -27,9 +27,13 @@ fn told() -> BTreeMap<String, String> {
 fn files(folder: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(Path::new(UI).join(folder)).expect("the folder is there") {
-        let entry = entry.unwrap();
-        let path = format!("{folder}/{}", entry.file_name().to_str().unwrap());
-        if entry.file_type().unwrap().is_dir() { found.extend(files(&path)) } else { found.push(path) }
+        let entry = entry.expect("a file that was just listed");
+        let path = format!("{folder}/{}", entry.file_name().to_str().expect("names are plain"));
+        if entry.file_type().expect("a file that was just listed").is_dir() {
+            found.extend(files(&path))
+        } else {
+            found.push(path)
+        }
     }
     found
 }

@@ -55,8 +55,8 @@ fn add_with_subcommands(command: &Command, pages: &mut Vec<Page>) -> anyhow::Res
     let (page, mut text) = (clap_mangen::Man::new(command.clone()).source(source()), Vec::new());
     page.render(&mut text)?;
     pages.push(Page { file: page.get_filename(), text: String::from_utf8(text)? });
-    let shown = command.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help");
-    shown.map(|command| add_with_subcommands(command, pages)).collect()
+    let mut shown = command.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help");
+    shown.try_for_each(|command| add_with_subcommands(command, pages))
 }
 
 /// The reference as it is: an example with a comment over each key.

@@ -87,7 +87,7 @@ fn unreadable(message: &str) -> Problem {
             let shown: String = unknown.chars().take(80).collect();
             let problem = Problem::new(Kind::Malformed, format!("`{shown}` is no key of this request"));
             match known.is_empty() {
-                true => problem.hint("it takes `transaction` at most"),
+                true => problem.hint("it takes no key"),
                 false => problem.hint(did_you_mean(unknown, &known)),
             }
         }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::door::Peer;
@@ -35,21 +36,23 @@ pub struct Facts {
 }
 
 /// How a visitor stands to this bridge.
-#[derive(Debug, Serialize)]
-struct Session<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Session<'a> {
     /// Whether a password or a token is asked for at all.
     needed: bool,
     authenticated: bool,
     /// Whether there is a password; else there is a token only.
     password: bool,
+    /// Whether codecs may be saved.
     edit_codecs: bool,
+    /// The path below which everything lies, with a slash at both ends.
     base_path: &'a str,
 }
 
 /// What somebody logs in with.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Login {
+pub enum Login {
     Password(String),
     Token(String),
 }

@@ -98,6 +98,9 @@ async fn a_command_given_while_the_bridge_is_away_waits_for_it_where_the_session
         })
         .await;
         let (_, mut stage) = ferry.stop().await;
+        // It may still be on its way, and must not be taken for a word of the next bridge.
+        let farewell = |heard: &Heard| heard.topic == "ttn/bridge/state" && heard.json()["state"] == "offline";
+        stage.home.wait_for("the farewell", farewell).await;
         stage.home.forget();
         let push = |id: &str| json!({"f_port": 1, "payload_hex": "01", "id": id}).to_string();
         stage.home.publish("ttn/lamp/downlink/push", push("early")).await;

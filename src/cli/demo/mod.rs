@@ -68,7 +68,7 @@ enum Page {
 impl Demo {
     pub async fn run(self, environment: &'static dyn Environment, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let log = LogLevel::start(&self.log, LogFormat::Text)?;
-        let (mut signals, mut more_signals) = (Signals::listen()?, Signals::listen()?);
+        let mut signals = Signals::listen()?;
         let world = World::start(self.home.clone(), self.listen, INTERVAL.div_f64(self.speed)).await?;
         let config =
             Config::from_text(&world.configuration(&self.discovery, self.page()), "demo.toml".as_ref(), environment)?;
@@ -80,7 +80,7 @@ impl Demo {
         let mut asks = 0;
         let bridge = app.run_until_stopped(async || {
             asks += 1;
-            if asks == 1 { stop.cancelled().await } else { more_signals.next().await }
+            if asks == 1 { stop.cancelled().await } else { another_signal().await }
         });
         let watching = async {
             let told = tokio::select! {
@@ -121,6 +121,14 @@ fn finish(
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ if good => Ok(Exit::Success),
         _ => Ok(Exit::Failure),
+    }
+}
+
+/// One that comes from now on: whoever listened before has heard the first one too.
+async fn another_signal() {
+    match Signals::listen() {
+        Ok(mut signals) => signals.next().await,
+        Err(_) => std::future::pending().await,
     }
 }
 

@@ -42,7 +42,7 @@ impl Draft {
         Drafted { draft: self, environment }
     }
 
-    /// Writes the key's file, then the configuration.
+    /// Writes the key's file, then the configuration. What was not there before is not left there by half.
     pub fn write(&self, force: bool) -> Result<(), InitError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
@@ -58,7 +58,13 @@ impl Draft {
             let path = self.key_path();
             write_file(&path, &format!("{}\n", key.expose_secret()), 0o600, force).map_err(failed(&path))?;
         }
-        write_file(&self.target, &self.text(), 0o644, force).map_err(failed(&self.target))
+        write_file(&self.target, &self.text(), 0o644, force).map_err(|error| {
+            if let (Key::New(_), false) = (&self.key, force) {
+                // Else the next try would find it, and stop there. If it cannot be removed, that says so.
+                std::fs::remove_file(self.key_path()).ok();
+            }
+            failed(&self.target)(error)
+        })
     }
 
     pub fn key_path(&self) -> PathBuf {
@@ -156,8 +162,12 @@ fn write_file(path: &Path, text: &str, mode: u32, force: bool) -> io::Result<()>
         std::fs::remove_file(&beside)?;
     }
     let mut file = created(first, mode)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    if let Err(error) = written {
+        // A full disk: half of a file would be in the way of the next try.
+        std::fs::remove_file(first).ok();
+        return Err(error);
+    }
     if force { std::fs::rename(first, path) } else { Ok(()) }
 }
 

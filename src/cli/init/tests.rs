@@ -171,3 +171,17 @@ fn a_key_from_standard_input_is_never_taken_for_an_answer_and_shown() {
         assert_eq!(error.exit(), Exit::Usage);
     }
 }
+
+#[test]
+fn where_the_configuration_cannot_be_written_no_key_is_left_in_the_way_of_the_next_try() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("ttn-ferry.toml");
+    // Looked for it is not there, and yet nothing new can be.
+    std::os::unix::fs::symlink("nowhere", &target).unwrap();
+    let flags = ["--cluster", "eu1", "--application", "my-app", "--api-key-stdin"];
+    let refused = init(folder.path(), &flags, &key()).unwrap_err();
+    assert!(matches!(&refused, InitError::Exists(path) if *path == target), "{refused}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    std::fs::remove_file(&target).unwrap();
+    init(folder.path(), &flags, &key()).unwrap();
+}

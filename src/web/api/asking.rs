@@ -16,7 +16,7 @@ use url::form_urlencoded;
 
 use super::keys::Keys;
 use super::operations::Operation;
-use super::{Api, BASE, LONGEST_BODY};
+use super::{Api, LONGEST_BODY};
 use crate::control::{Body, Kind, Problem, QUICK, late};
 
 /// The route of an operation that asks the request of this name.
@@ -73,7 +73,7 @@ fn respond(operation: &Operation, answer: &RawValue) -> Response {
     response
 }
 
-/// Where what was made is found.
+/// Where what was made is found, from where it was asked for: only the asker knows which path that is below.
 fn place(operation: &Operation, answer: &RawValue) -> Option<HeaderValue> {
     #[derive(Deserialize)]
     struct Made {
@@ -83,7 +83,8 @@ fn place(operation: &Operation, answer: &RawValue) -> Option<HeaderValue> {
         return None;
     }
     let Made { id } = serde_json::from_str(answer.get()).ok()?;
-    HeaderValue::try_from(format!("{BASE}{}/{id}", operation.path)).ok()
+    let (_, level) = operation.path.rsplit_once('/')?;
+    HeaderValue::try_from(format!("{level}/{id}")).ok()
 }
 
 fn clip(key: &str) -> String {

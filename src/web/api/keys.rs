@@ -68,7 +68,7 @@ impl Keys {
         let schema = self.schema.get("properties").and_then(|all| all.get(key)).unwrap_or(&Value::Null);
         let meant = match text {
             _ if takes(schema, "string") => json!(text),
-            _ if takes(schema, "array") => json!(text.split(',').collect::<Vec<_>>()),
+            _ if takes(schema, "array") => json!(text.split(',').filter(|item| !item.is_empty()).collect::<Vec<_>>()),
             // A number keeps its digits; what is neither number nor truth is for the handler to refuse.
             _ => return text.parse().ok().and_then(plain).unwrap_or_else(|| raw(&json!(text))),
         };

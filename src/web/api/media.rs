@@ -10,8 +10,7 @@ use crate::web::problem::details;
 const JSON: &str = "application/json";
 const SEND_JSON: &str = "send JSON as `Content-Type: application/json`; curl does with --json instead of -d";
 
-/// Refuses bodies of other media types (415) and askers that take no JSON (406). What an operation gives that is not JSON
-/// is asked for by nothing else than its path, so that its asker takes anything.
+/// Refuses bodies of other media types (415) and askers that take no JSON (406).
 pub async fn json_only(request: Request, next: Next) -> Response {
     let has_body = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
     if has_body && !sends_json(request.headers()) {

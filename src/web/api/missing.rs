@@ -11,13 +11,13 @@ use crate::web::problem::details;
 
 /// Nothing is at that path; what may have been meant.
 pub async fn nothing_here(request: Request) -> Response {
-    let path: String = request.uri().path().chars().take(80).collect();
+    let path = clip(request.uri().path());
     details(StatusCode::NOT_FOUND, &format!("nothing is at {path}"), Some(&meant(&path)))
 }
 
 /// The path is right and the method is not. Which are is in `Allow`, which the router adds.
 pub async fn not_this_method(request: Request) -> Response {
-    let detail = format!("{} is not for {}", request.method(), request.uri().path());
+    let detail = format!("{} is not for {}", clip(request.method().as_str()), clip(request.uri().path()));
     details(StatusCode::METHOD_NOT_ALLOWED, &detail, Some("the header Allow names what is"))
 }
 
@@ -45,6 +45,11 @@ fn is_like(template: &str, path: &str) -> bool {
             _ => return false,
         }
     }
+}
+
+/// What is repeated of what somebody sent.
+fn clip(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 #[cfg(test)]

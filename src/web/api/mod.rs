@@ -49,8 +49,9 @@ pub fn router(api: Api) -> Router {
         router.route(&format!("{BASE}{}", operation.path), route)
     });
     routes
-        .route("/metrics", get(metrics::scrape))
         .route_layer(from_fn(media::json_only))
+        // Behind the layer: it is no JSON, and its readers ask for what it is.
+        .route("/metrics", get(metrics::scrape))
         .fallback(missing::nothing_here)
         .method_not_allowed_fallback(missing::not_this_method)
         .layer(DefaultBodyLimit::max(LONGEST_BODY))

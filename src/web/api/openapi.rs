@@ -10,7 +10,7 @@ use super::BASE;
 use super::keys::{Key, Keys};
 use super::operations::{Does, Given, OPERATIONS, Operation, Own};
 use crate::web::problem::{Details, MEDIA};
-use crate::web::session::COOKIE;
+use crate::web::session::{self, COOKIE, Login, Session};
 
 /// Where types are described.
 const SCHEMAS: &str = "#/components/schemas/";
@@ -18,6 +18,13 @@ const ABOUT: &str = "\
 The same requests go over MQTT, with the same keys and the same answers: publish the object on \
 `<base>/bridge/request/<name>`, where `<name>` is each operation's `x-request`. Times are RFC 3339 in texts, and \
 milliseconds since 1970 in columns of numbers. What goes wrong is told as problem details (RFC 9457).";
+
+/// What [`session::PATH`] can be asked: the method, the id, and what it does.
+const SESSIONS: [(&str, &str, &str); 3] = [
+    ("get", "session", "Whether a login is needed, and whether whoever asks is logged in; not on the Unix socket"),
+    ("post", "session_open", "Log in, for a browser: the answer sets a cookie; not on the Unix socket"),
+    ("delete", "session_close", "Log out in this browser; not on the Unix socket"),
+];
 
 /// `GET /openapi.json`.
 pub const OPERATION: Own = Own {
@@ -41,6 +48,7 @@ pub fn document() -> Value {
         let path = paths.entry(format!("{BASE}{}", operation.path)).or_insert_with(|| json!({}));
         path[operation.method.name()] = describe(operation, &mut schemas);
     }
+    paths.insert(session::PATH.into(), sessions(&mut schemas));
     json!({
         "openapi": "3.1.1",
         "info": {
@@ -100,6 +108,28 @@ fn responses(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
     }
     let problem = json!({ "$ref": "#/components/responses/Problem" });
     json!({ operation.status.as_str(): good, "4XX": problem, "5XX": problem })
+}
+
+/// What stands before the API, and so in no table of it: logging in and out, over the network only.
+fn sessions(schemas: &mut SchemaGenerator) -> Value {
+    let session = schemas.subschema_for::<Session<'_>>();
+    let described = |(method, id, summary): (&str, &str, &str)| {
+        let problem = json!({ "$ref": "#/components/responses/Problem" });
+        let good = json!({ "description": "OK", "content": { "application/json": { "schema": session } } });
+        let described = json!({
+            "operationId": id,
+            "summary": summary,
+            "tags": ["session"],
+            "security": [{}],
+            "parameters": [],
+            "responses": { "200": good, "4XX": problem, "5XX": problem },
+        });
+        (method.to_owned(), described)
+    };
+    let mut all = Map::from_iter(SESSIONS.map(described));
+    let login = schemas.subschema_for::<Login>();
+    all["post"]["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": login } } });
+    Value::Object(all)
 }
 
 fn parameter(key: &Key<'_>, place: &str) -> Value {
@@ -166,7 +196,7 @@ mod tests {
             assert!(names.insert(operation["operationId"].as_str().unwrap()), "{operation}");
             assert!(!operation["summary"].as_str().unwrap().is_empty(), "{operation}");
         }
-        assert_eq!(names.len(), OPERATIONS.len());
+        assert_eq!(names.len(), OPERATIONS.len() + SESSIONS.len());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Reading the history back.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -101,10 +102,10 @@ struct Known(HashMap<i64, Option<String>>);
 
 impl Known {
     fn text(&mut self, connection: &Connection, number: i64) -> rusqlite::Result<Option<&str>> {
-        if !self.0.contains_key(&number) {
-            self.0.insert(number, body(connection, number)?);
-        }
-        Ok(self.0.get(&number).and_then(Option::as_deref))
+        Ok(match self.0.entry(number) {
+            Entry::Occupied(known) => known.into_mut().as_deref(),
+            Entry::Vacant(vacant) => vacant.insert(body(connection, number)?).as_deref(),
+        })
     }
 
     fn gateways(&mut self, connection: &Connection, row: &[u8]) -> rusqlite::Result<Vec<Gateway>> {

@@ -245,14 +245,8 @@ fn what_a_commit_that_failed_would_have_numbered_is_numbered_anew() {
 #[test]
 fn a_store_from_before_the_history_has_an_empty_one() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path(), |_| {});
-    store
-        .connection
-        .execute_batch(
-            "DROP TABLE events; DROP TABLE uplinks; DROP TABLE uplink_texts; DROP TABLE uplink_devices; PRAGMA user_version = 4",
-        )
-        .unwrap();
-    drop(store);
+    let older = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/store/v4.db");
+    std::fs::copy(older, folder.path().join("ttn-ferry.db")).unwrap();
     let mut store = open(folder.path(), |_| {});
     assert!(counters(&mut store, "node").is_empty());
     keep(&mut store, [UplinkRecord::sample("node", 1, 1)]);
