@@ -13,12 +13,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::Systemd;
 
+/// How long tasks that were not finished in time may take to be gone.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
 /// How a bridge ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
     /// It was asked to, and finished what it held.
     Stopped,
-    /// It was to begin again, and finished what it held.
+    /// It was to begin again, and finished what it held or had no time left for it.
     Again,
     /// It was asked to, and did not finish in time, or was asked twice.
     Forced,
@@ -88,7 +91,11 @@ impl Tasks {
         };
         if !drained && !matches!(why, Ended::TaskDied(_)) {
             tracing::error!(tasks = running.names().join(", "), "Not finished in time; ending now.");
-            return Ended::Forced;
+            if why != Ended::Again {
+                return Ended::Forced;
+            }
+            // What waits for a broker that is away waits on disk, where the next bridge finds it. This one must be gone.
+            tokio::time::timeout(END_WITHIN, running.set.shutdown()).await.ok();
         }
         why
     }
@@ -171,6 +178,8 @@ impl Hangups {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use tokio::sync::oneshot;
 
@@ -237,6 +246,20 @@ mod tests {
             let ended = tasks.run(stop.clone(), grace, Systemd::detect(), asked, async {}).await;
             assert_eq!(ended, if stopped_meanwhile { Ended::Stopped } else { Ended::Again });
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_begins_again_does_so_though_not_all_is_finished_and_nothing_of_it_is_left() {
+        let (held, mut tasks) = (Arc::new(()), Tasks::default());
+        let its = held.clone();
+        tasks.add("stuck", async move {
+            std::future::pending::<()>().await;
+            drop(its);
+        });
+        let asked = async || std::future::pending().await;
+        let (stop, grace) = (CancellationToken::new(), Duration::from_secs(10));
+        let ended = tasks.run(stop, grace, Systemd::detect(), asked, async {}).await;
+        assert_eq!((ended, Arc::strong_count(&held)), (Ended::Again, 1));
     }
 
     #[tokio::test(start_paused = true)]

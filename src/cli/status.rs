@@ -68,6 +68,7 @@ struct Application {
     connected: bool,
     last_message: Option<Timestamp>,
     degraded: Vec<String>,
+    backlog: u64,
     gaps_open: u64,
     devices: u64,
 }
@@ -175,7 +176,8 @@ impl Application {
             1 => "1 open gap".to_owned(),
             many => format!("{many} open gaps"),
         };
-        [self.name.clone(), connected, heard, format!("{} devices", self.devices), gaps]
+        let waiting = if self.backlog > 0 { format!(", {} waiting", self.backlog) } else { String::new() };
+        [self.name.clone(), connected, heard, format!("{} devices", self.devices), gaps + &waiting]
     }
 }
 
@@ -195,6 +197,7 @@ mod tests {
             connected: false,
             last_message: None,
             degraded: vec!["the storage cannot be read".into()],
+            backlog: 2,
             gaps_open: 1,
             devices: 7,
         };
@@ -221,7 +224,7 @@ mod tests {
             "downlinks open: 2; messages that wait for the home broker: 3",
             "the home broker is not connected",
             "nothing can be stored: the disk is full",
-            "garden  not connected  nothing heard yet  7 devices  1 open gap",
+            "garden  not connected  nothing heard yet  7 devices  1 open gap, 2 waiting",
             "garden: the storage cannot be read",
         ];
         assert_eq!(lines, expected);

@@ -27,6 +27,8 @@ struct Application {
     health: NetworkHealth,
     /// Since the start; duplicates are not counted.
     uplinks: u64,
+    /// Its messages on disk until the home broker acknowledges what became of them.
+    backlog: u64,
     /// Spans in which messages may have gone by unheard, and that are being repaired.
     gaps_open: usize,
     /// Devices that are known.
@@ -45,6 +47,7 @@ impl Answers {
             name: server.name().clone(),
             health: server.health(),
             uplinks: uplinks.get(server.name().as_str()).copied().unwrap_or_default(),
+            backlog: self.counters.spooled_of(server.name()),
             gaps_open: self.gaps.open(server.name()),
             devices: devices.remove(server.name()).unwrap_or_default(),
         };

@@ -81,7 +81,8 @@ impl Backups {
     /// Takes a backup, and has the bridge begin again with it once it was found good.
     ///
     /// # Errors
-    /// It is no backup, too long, of a newer version, or does not fit this configuration; or another one is being made or taken, or the disk fails.
+    /// It is no backup, too long, of a newer version, or does not fit this configuration; or another one is being made or
+    /// taken, or the disk fails.
     pub async fn take<E: std::fmt::Display>(
         &self,
         parts: impl Stream<Item = Result<Bytes, E>> + Unpin,

@@ -34,7 +34,7 @@ impl FullDisk {
 pub fn open_here(file: &Path, disk: &FullDisk, notices: &Notices) -> (Store, Writer, Restored) {
     let config = StoreConfig::default();
     let (engine, restored) = Sqlite::open(file, &config).expect("the test made the folder");
-    let status = Status { spool: restored.spool, failing: None };
+    let status = Status { spool: restored.spool.clone(), failing: None };
     let thread = Thread::Here(Box::new(OnDisk { engine, disk: disk.clone() }));
     let (store, writer) = assemble(thread, config.commit_interval, notices.downgrade(), restored.next_seq - 1, status);
     (store, writer, restored)

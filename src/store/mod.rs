@@ -80,7 +80,7 @@ const USUAL_PERMITS: usize = 4;
 pub fn open(file: &Path, config: &StoreConfig, notices: Notices) -> Result<(Store, Writer, Restored), OpenError> {
     let (engine, restored) = sqlite::Sqlite::open(file, config)?;
     let thread = Thread::start(Box::new(engine)).map_err(OpenError::Thread)?;
-    let status = Status { spool: restored.spool, failing: None };
+    let status = Status { spool: restored.spool.clone(), failing: None };
     let (store, writer) = assemble(thread, config.commit_interval, notices.downgrade(), restored.next_seq - 1, status);
     Ok((Store { keeps_uplinks: !config.readings_age.is_zero(), ..store }, writer, restored))
 }
@@ -170,7 +170,7 @@ impl Store {
 
     /// What is in the spool on the disk.
     pub fn spool(&self) -> SpoolStats {
-        self.status.borrow().spool
+        self.status.borrow().spool.clone()
     }
 
     /// Deletes entries with a seq above `after`, oldest first: while all entries together have more than `most_bytes`,

@@ -133,13 +133,15 @@ pub struct RetainedRow {
 }
 
 /// What is in the spool.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SpoolStats {
     pub entries: u64,
     /// Bytes of topics and payloads. The file holds about a tenth more.
     pub bytes: u64,
     /// When the entry with the lowest seq left the socket.
     pub oldest: Option<Timestamp>,
+    /// How many entries each application has; without those that have none.
+    pub applications: BTreeMap<ApplicationName, u64>,
 }
 
 /// What was deleted from the spool before anyone had it.

@@ -30,6 +30,7 @@ struct Counts {
 struct Numbers {
     counts: [AtomicU64; Count::Command as usize + 1],
     downlinks: [AtomicU64; FINAL_STATES.len()],
+    spooled: AtomicU64,
 }
 
 /// What is counted.
@@ -114,9 +115,16 @@ impl Counters {
         self.0.codec_runs.note(took);
     }
 
-    pub fn set_spooled(&self, messages: u64, bytes: u64) {
+    /// `of`: how many of the messages are an application's.
+    pub fn set_spooled(&self, messages: u64, bytes: u64, of: impl Fn(&ApplicationName) -> u64) {
         self.0.spooled.store(messages, Ordering::Relaxed);
         self.0.spooled_bytes.store(bytes, Ordering::Relaxed);
+        self.0.applications.iter().for_each(|(name, its)| its.spooled.store(of(name), Ordering::Relaxed));
+    }
+
+    /// How many of the messages on disk are this application's.
+    pub fn spooled_of(&self, application: &ApplicationName) -> u64 {
+        self.0.applications.get(application).map_or(0, |its| its.spooled.load(Ordering::Relaxed))
     }
 
     pub fn set_waiting_at_home(&self, messages: usize) {
@@ -191,6 +199,8 @@ mod tests {
         counters.count(Count::Dropped);
         counters.downlink_ended(&barn, State::Acked);
         counters.downlink_ended(&barn, State::Held);
+        counters.set_spooled(7, 700, |name| if *name == barn { 5 } else { 0 });
+        assert_eq!([&garden, &barn, &stranger].map(|name| counters.spooled_of(name)), [0, 5, 0]);
         assert_eq!((counters.snapshot().uplinks, counters.snapshot().dropped), (4, 1));
         assert_eq!(counters.of_each(Count::Uplink).collect::<Vec<_>>(), [("barn", 2), ("garden", 1)]);
         let ended: Vec<_> = counters.downlinks().filter(|(.., number)| *number > 0).collect();

@@ -147,7 +147,8 @@ impl Spool {
     /// second.
     pub async fn keep_within_limits(&mut self) {
         let spool = self.parts.store.spool();
-        self.parts.counters.set_spooled(spool.entries, spool.bytes);
+        let of = |name: &ApplicationName| spool.applications.get(name).copied().unwrap_or_default();
+        self.parts.counters.set_spooled(spool.entries, spool.bytes, of);
         // Nothing can be deleted then, and a disk that does not answer must not hold up what comes in.
         if self.parts.store.is_failing().is_some() {
             return;

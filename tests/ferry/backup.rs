@@ -137,6 +137,27 @@ async fn reports_as(stage: &mut Stage, device: &str, name: &str, f_cnt: u32) {
 }
 
 #[tokio::test]
+async fn a_backup_is_restored_while_the_home_broker_is_away() {
+    let mut stage = Stage::set(|setup| setup.grace = "1s").await;
+    let mut process = running(&mut stage).await;
+    reports(&mut stage, "then", 1).await;
+    let backup = stage.folder().join("then.backup");
+    let backup = backup.to_str().unwrap();
+    assert_eq!(stage.command(&["backup", backup]).await.code, Some(0));
+    reports(&mut stage, "now", 1).await;
+    stage.home_goes().await;
+    stage.network.up("then", 2, b"x");
+    let told = stage.command(&["restore", backup]).await;
+    assert!(told.code == Some(0) && told.err.contains("restored"), "{told:?}");
+    process.says("A backup took the place of the store").await;
+    stage.network.subscribed().await;
+    stage.home_comes().await;
+    let waited = |heard: &Heard| heard.topic == "ttn/then/uplink" && heard.json()["f_cnt"] == 2;
+    stage.home.wait_for("what waited on disk", waited).await;
+    ended(process).await;
+}
+
+#[tokio::test]
 async fn what_is_no_backup_changes_nothing_and_the_bridge_goes_on() {
     let mut stage = Stage::set(|_| {}).await;
     let process = running(&mut stage).await;

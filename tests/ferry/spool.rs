@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Ferry, Heard, Home, Network, Process, Stage};
 
@@ -61,6 +61,8 @@ async fn more_than_memory_holds_waits_on_disk_and_comes_in_order() {
     ferry.home_goes().await;
     publish(&ferry.network, 0..800, b"x");
     ferry.counted("all of it on disk", |counts| counts.spooled == 2400).await;
+    let (_, _, told) = ferry.ask("GET", "applications", "").await;
+    assert_eq!((&told["backlog"], &told["applications"][0]["backlog"]), (&json!(2400), &json!(2400)), "{told}");
     ferry.home.forget();
     ferry.home_comes().await;
     // What arrives now overtakes nothing.

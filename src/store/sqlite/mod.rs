@@ -72,7 +72,7 @@ impl Sqlite {
         let connection = opening::open(file, config.sync)?;
         let restored = restore::restore(&connection).map_err(|error| OpenError::unusable(file, error))?;
         let history = History::new(config.into());
-        let (spool, sync) = (restored.spool, config.sync);
+        let (spool, sync) = (restored.spool.clone(), config.sync);
         let copying = copying::Copying::default();
         let engine =
             Self { connection, spool, sync, downlinks_kept: config.history, history, events: i64::MAX / 2, copying };
@@ -85,7 +85,7 @@ impl Sqlite {
             migrations::rewrite_version(&transaction)?;
         }
         // What is deleted first leaves its pages to what comes.
-        let mut spool = self.spool;
+        let mut spool = self.spool.clone();
         spool::delete(&transaction, &batch.delivered, &mut spool)?;
         spool::insert(&transaction, batch.records.values(), &mut spool)?;
         tables::write(&transaction, batch)?;
@@ -117,7 +117,7 @@ impl Engine for Sqlite {
     }
 
     fn spool(&self) -> SpoolStats {
-        self.spool
+        self.spool.clone()
     }
 
     fn after(&mut self, seq: u64, most: usize) -> Result<Vec<Entry>> {
@@ -126,7 +126,7 @@ impl Engine for Sqlite {
 
     fn shed(&mut self, after: u64, most_bytes: u64, older_than: Timestamp) -> Result<Shed> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut spool = self.spool;
+        let mut spool = self.spool.clone();
         let shed = spool::shed(&transaction, after, most_bytes, older_than, &mut spool)?;
         transaction.commit()?;
         self.spool = spool;
@@ -158,7 +158,7 @@ impl Engine for Sqlite {
             tables::prune(&transaction, now, finished_before, received_before)?;
             events::prune(&transaction, now)?;
         }
-        let more = self.history.prune(&transaction, now, self.spool)?;
+        let more = self.history.prune(&transaction, now, self.spool.bytes)?;
         transaction.commit()?;
         Ok(more)
     }

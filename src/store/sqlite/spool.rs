@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::value::{application, device, nanoseconds, signed, timestamp};
+use crate::model::ApplicationName;
 use crate::store::engine::MOST_BYTES;
 use crate::store::rows::{Entry, Shed, SpoolStats};
 
@@ -29,6 +30,7 @@ pub fn insert<'a>(
             spool.entries += 1;
             spool.bytes += entry.bytes();
             spool.oldest.get_or_insert(entry.at);
+            *spool.applications.entry(entry.application.clone()).or_default() += 1;
         }
     }
     Ok(())
@@ -40,12 +42,13 @@ pub fn delete<'a>(
     seqs: impl IntoIterator<Item = &'a u64>,
     spool: &mut SpoolStats,
 ) -> rusqlite::Result<()> {
-    let mut delete =
-        connection.prepare_cached("DELETE FROM spool WHERE seq = ? RETURNING length(topic) + length(body)")?;
+    let mut delete = connection
+        .prepare_cached("DELETE FROM spool WHERE seq = ? RETURNING application, length(topic) + length(body)")?;
     let before = spool.entries;
     for seq in seqs {
-        if let Some(bytes) = delete.query_row([signed(*seq)], |row| row.get::<_, i64>(0)).optional()? {
-            less(spool, 1, bytes.unsigned_abs());
+        let deleted = |row: &Row<'_>| Ok((application(row, 0)?, row.get::<_, i64>(1)?.unsigned_abs()));
+        if let Some((application, bytes)) = delete.query_row([signed(*seq)], deleted).optional()? {
+            less(spool, &application, (1, bytes));
         }
     }
     if spool.entries < before {
@@ -99,7 +102,8 @@ pub fn shed(
     if let Some(last) = shed.last {
         let mut delete = connection.prepare_cached("DELETE FROM spool WHERE seq > ? AND seq <= ?")?;
         delete.execute([signed(after), signed(last)])?;
-        less(spool, shed.entries, shed.bytes);
+        shed.applications.iter().for_each(|(application, (entries, ..))| less(spool, application, (*entries, 0)));
+        spool.bytes = spool.bytes.saturating_sub(shed.bytes);
         spool.oldest = oldest(connection)?;
     }
     Ok(shed)
@@ -107,11 +111,17 @@ pub fn shed(
 
 /// Counts what is there, and the highest seq. Reads through the whole spool, but not its long messages.
 pub fn measure(connection: &Connection) -> rusqlite::Result<(SpoolStats, u64)> {
-    let sql = "SELECT count(*), ifnull(sum(length(topic) + length(body)), 0), ifnull(max(seq), 0) FROM spool";
-    let number = |row: &Row<'_>, column| row.get::<_, i64>(column).map(i64::unsigned_abs);
-    let (entries, bytes, highest) =
-        connection.query_row(sql, [], |row| Ok((number(row, 0)?, number(row, 1)?, number(row, 2)?)))?;
-    Ok((SpoolStats { entries, bytes, oldest: oldest(connection)? }, highest))
+    let mut spool = SpoolStats { oldest: oldest(connection)?, ..SpoolStats::default() };
+    let mut select = connection.prepare("SELECT application, length(topic) + length(body) FROM spool")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        spool.entries += 1;
+        spool.bytes += row.get::<_, i64>(1)?.unsigned_abs();
+        // A damaged one shows when it is its turn.
+        application(row, 0).into_iter().for_each(|name| *spool.applications.entry(name).or_default() += 1);
+    }
+    let highest = connection.query_row("SELECT ifnull(max(seq), 0) FROM spool", [], |row| row.get::<_, i64>(0))?;
+    Ok((spool, highest.unsigned_abs()))
 }
 
 fn oldest(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
@@ -119,9 +129,13 @@ fn oldest(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     select.query_row([], |row| timestamp(row, 0)).optional()
 }
 
-fn less(spool: &mut SpoolStats, entries: u64, bytes: u64) {
+fn less(spool: &mut SpoolStats, application: &ApplicationName, (entries, bytes): (u64, u64)) {
     spool.entries = spool.entries.saturating_sub(entries);
     spool.bytes = spool.bytes.saturating_sub(bytes);
+    if let Some(own) = spool.applications.get_mut(application) {
+        *own = own.saturating_sub(entries);
+    }
+    spool.applications.retain(|_, own| *own > 0);
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {

@@ -128,7 +128,7 @@ fn everything_comes_back_after_a_restart() {
     assert_eq!(restored.availability[&key("soil-1")], "{}");
     assert_eq!(restored.downlinks, [open, untold]);
     assert_eq!(restored.next_seq, 3);
-    assert_eq!(restored.spool, SpoolStats { entries: 2, bytes: 1900 + 2 * 31, oldest: Some(at(1)) });
+    assert_eq!(restored.spool, spooled(2, 1900 + 2 * 31, 1));
     assert_eq!(store.after(0, 10).unwrap(), [entry(1, 1900), entry(2, 0)]);
     assert_eq!(store.after(1, 10).unwrap(), [entry(2, 0)]);
     store.apply(&batch(|batch| batch.forget(key("soil-1")))).unwrap();
@@ -136,6 +136,12 @@ fn everything_comes_back_after_a_restart() {
     let (_, restored) = place.open();
     assert!(restored.states.is_empty() && restored.availability.is_empty());
     assert_eq!((restored.runs.len(), restored.notes.len()), (1, 1), "what was received stays known");
+}
+
+/// All of one application.
+fn spooled(entries: u64, bytes: u64, oldest: i64) -> SpoolStats {
+    let applications = [(key("soil-1").application, entries)].into();
+    SpoolStats { entries, bytes, oldest: Some(at(oldest)), applications }
 }
 
 #[test]
@@ -153,7 +159,7 @@ fn file_and_folder_are_for_this_user_alone() {
 fn the_spool_is_shed_from_its_oldest_end() {
     let (mut store, _) = Place::new().open();
     store.apply(&batch(|batch| (1..=10).for_each(|seq| batch.record(entry(seq, 69))))).unwrap();
-    assert_eq!(store.spool(), SpoolStats { entries: 10, bytes: 1000, oldest: Some(at(1)) });
+    assert_eq!(store.spool(), spooled(10, 1000, 1));
     assert_eq!(store.shed(0, 1000, at(0)).unwrap(), Shed::default());
     let shed = store.shed(2, 750, at(0)).unwrap();
     let garden = |count, first, last| [(key("soil-1").application, (count, at(first), at(last)))].into();
@@ -162,7 +168,7 @@ fn the_spool_is_shed_from_its_oldest_end() {
     let shed = store.shed(2, 1000, at(8)).unwrap();
     let (span, applications) = (Some((at(6), at(7))), garden(2, 6, 7));
     assert_eq!(shed, Shed { entries: 2, bytes: 200, span, last: Some(7), applications });
-    assert_eq!(store.spool(), SpoolStats { entries: 5, bytes: 500, oldest: Some(at(1)) });
+    assert_eq!(store.spool(), spooled(5, 500, 1));
     let seqs: Vec<_> = store.after(0, 99).unwrap().iter().map(|entry| entry.seq).collect();
     assert_eq!(seqs, [1, 2, 8, 9, 10]);
 }
@@ -174,7 +180,7 @@ fn delivered_entries_go_and_are_not_counted_twice() {
     let delivered = batch(|batch| [1, 3, 99].iter().for_each(|seq| drop(batch.deliver(*seq))));
     store.apply(&delivered).unwrap();
     store.apply(&delivered).unwrap();
-    assert_eq!(store.spool(), SpoolStats { entries: 1, bytes: 100, oldest: Some(at(2)) });
+    assert_eq!(store.spool(), spooled(1, 100, 2));
     store.apply(&batch(|batch| drop(batch.deliver(2)))).unwrap();
     assert_eq!(store.spool(), SpoolStats::default());
 }

@@ -13,7 +13,7 @@ fn scrape(devices: usize) -> Scrape {
     counters.count_many_for(&garden, Count::Uplink, 3);
     counters.downlink_ended(&garden, State::Acked);
     counters.codec_ran(Duration::from_millis(2));
-    counters.set_spooled(2, 700);
+    counters.set_spooled(2, 700, |_| 2);
     let application = ApplicationReading {
         name: "garden".into(),
         connected: true,

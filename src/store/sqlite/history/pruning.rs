@@ -7,7 +7,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{History, LAST_TIME, MILLISECONDS_A_DAY, row_number};
 use crate::store::config::StoreConfig;
-use crate::store::rows::SpoolStats;
 
 /// What one bite deletes and looks at, at most.
 const ROWS_A_BITE: usize = 500;
@@ -51,16 +50,16 @@ impl History {
         self.pass.is_none()
     }
 
-    /// Takes one bite. Returns whether there is more to do.
-    pub fn prune(&mut self, connection: &Connection, now: Timestamp, spool: SpoolStats) -> rusqlite::Result<bool> {
+    /// Takes one bite, while so many bytes are spooled. Returns whether there is more to do.
+    pub fn prune(&mut self, connection: &Connection, now: Timestamp, spooled: u64) -> rusqlite::Result<bool> {
         let mut pass = match self.pass.take() {
             Some(pass) => pass,
-            None => self.begin(connection, now, spool)?,
+            None => self.begin(connection, now, spooled)?,
         };
         let mut room = ROWS_A_BITE;
         for _ in 0..DEVICES_A_BITE {
             let Some((device, is_gone)) = next_device(connection, pass.next)? else {
-                return self.end(connection, &pass, spool);
+                return self.end(connection, &pass, spooled);
             };
             room -= pass.visit(connection, (device, is_gone), room)?;
             if room == 0 {
@@ -79,11 +78,11 @@ impl History {
         self.oldest.iter_mut().for_each(|oldest| *oldest = at.min(*oldest));
     }
 
-    fn begin(&self, connection: &Connection, now: Timestamp, spool: SpoolStats) -> rusqlite::Result<Pass> {
+    fn begin(&self, connection: &Connection, now: Timestamp, spooled: u64) -> rusqlite::Result<Pass> {
         let (now, age) = (now.as_millisecond(), i64::try_from(self.retention.age.as_millis()).unwrap_or(i64::MAX));
         let old = now.saturating_sub(age);
         let excess = match self.oldest {
-            Some(oldest) if self.is_too_large(connection, spool)? => Some(oldest + ((now - oldest) / 16).max(1)),
+            Some(oldest) if self.is_too_large(connection, spooled)? => Some(oldest + ((now - oldest) / 16).max(1)),
             _ => None,
         };
         let cutoff = excess.map_or(old, |excess| excess.max(old)).clamp(0, LAST_TIME);
@@ -92,19 +91,19 @@ impl History {
     }
 
     /// Every device was looked at. If there is still too much, and it helps, another walk follows.
-    fn end(&mut self, connection: &Connection, pass: &Pass, spool: SpoolStats) -> rusqlite::Result<bool> {
+    fn end(&mut self, connection: &Connection, pass: &Pass, spooled: u64) -> rusqlite::Result<bool> {
         self.oldest = pass.oldest;
         self.texts.prune(connection, pass.oldest.unwrap_or(pass.cutoff) / MILLISECONDS_A_DAY)?;
         let helps = pass.has_deleted || (!pass.by_size && pass.oldest.is_some());
-        Ok(helps && self.is_too_large(connection, spool)?)
+        Ok(helps && self.is_too_large(connection, spooled)?)
     }
 
     /// Nearly all of the file is history or spool. What is spooled takes a third more than its bytes.
-    fn is_too_large(&self, connection: &Connection, spool: SpoolStats) -> rusqlite::Result<bool> {
+    fn is_too_large(&self, connection: &Connection, spooled: u64) -> rusqlite::Result<bool> {
         let count =
             |what| connection.query_row(&format!("PRAGMA {what}"), [], |row| row.get::<_, u32>(0)).map(u64::from);
         let used = (count("page_count")? - count("freelist_count")?) * count("page_size")?;
-        Ok(spool.bytes <= MOST_SPOOLED && used > self.retention.size.saturating_add(spool.bytes / 3 * 4))
+        Ok(spooled <= MOST_SPOOLED && used > self.retention.size.saturating_add(spooled / 3 * 4))
     }
 }
 
