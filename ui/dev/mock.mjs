@@ -118,7 +118,7 @@ const events = () => [
   { event: last - 5, at: iso(START - 5e7), kind: "bridge", type: "device_online", device: "living-room", application: "garden", device_id: "eui-0", silent_s: 7200 },
   { event: last - 6, at: iso(START - 5.6e7), kind: "bridge", type: "device_offline", device: "living-room", application: "garden", device_id: "eui-0", silent_s: 1800 },
 ];
-const applications = [{ name: "garden", connected: true, last_message: iso(START), dropped: 0, degraded: [], gaps_open: 1, devices: 9 }, { name: "workshop", connected: false, dropped: 0, devices: 0, degraded: ["The API key is refused: make a new one in the console"], gaps_open: 0 }];
+const applications = [{ name: "garden", connected: true, last_message: iso(START), dropped: 0, degraded: [], gaps_open: 1, devices: 9, backlog: 4 }, { name: "workshop", connected: false, dropped: 0, devices: 0, backlog: 0, degraded: ["The API key is refused: make a new one in the console"], gaps_open: 0 }];
 
 function answer(path, q) {
   const [, name, part] = /^devices\/([^/]+)(?:\/(\w+))?$/.exec(path) ?? [];
@@ -134,7 +134,7 @@ function answer(path, q) {
     case "session": return { needed: false, authenticated: true, password: false, edit_codecs: true, base_path: "/" };
     case "devices": return devices.map(info);
     case "states": return devices.map((d) => ({ device: d.name, application: "garden", device_id: `eui-${d.i}`, state: state(d), availability: { state: d.online ? "online" : "offline" }, pending: { queue: 0, fields: {} } }));
-    case "applications": return { applications, backlog: 4 };
+    case "applications": return { applications };
     case "gaps": return { gaps: [{ id: 5, application: "garden", from: iso(START - 9e5), to: iso(START - 6e5), state: "open", why: "the connection was lost" }, { id: 4, application: "garden", from: iso(START - 5e6), to: iso(START - 4e6), state: "repaired", why: "restart", repaired: 12 }] };
     case "downlinks": return { downlinks: [] };
     case "gateways": return { gateways: GATEWAYS.map((g, i) => ({ ...g, last_seen: iso(START - i * 5e6), uplinks: 5000 - 900 * i, devices: devices.slice(0, 4 - i).map((d) => d.name), best_rssi: -61 - i * 20, best_snr: 9.5 - i * 3 })) };

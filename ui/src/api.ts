@@ -214,14 +214,14 @@ export interface Application {
   dropped: number;
   /** What does not work at the moment, with what to do about it. */
   degraded: string[];
+  /** Messages of it that wait for the home broker. */
+  backlog: number;
   gaps_open: number;
   devices: number;
 }
 
 export interface Applications {
   applications: Application[];
-  /** The network's messages, of all applications, that wait for the home broker. */
-  backlog: number;
 }
 
 export interface Gap {

@@ -21,7 +21,7 @@ export const isOnboarding = signal(false);
 export const trouble = signal<http.Problem | undefined>(undefined);
 /** In the order of their names; none until they were read. */
 export const entries = signal<Entry[] | undefined>(undefined);
-export const applications = signal<Applications>({ applications: [], backlog: 0 });
+export const applications = signal<Applications>({ applications: [] });
 /** Now, in unix ms: ticks while the page is looked at. */
 export const now = signal(Date.now());
 /** Said to screen readers: only what they would want to be interrupted for. */

@@ -54,13 +54,12 @@ function sortKey({ info, state }: Entry, by: Exclude<Order, "name">): number {
 
 export function Overview() {
   if (!entries.value) return <p class="muted">Reading …</p>;
-  const { applications: all, backlog } = applications.value;
+  const all = applications.value.applications;
   return (
     <>
       <h1 class="unseen">Overview</h1>
       <section aria-label="Applications" class="applications">
-        {all.map((one) => <ApplicationCard key={one.name} of={one} backlog={all.length === 1 ? backlog : undefined} />)}
-        {all.length > 1 && <p class="small muted">Backlog of all: <span class={backlog > USUAL ? "warn" : ""}>{count(backlog, "message")}</span></p>}
+        {all.map((one) => <ApplicationCard key={one.name} of={one} />)}
       </section>
       <section aria-label="Devices" class="stack">
         {entries.value.length > 0 ? <Devices /> : <NoDevices />}
@@ -128,9 +127,8 @@ function NoDevices() {
 /** Messages that are just on their way. */
 const USUAL = 50;
 
-/** `backlog` if it is this application's alone. */
-function ApplicationCard({ of, backlog }: { of: Application; backlog: number | undefined }) {
-  const { name, connected, last_message, gaps_open, dropped, degraded, devices } = of;
+function ApplicationCard({ of }: { of: Application }) {
+  const { name, connected, last_message, backlog, gaps_open, dropped, degraded, devices } = of;
   return (
     <article class="application">
       <header class="row spread">
@@ -143,7 +141,7 @@ function ApplicationCard({ of, backlog }: { of: Application; backlog: number | u
       <dl>
         <Figure name="Last message"><Ago at={last_message} /></Figure>
         <Figure name="Devices">{devices}</Figure>
-        {backlog !== undefined && <Figure name="Backlog" tone={backlog > USUAL ? "warn" : undefined}>{backlog}</Figure>}
+        <Figure name="Backlog" tone={backlog > USUAL ? "warn" : undefined}>{backlog}</Figure>
         <Figure name="Gaps" tone={gaps_open ? "warn" : undefined}>
           {gaps_open ? <a href={href.events}>{gaps_open} open</a> : 0}
         </Figure>
