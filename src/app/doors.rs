@@ -41,7 +41,8 @@ pub(super) fn backups(
 ) -> control::Backups {
     let (sources, environment) = (config.sources.clone(), *environment);
     let overlay = sources.overlay.clone();
-    let fits = move |text: &str| fits(&sources, text, environment).map_err(|error| error.to_string());
+    let fits =
+        move |text: &str| fits(&sources, text, Config::with_overlay, environment).map_err(|error| error.to_string());
     control::Backups::new(store.clone(), folder, (overlay, Box::new(fits)), shared.again.clone())
 }
 

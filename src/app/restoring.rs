@@ -27,6 +27,10 @@ pub enum RestoreError {
     File { path: PathBuf, source: io::Error },
 }
 
+/// How a configuration is read with other words about devices: by the bridge [`Config::with_overlay`], by somebody else
+/// [`Config::from_outside`].
+pub type Reading = fn(&str, &Path, Option<&str>, &dyn Environment) -> Result<Config, ConfigError>;
+
 /// Puts the backup that waits beside the store in its place, if there is one; no bridge may run on it. Returns whether there
 /// was: then the configuration is to be read again. One that cannot be used is put aside, and told of in the log.
 pub async fn finish_restore(config: &Config, environment: &'static dyn Environment) -> bool {
@@ -36,7 +40,7 @@ pub async fn finish_restore(config: &Config, environment: &'static dyn Environme
         return false;
     }
     let (given, at) = (config.clone(), file.clone());
-    let restoring = tokio::task::spawn_blocking(move || restore(&given, &at, environment));
+    let restoring = tokio::task::spawn_blocking(move || restore(&given, &at, Config::with_overlay, environment));
     // The service manager must not take it for dead.
     let restored = tokio::select! {
         restored = restoring => restored.expect("restoring does not panic"),
@@ -56,8 +60,13 @@ pub async fn finish_restore(config: &Config, environment: &'static dyn Environme
 ///
 /// # Errors
 /// See [`RestoreError`]; the backup still waits.
-pub fn restore(config: &Config, file: &Path, environment: &dyn Environment) -> Result<bool, RestoreError> {
-    let restored = store::put_in_place(file, |text| lay(config, text, environment), &ttn::resumed_note)?;
+pub fn restore(
+    config: &Config,
+    file: &Path,
+    read: Reading,
+    environment: &dyn Environment,
+) -> Result<bool, RestoreError> {
+    let restored = store::put_in_place(file, |text| lay(config, text, read, environment), &ttn::resumed_note)?;
     if restored {
         let before = Beside::of(file).before;
         tracing::info!(before = %before.display(), "A backup took the place of the store.");
@@ -66,10 +75,10 @@ pub fn restore(config: &Config, file: &Path, environment: &dyn Environment) -> R
 }
 
 /// What the backup says of devices counts from now on; what was said before is kept.
-fn lay(config: &Config, text: &str, environment: &dyn Environment) -> Result<(), RestoreError> {
+fn lay(config: &Config, text: &str, read: Reading, environment: &dyn Environment) -> Result<(), RestoreError> {
     let Some(path) = &config.sources.overlay else { return Ok(()) };
     let failed = |source| RestoreError::File { path: path.clone(), source };
-    fits(&config.sources, text, environment)?;
+    fits(&config.sources, text, read, environment)?;
     let here = match environment.read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         read => read.map_err(failed)?,
@@ -84,10 +93,15 @@ fn lay(config: &Config, text: &str, environment: &dyn Environment) -> Result<(),
 }
 
 /// Whether a bridge can be built of this configuration with what a backup says of devices.
-pub(super) fn fits(sources: &Sources, overlay: &str, environment: &dyn Environment) -> Result<(), RestoreError> {
+pub(super) fn fits(
+    sources: &Sources,
+    overlay: &str,
+    read: Reading,
+    environment: &dyn Environment,
+) -> Result<(), RestoreError> {
     let file = &sources.file;
     let whole = sources.text(environment).map_err(|source| RestoreError::File { path: file.clone(), source })?;
-    let config = Config::with_overlay(&whole, file, Some(overlay), environment).map_err(RestoreError::Overlay)?;
+    let config = read(&whole, file, Some(overlay), environment).map_err(RestoreError::Overlay)?;
     finder(&config).map(drop).and_then(|()| settings(&config).map(drop)).map_err(RestoreError::Unfit)
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::service::{Reach, Service, ServiceError};
 use super::{Exit, Terminal};
 use crate::app;
-use crate::config::{Config, Environment, store_folder};
+use crate::config::{Config, ConfigError, Environment, store_folder};
 use crate::store::{self, Beside};
 
 /// How long the bridge may take to end, which is the most that `[service] grace` can be, and to begin again.
@@ -30,7 +31,7 @@ with end-to-end encryption are never used twice: on another machine they leap 4,
 
 Examples:
   ttn-ferry restore ttn-ferry-2026-11-21.backup
-  sudo -u ttn-ferry ttn-ferry restore --offline ttn-ferry.backup
+  sudo ttn-ferry restore --offline ttn-ferry.backup
 
 Exit codes: 0 restored, 1 refused: nothing has changed, 69 the bridge cannot be reached, 75 it has not begun again yet,
 64 wrong command line, 78 wrong configuration")]
@@ -38,7 +39,7 @@ pub struct Restore {
     /// What `ttn-ferry backup` wrote
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Without a running bridge: as the user that it runs as
+    /// Without a running bridge: as root, or as the user that it runs as; no secrets are needed
     #[arg(long)]
     offline: bool,
     #[command(flatten)]
@@ -106,22 +107,89 @@ impl Restore {
 /// The same without a bridge, which must not run meanwhile: the store's own lock sees to that.
 fn restore_here(
     mut from: File,
-    config: &Path,
+    path: &Path,
     environment: &'static dyn Environment,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Exit> {
-    let config = Config::load(config, environment)?;
+    let text = environment.read(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    // What was said of devices until now makes way, so it need not be readable.
+    let config = Config::from_outside(&text, path, Some(""), environment)?;
     let folder = store_folder(&config, environment).map_err(app::BuildError::from)?;
-    let file = folder.join(store::FILE);
-    let beside = Beside::of(&file);
+    terminal.say(&format!("the store is in {}", folder.display()));
+    let beside = Beside::of(&folder.join(store::FILE));
     let taken = beside.take(&mut from).map_err(|error| anyhow::anyhow!("{error}\n  hint: {}", error.hint()))?;
-    if let Err(error) = app::restore(&config, &file, environment) {
-        fs::remove_file(&beside.waiting).or_else(|error| match error.kind() {
-            io::ErrorKind::NotFound => Ok(()),
-            _ => Err(error),
-        })?;
-        return Err(error.into());
+    let restored = app::restore(&config, &folder.join(store::FILE), Config::from_outside, environment);
+    if restored.is_err() {
+        remove_if_there(&beside.waiting)?;
     }
-    terminal.say(&format!("restored, with {taken} devices; {} is what was there before", beside.before.display()));
+    give_to_owner(&folder)
+        .with_context(|| format!("its files cannot be given to the owner of {}", folder.display()))?;
+    restored?;
+    terminal.say(&done(taken, &beside));
     Ok(Exit::Success)
+}
+
+fn done(devices: usize, Beside { before, .. }: &Beside) -> String {
+    let kept = if before.exists() {
+        format!("what was there before is kept as {}", before.display())
+    } else {
+        "there was none before".into()
+    };
+    format!("restored, with {devices} devices; {kept}")
+}
+
+fn remove_if_there(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Root makes files in the service's folder that the service could not open. Links are left alone, for the owner of the
+/// folder could have made them to be given what they lead to.
+fn give_to_owner(folder: &Path) -> io::Result<()> {
+    let owner = fs::metadata(folder)?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let file = entry.metadata()?;
+        if file.is_file() && file.nlink() == 1 && file.uid() != owner.uid() {
+            lchown(entry.path(), Some(owner.uid()), Some(owner.gid()))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_store_that_was_not_there_is_not_said_to_be_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let beside = Beside::of(&folder.path().join(store::FILE));
+        assert_eq!(done(2, &beside), "restored, with 2 devices; there was none before");
+        fs::write(&beside.before, "").unwrap();
+        assert!(done(2, &beside).contains("is kept as /"), "{}", done(2, &beside));
+    }
+
+    /// Somebody else who owns a folder, if this is root; to others it can only happen that nothing is to be done.
+    #[test]
+    fn what_root_makes_in_a_folder_belongs_to_its_owner_but_what_links_lead_to_does_not() {
+        let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        let made = |name: &str| folder.path().join(name);
+        fs::write(made("store"), "").unwrap();
+        symlink(outside.path(), made("link")).unwrap();
+        fs::hard_link(made("store"), made("second")).unwrap();
+        fs::write(made("single"), "").unwrap();
+        let me = fs::metadata(folder.path()).unwrap().uid();
+        let other = if lchown(folder.path(), Some(4711), Some(4712)).is_ok() { 4711 } else { me };
+        give_to_owner(folder.path()).unwrap();
+        let owner = |path: &Path| fs::symlink_metadata(path).unwrap().uid();
+        assert_eq!(owner(&made("single")), other);
+        for left in [made("store"), made("second"), made("link"), outside.path().to_owned()] {
+            assert_eq!(owner(&left), me, "{}", left.display());
+        }
+    }
 }

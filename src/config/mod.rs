@@ -60,6 +60,7 @@ use crate::model::{ApplicationName, DeviceId, DeviceKey, InvalidName};
 use error::Report;
 use overlay::Overlay;
 use sources::{NONE, held};
+use state_folder::folder_of_the_service;
 
 /// Where the service's configuration lies.
 pub const SYSTEM_PATH: &str = "/etc/ttn-ferry/ttn-ferry.toml";
@@ -140,24 +141,60 @@ impl Config {
         overlay: Option<&str>,
         environment: &dyn Environment,
     ) -> Result<Self, ConfigError> {
-        let invalid = |problems| ConfigError::Invalid { path: path.to_owned(), problems };
-        let mut config: Self = parse::parse(text).map_err(|problem| invalid(vec![problem]))?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        config.make_paths_absolute(folder);
-        config.codecs.folder = config.codecs.folder.or(Some(folder.join(CODECS)).filter(|own| environment.exists(own)));
-        let mut overlay = Overlay::find(&config, overlay, environment).map_err(|problem| invalid(vec![problem]))?;
-        if let Some(overlay) = &mut overlay {
-            overlay.lay_over(&mut config);
-        }
-        let sources = config.sources_of(text, path, overlay.as_ref(), environment);
-        let mut report = Report::new(text, overlay.as_ref(), sources);
+        let config = Self::as_written(text, path, environment)?;
+        let (mut config, overlay) = config.overlaid(text, path, overlay, environment)?;
+        let mut report = Report::new(text, overlay.as_ref(), std::mem::take(&mut config.sources));
         secrets::resolve(&mut config, path, environment, &mut report);
         rules::check(&config, environment, &mut report);
         if let Some(overlay) = &overlay {
             overlay.warn_of_strangers(&mut report);
         }
+        let invalid = |problems| ConfigError::Invalid { path: path.to_owned(), problems };
         (config.warnings, config.sources) = report.finish().map_err(invalid)?;
         Ok(config)
+    }
+
+    /// [`Config::with_overlay`] for somebody who is not the bridge and yet puts its files in order: without its secrets,
+    /// which may be for systemd alone to hand over, hence without the rules about them; and with the store where the
+    /// service has it, if this is the service's configuration.
+    ///
+    /// # Errors
+    /// The text is no configuration, or the overlay none.
+    pub fn from_outside(
+        text: &str,
+        path: &Path,
+        overlay: Option<&str>,
+        environment: &dyn Environment,
+    ) -> Result<Self, ConfigError> {
+        let mut config = Self::as_written(text, path, environment)?;
+        config.store.path = config.store.path.or_else(|| folder_of_the_service(path, environment));
+        Ok(config.overlaid(text, path, overlay, environment)?.0)
+    }
+
+    /// What the text says, and nothing else.
+    fn as_written(text: &str, path: &Path, environment: &dyn Environment) -> Result<Self, ConfigError> {
+        let invalid = |problem| ConfigError::Invalid { path: path.to_owned(), problems: vec![problem] };
+        let mut config: Self = parse::parse(text).map_err(invalid)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.make_paths_absolute(folder);
+        config.codecs.folder = config.codecs.folder.or(Some(folder.join(CODECS)).filter(|own| environment.exists(own)));
+        Ok(config)
+    }
+
+    fn overlaid(
+        mut self,
+        text: &str,
+        path: &Path,
+        overlay: Option<&str>,
+        environment: &dyn Environment,
+    ) -> Result<(Self, Option<Overlay>), ConfigError> {
+        let invalid = |problem| ConfigError::Invalid { path: path.to_owned(), problems: vec![problem] };
+        let mut overlay = Overlay::find(&self, overlay, environment).map_err(invalid)?;
+        if let Some(overlay) = &mut overlay {
+            overlay.lay_over(&mut self);
+        }
+        self.sources = self.sources_of(text, path, overlay.as_ref(), environment);
+        Ok((self, overlay))
     }
 
     fn sources_of(&self, text: &str, path: &Path, overlay: Option<&Overlay>, environment: &dyn Environment) -> Sources {

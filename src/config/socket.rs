@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Config, ConfigError, Environment, default_path, parse, store_folder};
+use super::{Config, ConfigError, Environment, default_path, store_folder};
 
 const FILE: &str = "control.sock";
 /// What systemd makes of `RuntimeDirectory=ttn-ferry`.
@@ -46,10 +46,7 @@ pub fn find_control_socket(
         Err(error) if named.is_none() && is_nothing(&error) => String::new(),
         Err(source) => return Err(ConfigError::Unreadable { path, source }),
     };
-    let invalid = |problem| ConfigError::Invalid { path: path.clone(), problems: vec![problem] };
-    let mut config: Config = parse::parse(&text).map_err(invalid)?;
-    config.make_paths_absolute(path.parent().unwrap_or(Path::new("")));
-    Ok(control_socket(&config, environment))
+    Ok(control_socket(&Config::as_written(&text, &path, environment)?, environment))
 }
 
 fn is_nothing(error: &io::Error) -> bool {

@@ -272,6 +272,25 @@ fn the_store_lies_where_the_configuration_or_systemd_or_the_user_has_its_state()
 }
 
 #[test]
+fn who_is_not_the_bridge_needs_no_secrets_and_finds_the_folder_of_the_service() {
+    let folder = |own: &str, path: &str, environment: Fake| {
+        let text = format!("[[application]]\nid = 'my-app'\ncluster = 'eu1'\napi_key_file = 'gone'\n{own}");
+        assert!(Config::from_text(&text, Path::new(path), &environment).is_err());
+        let config = Config::from_outside(&text, Path::new(path), Some(""), &environment).unwrap();
+        let overlay = config.sources.overlay.unwrap();
+        overlay.parent().unwrap().to_string_lossy().into_owned()
+    };
+    let home = || Fake::default().with("HOME", "/root");
+    let installed = || home().file("/var/lib/ttn-ferry", "");
+    let told = installed().with("STATE_DIRECTORY", "/srv/ferry");
+    assert_eq!(folder("", SYSTEM_PATH, installed()), "/var/lib/ttn-ferry");
+    assert_eq!(folder("", "mine/ttn-ferry.toml", installed()), "/root/.local/state/ttn-ferry");
+    assert_eq!(folder("", SYSTEM_PATH, home()), "/root/.local/state/ttn-ferry");
+    assert_eq!(folder("", SYSTEM_PATH, told), "/srv/ferry");
+    assert_eq!(folder("[store]\npath = '/srv/own'", SYSTEM_PATH, installed()), "/srv/own");
+}
+
+#[test]
 fn a_file_that_is_not_there_says_what_to_do() {
     let error = Config::load(Path::new("nowhere.toml"), &Fake::default()).unwrap_err();
     assert!(error.to_string().starts_with("nowhere.toml: cannot be read"), "{error}");
