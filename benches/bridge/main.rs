@@ -33,19 +33,7 @@ struct Row {
 }
 
 fn main() -> ExitCode {
-    if process::mosquitto().is_none() {
-        eprintln!("error: mosquitto is missing");
-        eprintln!("  hint: Debian, Ubuntu: sudo apt install mosquitto · Fedora: sudo dnf install mosquitto");
-        return ExitCode::FAILURE;
-    }
-    match measure() {
-        Ok(rows) => print(&rows),
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::FAILURE;
-        }
-    }
-    ExitCode::SUCCESS
+    process::bench(|| measure().map(|rows| print(&rows)))
 }
 
 /// The bridges take turns, so that whatever else the machine does disturbs both alike.

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 use std::{env, io};
 
@@ -55,6 +55,22 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Runs a bench that needs Mosquitto, and tells what went wrong.
+pub fn bench(measure: impl FnOnce() -> io::Result<()>) -> ExitCode {
+    if mosquitto().is_none() {
+        eprintln!("error: mosquitto is missing");
+        eprintln!("  hint: Debian, Ubuntu: sudo apt install mosquitto · Fedora: sudo dnf install mosquitto");
+        return ExitCode::FAILURE;
+    }
+    match measure() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -28,18 +28,7 @@ const ON: &str = "[home_assistant]\ndiscovery = 'device'\n";
 const OFF: &str = "[home_assistant]\ndiscovery = 'off'\n";
 
 fn main() -> ExitCode {
-    if process::mosquitto().is_none() {
-        eprintln!("error: mosquitto is missing");
-        eprintln!("  hint: Debian, Ubuntu: sudo apt install mosquitto · Fedora: sudo dnf install mosquitto");
-        return ExitCode::FAILURE;
-    }
-    match measure() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    process::bench(measure)
 }
 
 fn measure() -> io::Result<()> {

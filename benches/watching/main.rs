@@ -32,18 +32,7 @@ const PACED: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
-    if process::mosquitto().is_none() {
-        eprintln!("error: mosquitto is missing");
-        eprintln!("  hint: Debian, Ubuntu: sudo apt install mosquitto · Fedora: sudo dnf install mosquitto");
-        return ExitCode::FAILURE;
-    }
-    match measure() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    process::bench(measure)
 }
 
 fn measure() -> io::Result<()> {
