@@ -24,7 +24,7 @@ Examples:
 
 Exit codes: 0 written, 1 not written, 69 the bridge cannot be reached, 64 wrong command line")]
 pub struct Backup {
-    /// Where to write it, `-` for standard output; never over a file that is there [default: ttn-ferry-<date>.backup]
+    /// Where to write it, `-` for standard output; never over a file that is there [default: ttn-ferry-DATE.backup]
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
