@@ -87,13 +87,13 @@ pub(super) fn answers(Site { config, shared, .. }: &Site<'_>, handles: Handles) 
 pub(super) fn web(
     Site { config, environment, shared, tasks, .. }: &mut Site<'_>,
     answers: Arc<Answers>,
-    home_connected: watch::Receiver<bool>,
 ) -> Result<Option<SocketAddr>, BuildError> {
     let socket = control_socket(config, *environment).map(|path| Socket::open(&path)).transpose()?;
     let site = site(config, *environment)?;
     let page = site.as_ref().map(|site| site.port.address());
     if socket.is_some() || site.is_some() {
-        let readiness = control::Readiness { servers: answers.servers.clone(), home_connected };
+        let (servers, home_connected) = (answers.servers.clone(), answers.home_connected.clone());
+        let readiness = control::Readiness { servers, home_connected };
         tasks.add("web", Web { socket, site, answers, readiness }.run(shared.stop.clone()));
     }
     Ok(page)

@@ -206,13 +206,13 @@ impl App {
             requests: asked.requests,
             notices: told,
             devices_changed: site.shared.devices_changed.subscribe(),
-            home_connected: asked.connected.clone(),
+            home_connected: asked.connected,
             assistant: asked.assistant,
             health_interval: kept.health_interval,
             systemd: site.systemd,
         };
         site.tasks.add_background("repeated log lines", log.tell_repeats());
-        let page = web(&mut site, answers, asked.connected)?;
+        let page = web(&mut site, answers)?;
         Ok(site.run_these((uplinks, formatters, downlinks, control), (kept.reload, page)))
     }
 

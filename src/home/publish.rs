@@ -1,11 +1,7 @@
 //! The handle through which everything reaches the home broker.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use super::live::{Kind, Live, Whom};
@@ -27,6 +23,14 @@ pub struct Home {
 
 /// Whose a retained message is, and what it tells.
 type Kept<'a> = (Option<&'a DeviceKey>, Retained);
+
+/// What happened to a device, with what that is called beside it.
+#[derive(Serialize)]
+struct Named<'a, T: Serialize> {
+    name: &'a str,
+    #[serde(flatten)]
+    body: &'a T,
+}
 
 impl Home {
     pub fn new(messages: mpsc::Sender<Message>, settings: LiveSettings) -> Self {
@@ -91,9 +95,9 @@ impl Home {
     }
 
     /// Something that happened to a device: `join`, `codec_error`, `location` …
-    pub async fn event(&self, device: Subject<'_>, kind: &str, body: &impl Serialize, receipt: Option<Receipt>) {
-        let (topic, body) = (self.settings.now().topics.event(device, kind), json(body));
-        self.live.tell(Kind::Event, device, Some(named(kind, &body)));
+    pub async fn event(&self, device: Subject<'_>, kind: &str, told: &impl Serialize, receipt: Option<Receipt>) {
+        let (topic, body) = (self.settings.now().topics.event(device, kind), json(told));
+        self.live.tell(Kind::Event, device, Some(json(&Named { name: kind, body: told })));
         self.send(self.about(device, topic, body).receipt(receipt)).await;
     }
 
@@ -248,18 +252,6 @@ impl Home {
             room.send(if *what == Retained::DownlinkState { message } else { message.latest() });
         }
     }
-}
-
-/// What happened to a device, with its name beside it.
-fn named(name: &str, body: &[u8]) -> Bytes {
-    #[derive(Serialize)]
-    struct Named<'a> {
-        name: &'a str,
-        #[serde(flatten)]
-        body: BTreeMap<Cow<'a, str>, &'a RawValue>,
-    }
-    let body = serde_json::from_slice(body).expect("an event's body is an object, made just now");
-    json(&Named { name, body })
 }
 
 fn json(body: &impl Serialize) -> Bytes {
