@@ -68,19 +68,10 @@ impl Backfill {
         terminal: &mut Terminal,
     ) -> anyhow::Result<Exit> {
         let service = self.reach.service(config, environment)?;
-        let text = match self.fetch(&service, Timestamp::now()).await {
-            Ok(text) => text,
-            Err(error) => return self.reach.told(error, terminal),
-        };
-        if self.reach.json {
-            terminal.line(&text)?;
-            return Ok(Exit::Success);
-        }
-        let done: Backfilled = serde_json::from_str(&text).map_err(ServiceError::Unreadable)?;
-        for line in done.lines() {
-            terminal.line(&line)?;
-        }
-        Ok(Exit::Success)
+        let answer = self.fetch(&service, Timestamp::now()).await;
+        self.reach.show(answer, terminal, |done: Backfilled, terminal| {
+            done.lines().iter().try_for_each(|line| terminal.line(line))
+        })
     }
 
     async fn fetch(&self, service: &Service, now: Timestamp) -> Result<String, ServiceError> {

@@ -57,21 +57,13 @@ impl Gaps {
         terminal: &mut Terminal,
     ) -> anyhow::Result<Exit> {
         let service = self.reach.service(config, environment)?;
-        let text = match self.ask(&service).await {
-            Ok(text) => text,
-            Err(error) => return self.reach.told(error, terminal),
-        };
-        if self.reach.json {
-            terminal.line(&text)?;
-            return Ok(Exit::Success);
-        }
-        let Listed { gaps } = serde_json::from_str(&text).map_err(ServiceError::Unreadable)?;
-        if gaps.is_empty() {
-            terminal.say("no gap is known");
-        }
-        let rows: Vec<_> = gaps.into_iter().map(|gap| gap.row(terminal)).collect();
-        aligned(&rows).iter().try_for_each(|line| terminal.line(line))?;
-        Ok(Exit::Success)
+        self.reach.show(self.ask(&service).await, terminal, |Listed { gaps }, terminal| {
+            if gaps.is_empty() {
+                terminal.say("no gap is known");
+            }
+            let rows: Vec<_> = gaps.into_iter().map(|gap| gap.row(terminal)).collect();
+            aligned(&rows).iter().try_for_each(|line| terminal.line(line))
+        })
     }
 
     async fn ask(&self, service: &Service) -> Result<String, ServiceError> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use reqwest::{Body, Client, Method, RequestBuilder, Response};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::upload::Upload;
@@ -90,6 +91,25 @@ impl Reach {
             None => find_control_socket(config, environment)?.ok_or(ServiceError::NoSocket)?,
         };
         Service::at(socket)
+    }
+
+    /// Shows an answer: with `--json` as it came, else as `show` has it. A refusal is told.
+    pub fn show<T: DeserializeOwned>(
+        &self,
+        answer: Result<String, ServiceError>,
+        terminal: &mut Terminal,
+        show: impl FnOnce(T, &mut Terminal) -> io::Result<()>,
+    ) -> anyhow::Result<Exit> {
+        let text = match answer {
+            Ok(text) => text,
+            Err(error) => return self.told(error, terminal),
+        };
+        if self.json {
+            terminal.line(&text)?;
+        } else {
+            show(serde_json::from_str(&text).map_err(ServiceError::Unreadable)?, terminal)?;
+        }
+        Ok(Exit::Success)
     }
 
     /// A refusal is an answer too: with `--json` it is told as one.

@@ -86,18 +86,11 @@ impl Readings {
         let screen = Screen::of(environment);
         let service = self.reach.service(config, environment)?;
         let points = if self.csv || self.reach.json { MOST_POINTS } else { screen.points() };
-        let text = match self.ask(&service, points, Timestamp::now()).await {
-            Ok(text) => text,
-            Err(error) => return self.reach.told(error, terminal),
-        };
-        if self.reach.json {
-            terminal.line(&text)?;
-            return Ok(Exit::Success);
-        }
-        let seen: Seen = serde_json::from_str(&text).map_err(ServiceError::Unreadable)?;
-        let lines = if self.csv { table::lines(&seen) } else { plot::lines(&self.shown(seen), screen) };
-        lines.iter().try_for_each(|line| terminal.line(line))?;
-        Ok(Exit::Success)
+        let answer = self.ask(&service, points, Timestamp::now()).await;
+        self.reach.show(answer, terminal, |seen: Seen, terminal| {
+            let lines = if self.csv { table::lines(&seen) } else { plot::lines(&self.shown(seen), screen) };
+            lines.iter().try_for_each(|line| terminal.line(line))
+        })
     }
 
     async fn ask(&self, service: &Service, points: usize, now: Timestamp) -> Result<String, ServiceError> {
