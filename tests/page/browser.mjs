@@ -57,6 +57,14 @@ export class Viewer {
     await this.page.evaluate((to) => (location.hash = to), hash);
   }
 
+  /** Holds back every request to `pattern`, until what this resolves to is called. */
+  async hold(pattern) {
+    let release;
+    const released = new Promise((resolve) => (release = resolve));
+    await this.page.route(pattern, (route) => released.then(() => route.continue()));
+    return release;
+  }
+
   /** Resolves once what `look` returns in the page is true. */
   async until(look, argument) {
     await this.page.waitForFunction(look, argument, { timeout: PATIENCE_MS });

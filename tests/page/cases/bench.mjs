@@ -28,6 +28,26 @@ export default function (rig) {
     await viewer.close();
   });
 
+  test("an answer that comes late does not replace what was written meanwhile", async () => {
+    const viewer = await Viewer.open(rig.browser, `${rig.demo.url}#/`);
+    const { page } = viewer;
+    const late = "**/uplinks?**";
+    const release = await viewer.hold(late);
+    const asked = page.waitForRequest(late);
+    await viewer.go("#/bench/mbed%2Fled-and-sensors");
+    const bytes = page.locator("input[name=bench-bytes]");
+    await bytes.fill("08 66 5A 0E 10 01 00 3C");
+    await asked;
+    const answered = page.waitForResponse(late);
+    release();
+    await (await answered).finished();
+    await page.locator("input[name=bench-port]").fill("15");
+    await page.locator(".outcome").getByText("21.5", { exact: true }).first().waitFor();
+    assert.equal(await bytes.inputValue(), "08 66 5A 0E 10 01 00 3C");
+    viewer.clean();
+    await viewer.close();
+  });
+
   test("base64 is taken for what it is, and half a byte is pointed out", async () => {
     const viewer = await Viewer.open(rig.browser, `${rig.demo.url}#/bench/mbed%2Fled-and-sensors`);
     const { page } = viewer;

@@ -28,10 +28,13 @@ export function Payload({ subject: { codec, device }, text, wrong }: Props) {
   const refused = useSignal<Problem | undefined>(undefined);
   const { problem, attempt } = useAttempt();
 
+  const written = () => [encoding.value, port.value, bytes.value].join(" ");
   const newest = () =>
     attempt(async () => {
+      const before = written();
       const last = device && (await api.uplinks(device, { limit: 1 })).uplinks[0];
-      if (!last) return;
+      // What somebody wrote while the answer was on its way stays.
+      if (!last || written() !== before) return;
       encoding.value = "hex";
       bytes.value = last.payload_hex;
       port.value = String(last.f_port ?? "");
