@@ -13,22 +13,25 @@ import "./welcome.css";
 export function Onboarding() {
   const answers = useSignal<Answers>(NOTHING);
   const known = useSignal<Known | undefined>(undefined);
-  const findings = useSignal<Finding[] | undefined>(undefined);
+  const found = useSignal<{ of: Answers; findings: Finding[] } | undefined>(undefined);
   const written = useSignal<string | undefined>(undefined);
   const { busy, problem, attempt } = useAttempt();
   useEffect(() => void attempt(async () => void (known.value = await onboarding.known())), []);
 
   const check = async (event: Event) => {
     event.preventDefault();
-    findings.value = undefined;
-    await attempt(async () => void (findings.value = (await onboarding.check(body(answers.value))).findings));
+    found.value = undefined;
+    const of = answers.value;
+    await attempt(async () => void (found.value = { of, ...(await onboarding.check(body(of))) }));
   };
   const write = () =>
     attempt(async () => {
       written.value = (await onboarding.write(body(answers.value))).path;
     });
   const left = missing(answers.value);
-  const isGood = findings.value?.every(({ status }) => status !== "failed");
+  const findings = found.value?.findings;
+  // What was found says nothing of answers that were changed since.
+  const isGood = found.value?.of === answers.value && findings?.every(({ status }) => status !== "failed");
   return (
     <main class="welcome">
       <header class="row">
@@ -52,9 +55,9 @@ export function Onboarding() {
           {left.length > 0 && <span class="muted">Still missing: {left.join(", ")}.</span>}
           {busy.value && <span class="muted">Trying every part of the way …</span>}
         </div>
-        <div role="status">{findings.value && <Findings of={findings.value} />}</div>
+        <div role="status">{findings && <Findings of={findings} />}</div>
         {problem.value && <Trouble of={problem.value} />}
-        {findings.value && (
+        {findings && (
           <div class="row">
             <button type="button" class={`button ${isGood ? "is-main" : ""}`} disabled={busy.value} onClick={write}>
               {isGood ? "Write it and start" : "Write it anyway and start"}
@@ -126,7 +129,16 @@ function Home({ answers }: StepProps) {
   return (
     <li>
       <h2>Your home broker</h2>
+      <p class="muted">
+        Mosquitto on this machine, as Debian installs it, wants no user. Home Assistant's own is{" "}
+        <span class="mono">mqtt://homeassistant.local</span> and takes a user of Home Assistant, best one made for this (
+        <em>Settings</em>, <em>People</em>, <em>Users</em>), with its password.
+      </p>
       <Answer answers={answers} of="home" label="Address" example="mqtt://localhost:1883" />
+      <div class="fields">
+        <Answer answers={answers} of="home_username" label="User, if it wants one" example="" />
+        <Answer answers={answers} of="home_password" label="Password" example="" isSecret />
+      </div>
     </li>
   );
 }
