@@ -15,8 +15,6 @@ use super::{Outcome, Size};
 pub const NAME: &str = "downlinks";
 /// Nodes that take commands.
 const NODES: u32 = 40;
-/// Between two reports of a node: its occasion to be sent something.
-const REPORTS_EVERY: Duration = Duration::from_millis(25);
 /// A node joins again after so many reports.
 const JOINS_EVERY: u32 = 150;
 /// These nodes send in seconds what others send in hours: so much more is to be remembered of them.
@@ -43,7 +41,7 @@ pub async fn play(size: Size) -> Outcome {
         scene.register(device.clone());
         let node = Node::new(&device, Indifferent);
         heard.push(node.heard());
-        nodes.spawn(live(node, scene.stack.clone()));
+        nodes.spawn(live(node, size.reports_every, scene.stack.clone()));
     }
     scene.start_bridge().await;
     scene.stack.set_fault_plan(faults(size.silences));
@@ -64,8 +62,8 @@ pub async fn play(size: Size) -> Outcome {
 /// Sends the commands, and makes all kinds of trouble meanwhile.
 async fn trouble(scene: &mut Scene, size: Size) {
     let mut commander = Commander::at(scene.mosquitto.address).await;
-    let handful = (size.downlinks / 100).max(1);
-    let killed_at: Vec<_> = (1..=size.kills).map(|kill| 100 / (size.kills + 1) * kill).collect();
+    let handful = size.downlinks / size.steps;
+    let killed_at: Vec<_> = (1..=size.kills).map(|kill| size.steps / (size.kills + 1) * kill).collect();
     for number in 0..size.downlinks {
         commander.publish(&format!("ttn/{}/downlink/push", device(number % NODES).device_id), command(number)).await;
         if number % handful != 0 {
@@ -105,7 +103,7 @@ fn command(number: u32) -> String {
     format!(r#"{{"id":"{}","f_port":7,"payload_hex":"{payload}"{confirmed}}}"#, id(number))
 }
 
-async fn live(mut node: Node, stack: StackHandle) {
+async fn live(mut node: Node, every: Duration, stack: StackHandle) {
     let mut reports = 0;
     loop {
         if reports % JOINS_EVERY == 0 {
@@ -113,7 +111,7 @@ async fn live(mut node: Node, stack: StackHandle) {
         }
         reports += 1;
         node.report(&stack).await.expect("it has joined");
-        tokio::time::sleep(REPORTS_EVERY).await;
+        tokio::time::sleep(every).await;
     }
 }
 

@@ -32,6 +32,10 @@ pub struct Size {
     /// Uplinks a second.
     pub rate: u32,
     pub downlinks: u32,
+    /// The downlinks come in so many handfuls: three of ten are followed by a cut connection, and cost look-ups.
+    pub steps: u32,
+    /// Between two reports of a node: its occasion to be sent something. 40 nodes that hurry keep two cores busy.
+    pub reports_every: Duration,
     /// Kills of the bridge while downlinks are under way.
     pub kills: u32,
     /// Requests of a thousand that get no answer: each costs the time limit of a request.
@@ -46,13 +50,24 @@ const FULL: Size = Size {
     uplinks: 20_000,
     rate: 500,
     downlinks: 2_000,
+    steps: 100,
+    reports_every: Duration::from_millis(25),
     kills: 5,
     silences: 3,
     cuts: 200,
     silence: Duration::from_secs(60),
 };
-const SMALL: Size =
-    Size { uplinks: 600, rate: 500, downlinks: 60, kills: 0, silences: 0, cuts: 6, silence: Duration::from_secs(1) };
+const SMALL: Size = Size {
+    uplinks: 600,
+    rate: 500,
+    downlinks: 60,
+    steps: 15,
+    reports_every: Duration::from_millis(250),
+    kills: 0,
+    silences: 0,
+    cuts: 6,
+    silence: Duration::from_secs(1),
+};
 
 /// What a scenario came to: one line, and what was wrong.
 pub struct Outcome {
