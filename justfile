@@ -63,6 +63,10 @@ ha-check *arguments:
 rabbitmq-check:
     scripts/rabbitmq-check
 
+# nginx and Caddy before bridges, with the lines that the guide shows
+proxy-check:
+    scripts/proxy-check
+
 # Fuzz a parser of strangers' bytes: `just fuzz cayenne_lpp 600`; without arguments, which there are
 fuzz *arguments:
     scripts/fuzz {{arguments}}

@@ -10,14 +10,14 @@ use tokio::sync::watch;
 use super::restoring::fits;
 use super::{BuildError, Site};
 use crate::codecs::{Codecs, Renewal};
-use crate::config::{Config, Environment, WebConfig, control_socket, store_folder, web_identity};
+use crate::config::{Config, Environment, WebConfig, control_socket, store_folder};
 use crate::control::{self, Answers};
 use crate::downlink::Desk;
 use crate::home::LiveSettings;
 use crate::network::NetworkServer;
 use crate::store::Store;
 use crate::uplink::RepairHandle;
-use crate::web::{self, Port, SigningKey, Socket, Web};
+use crate::web::{self, Certificate, EndedSessions, Port, SigningKey, Socket, Web};
 
 /// What requests are passed on to.
 pub(super) struct Handles {
@@ -89,7 +89,7 @@ pub(super) fn web(
     answers: Arc<Answers>,
 ) -> Result<Option<SocketAddr>, BuildError> {
     let socket = control_socket(config, *environment).map(|path| Socket::open(&path)).transpose()?;
-    let site = site(config, *environment)?;
+    let site = site(config, *environment, shared.certificate.subscribe())?;
     let page = site.as_ref().map(|site| site.port.address());
     if socket.is_some() || site.is_some() {
         let (servers, home_connected) = (answers.servers.clone(), answers.home_connected.clone());
@@ -100,12 +100,16 @@ pub(super) fn web(
 }
 
 /// What is served to browsers, if anything.
-fn site(config: &Config, environment: &dyn Environment) -> Result<Option<web::Site>, BuildError> {
+fn site(
+    config: &Config,
+    environment: &dyn Environment,
+    certificate: watch::Receiver<Certificate>,
+) -> Result<Option<web::Site>, BuildError> {
     let Some(address) = config.web.address() else { return Ok(None) };
-    let identity = web_identity(&config.web, environment).map_err(|error| BuildError::Certificate { error })?;
-    let port = Port::open(address, identity)?;
+    let port = Port::open(address, certificate)?;
     let WebConfig { password, token, hosts, url, edit_codecs, connections, .. } = config.web.clone();
-    let key = SigningKey::in_folder(&store_folder(config, environment)?)?;
-    let base = config.web.base();
-    Ok(Some(web::Site { port, base, password, token, key, hosts, url, edit_codecs, connections }))
+    let folder = store_folder(config, environment)?;
+    let (key, ended) = (SigningKey::in_folder(&folder)?, EndedSessions::in_folder(&folder)?);
+    let (base, proxies) = (config.web.base(), config.web.proxies());
+    Ok(Some(web::Site { port, base, password, token, key, ended, hosts, url, proxies, edit_codecs, connections }))
 }

@@ -1,7 +1,7 @@
 //! Why no bridge can be built of a configuration.
 
 use crate::codecs::FindError;
-use crate::config::{BadFile, InvalidHome, NoStateFolder};
+use crate::config::{InvalidHome, NoStateFolder};
 use crate::home::InvalidTopics;
 use crate::model::InvalidName;
 use crate::network::ttn;
@@ -38,8 +38,6 @@ pub enum BuildError {
     },
     #[error(transparent)]
     WebKey(#[from] KeyError),
-    #[error("web.{}: {error}\n  hint: {}", error.key, error.error.hint())]
-    Certificate { error: BadFile },
     #[error("no thread could be started for codecs")]
     Threads(#[source] std::io::Error),
 }

@@ -59,6 +59,7 @@ use crate::shutdown::{Ended, Hangups, Tasks};
 use crate::store::{self, Restored, Store};
 use crate::telemetry::{Counters, LogLevel, Notices, Systemd};
 use crate::uplink::{Decode, Formatters, MOST_IN_DECODING, Memory, Record, Uplinks};
+use crate::web::{Certificate, certificate};
 
 /// Parsed messages between the network and a flow. The raw ones before them are `service.intake`.
 const FLOW_CAPACITY: usize = 256;
@@ -107,6 +108,8 @@ struct Shared {
     /// Rung to have the bridge end and begin again.
     again: Arc<Notify>,
     live: Live,
+    /// What the page is served with.
+    certificate: watch::Sender<Certificate>,
 }
 
 impl Shared {
@@ -121,6 +124,7 @@ impl Shared {
             outages: Outages::default(),
             again: Arc::default(),
             live: Live::default(),
+            certificate: watch::Sender::new(certificate(config.web.identity.as_deref())),
         })
     }
 }

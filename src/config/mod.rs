@@ -54,7 +54,7 @@ pub use sources::{Print, Sources};
 pub use state_folder::{NoStateFolder, store_folder};
 pub use trust::{TrustError, trust};
 pub use values::{Changes, Shown};
-pub use web::{WebConfig, web_identity};
+pub use web::WebConfig;
 
 use crate::model::{ApplicationName, DeviceId, DeviceKey, InvalidName};
 use error::Report;
@@ -201,8 +201,9 @@ impl Config {
         let mut sources = Sources::new(text, path, environment);
         sources.overlay = overlay_path(self, environment);
         sources.has_overlay = overlay.is_some();
-        sources.print = Print::of(Ok(text), overlay.map_or(NONE, |overlay| Ok(&overlay.text)));
-        let print = |path: &Path| Print::of(held(&environment.read(path)), NONE);
+        sources.followed = [&self.web.tls_cert_file, &self.web.tls_key_file].into_iter().flatten().cloned().collect();
+        sources.print = sources.print_of(Ok(text), overlay.map_or(NONE, |overlay| Ok(&overlay.text)), environment);
+        let print = |path: &Path| Print::of([held(&environment.read(path))]);
         sources.files = self.files().map(|(key, path)| (key, print(path))).collect();
         for (key, line) in overlay.map(Overlay::keys).unwrap_or_default() {
             sources.note(key, format!("devices.toml line {line}"));

@@ -1,11 +1,12 @@
 //! Secrets: from the file, a file of their own, the environment or a systemd credential, and from nowhere else.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::Report;
-use super::{ApplicationConfig, Config, DeviceConfig, Environment, HomeConfig, KekConfig, WebConfig};
+use super::{ApplicationConfig, Config, DeviceConfig, Environment, HomeConfig, KekConfig, WebConfig, web};
 use crate::mqtt::MqttVersion;
 use crate::network::ttn::{check_app_s_key, check_kek};
 
@@ -269,6 +270,10 @@ fn web_secrets(web: &mut WebConfig, environment: &dyn Environment, report: &mut 
         }
         found.note(format!("web.{name}"), report);
         *secret = found.secret;
+    }
+    match web::identity(web, environment) {
+        Ok(identity) => web.identity = identity.map(Arc::new),
+        Err(bad) => report.error(format!("web.{}", bad.key), &bad, bad.error.hint()),
     }
 }
 

@@ -20,7 +20,9 @@ pub struct Sources {
     /// What was said of devices while the bridge ran; it need not be there.
     pub overlay: Option<PathBuf>,
     pub(super) has_overlay: bool,
-    /// What was in both.
+    /// Files that count as soon as they hold something else: the certificate of the page and its key.
+    pub(super) followed: Vec<PathBuf>,
+    /// What was in all of these.
     pub print: Print,
     /// Where each value was found that is not a default: `line 4`, `environment TTN_FERRY_API_KEY` …
     pub(super) places: BTreeMap<String, String>,
@@ -49,7 +51,8 @@ impl Sources {
             is_on_disk,
             overlay: None,
             has_overlay: false,
-            print: Print::of(Ok(text), NONE),
+            followed: Vec::new(),
+            print: Print::of([Ok(text)]),
             places,
             files: BTreeMap::new(),
             text: (!is_on_disk).then(|| text.into()),
@@ -81,15 +84,21 @@ impl Sources {
     pub fn look(&self, environment: &dyn Environment) -> Print {
         let file = self.text(environment);
         let overlay = self.overlay.as_deref().map(|path| environment.read(path));
-        Print::of(held(&file), overlay.as_ref().map_or(NONE, held))
+        self.print_of(held(&file), overlay.as_ref().map_or(NONE, held), environment)
+    }
+
+    /// Of these two, and of what the files that are followed hold now.
+    pub(super) fn print_of(&self, file: Held<'_>, overlay: Held<'_>, environment: &dyn Environment) -> Print {
+        let followed: Vec<_> = self.followed.iter().map(|path| environment.read(path)).collect();
+        Print::of([file, overlay].into_iter().chain(followed.iter().map(held)))
     }
 }
 
 impl Print {
     /// Of what was read, or why it could not be: a file that cannot be read is not the same as none.
-    pub(super) fn of(file: Held<'_>, overlay: Held<'_>) -> Self {
+    pub(super) fn of<'a>(all: impl IntoIterator<Item = Held<'a>>) -> Self {
         let mut hasher = DefaultHasher::new();
-        (file, overlay).hash(&mut hasher);
+        all.into_iter().for_each(|held| held.hash(&mut hasher));
         Self(hasher.finish())
     }
 }

@@ -138,7 +138,7 @@ pub(super) fn counts_at_once(key: &str) -> bool {
         }
         "device" => !["app_s_key", "app_s_key_file"].contains(&last),
         "application" => last == "codec",
-        _ => ["log.level", "service.health_interval"].contains(&key),
+        _ => ["log.level", "service.health_interval", "web.tls_cert_file", "web.tls_key_file"].contains(&key),
     }
 }
 

@@ -1,8 +1,10 @@
 //! `[web]`: where the page and the HTTP API are served, and to whom.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,11 @@ pub struct WebConfig {
     /// Requests under any other name are refused: that is how web sites of strangers would get in.
     #[schemars(example = &["ferry.lan"])]
     pub hosts: Vec<String>,
+    /// The reverse proxies before the page, by address or network (`"192.168.1.2"`, `"172.16.0.0/12"`). Of a request that
+    /// comes from one of them, `X-Forwarded-For` says whose it is, so that wrong passwords are counted for each visitor.
+    /// Others may write what they like there.
+    #[schemars(example = &["127.0.0.1", "::1"])]
+    pub proxies: Vec<String>,
     /// What people log in with, best left out: see `password_file`.
     #[serde(skip_serializing)]
     #[schemars(with = "Option<String>", example = &"a secret")]
@@ -45,17 +52,22 @@ pub struct WebConfig {
     /// `web-token`.
     #[schemars(example = &"web.token")]
     pub token_file: Option<PathBuf>,
-    /// PEM file with the certificate to serve HTTPS with, its chain after it. It goes with `tls_key_file`.
+    /// PEM file with the certificate to serve HTTPS with, its chain after it. It goes with `tls_key_file`. When what is in
+    /// the two files changes, the new certificate is shown from then on.
     #[schemars(example = &"web.pem")]
     pub tls_cert_file: Option<PathBuf>,
     /// PEM file with the key of that certificate, without a passphrase.
     #[schemars(example = &"web-key.pem")]
     pub tls_key_file: Option<PathBuf>,
+    /// What was in both.
+    #[serde(skip)]
+    pub identity: Option<Arc<Identity>>,
     /// Whether codecs may be written into the codec folder from the page, and by the request `codec/save`.
     pub edit_codecs: bool,
     /// Whether `/metrics` has numbers for each device, which makes it long where there are many.
     pub metrics_per_device: bool,
-    /// Connections at once; the next ones wait. 8 to 10000.
+    /// Connections at once. When there are as many, the one on which nothing was asked for longest makes way for the next.
+    /// 8 to 10000.
     #[schemars(range(min = 8, max = 10000))]
     pub connections: usize,
 }
@@ -67,12 +79,14 @@ impl Default for WebConfig {
             base_path: "/".into(),
             url: None,
             hosts: Vec::new(),
+            proxies: Vec::new(),
             password: None,
             password_file: None,
             token: None,
             token_file: None,
             tls_cert_file: None,
             tls_key_file: None,
+            identity: None,
             edit_codecs: false,
             metrics_per_device: false,
             connections: 256,
@@ -86,6 +100,11 @@ impl WebConfig {
         self.listen.as_ref()?.parse().ok()
     }
 
+    /// The trusted proxies; what is no address is left out.
+    pub fn proxies(&self) -> Vec<IpNet> {
+        self.proxies.iter().filter_map(|proxy| network(proxy)).collect()
+    }
+
     /// The base path, with a slash at both its ends.
     pub fn base(&self) -> String {
         match self.base_path.trim_matches('/') {
@@ -95,11 +114,16 @@ impl WebConfig {
     }
 }
 
+/// A network, or an address as the network of itself.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
 /// The certificate and key that HTTPS is served with, if there is to be HTTPS.
 ///
 /// # Errors
 /// One is missing, or cannot be used.
-pub fn web_identity(web: &WebConfig, environment: &dyn Environment) -> Result<Option<Identity>, BadFile> {
+pub(super) fn identity(web: &WebConfig, environment: &dyn Environment) -> Result<Option<Identity>, BadFile> {
     let (certificate, key) = match (&web.tls_cert_file, &web.tls_key_file) {
         (None, None) => return Ok(None),
         (Some(certificate), Some(key)) => (certificate, key),
@@ -182,19 +206,41 @@ mod tests {
     }
 
     #[test]
-    fn what_is_changed_counts_after_a_restart_and_so_does_another_certificate() {
+    fn what_is_changed_counts_after_a_restart_but_another_certificate_at_once() {
         let made = || rcgen::generate_simple_self_signed(["ferry.lan".to_owned()]).unwrap();
         let lines = "tls_cert_file = 'web.pem'\ntls_key_file = 'web.key'";
         let load = |lines: &str| {
             let made = made();
             let files = environment().file("CONFIG/web.pem", made.cert.pem());
-            with(lines, &files.file("CONFIG/web.key", made.signing_key.serialize_pem()))
+            let files = files.file("CONFIG/web.key", made.signing_key.serialize_pem());
+            (with(lines, &files), files)
         };
-        let old = load(lines);
-        let files = ["web.tls_cert_file", "web.tls_key_file"];
-        assert_eq!(old.changes_to(&load(lines)).needing_restart(), files);
-        let new = load(&format!("{lines}\nlisten = '127.0.0.1:1'\npassword = 'three plain words'\nurl = 'http://pi/'"));
-        let expected = ["web.listen", "web.password", files[0], files[1], "web.url"];
-        assert_eq!(old.changes_to(&new).needing_restart(), expected);
+        let ((old, old_files), (renewed, files)) = (load(lines), load(lines));
+        let changed = old.changes_to(&renewed);
+        assert_eq!(changed.0, ["web.tls_cert_file", "web.tls_key_file"]);
+        assert!(changed.needing_restart().is_empty());
+        assert_eq!(old.sources.look(&old_files), old.sources.print);
+        assert_eq!(
+            old.sources.look(&files),
+            renewed.sources.print,
+            "it is looked at without a word of the file changing"
+        );
+        assert_ne!(old.sources.print, renewed.sources.print);
+        assert!(old.web.identity.is_some() && old.web.identity != renewed.web.identity);
+        let (new, _) =
+            load(&format!("{lines}\nlisten = '127.0.0.1:1'\npassword = 'three plain words'\nurl = 'http://pi/'"));
+        assert_eq!(old.changes_to(&new).needing_restart(), ["web.listen", "web.password", "web.url"]);
+    }
+
+    #[test]
+    fn proxies_are_addresses_and_networks_and_never_everybody() {
+        let config = with("proxies = ['127.0.0.1', '::1', '192.168.1.0/24', 'fd00::/8']", &environment());
+        let networks: Vec<_> = config.web.proxies().iter().map(ToString::to_string).collect();
+        assert_eq!(networks, ["127.0.0.1/32", "::1/128", "192.168.1.0/24", "fd00::/8"]);
+        for wrong in ["", "proxy.lan", "127.0.0.1:80", "10.0.0.0/33", "192.168.1.", "0.0.0.0/0", "::/0"] {
+            let text = format!("[[application]]\nid = 'my-app'\ncluster = 'eu1'\n[web]\nproxies = ['{wrong}']");
+            let error = load(&text, &environment()).err().unwrap_or_else(|| panic!("{wrong} is taken"));
+            assert!(error.problems().iter().all(|problem| problem.key == "web.proxies"), "{error}");
+        }
     }
 }

@@ -13,6 +13,7 @@ pub mod backoff;
 pub mod connection;
 pub mod outbox;
 pub mod tls;
+mod validity;
 
 pub use address::{Address, InvalidAddress, Server};
 pub use backoff::Backoff;

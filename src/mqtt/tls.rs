@@ -1,9 +1,13 @@
 //! Whom to trust, the public certificate authorities or one the user names, and who we are ourselves.
 
+use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+use super::validity::end_of_validity;
 
 /// TLS as both the MQTT and the HTTP side use it.
 pub type Tls = Arc<ClientConfig>;
@@ -19,7 +23,8 @@ pub enum TlsError {
     Certificate(#[from] rustls::Error),
 }
 
-/// What a connection shows to the server: a certificate with its chain, and the key that proves it.
+/// What one end of a connection shows to the other: a certificate with its chain, and the key that proves it.
+#[derive(PartialEq, Eq)]
 pub struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -74,15 +79,20 @@ impl Identity {
     }
 
     /// What a server shows with it, speaking these protocols (RFC 7301), to whoever comes.
-    pub fn server(self, protocols: &[&[u8]]) -> Arc<ServerConfig> {
+    pub fn server(&self, protocols: &[&[u8]]) -> Arc<ServerConfig> {
         let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("ring supports TLS 1.2 and 1.3")
             .with_no_client_auth()
-            .with_single_cert(self.chain, self.key)
+            .with_single_cert(self.chain.clone(), self.key.clone_key())
             .expect("certificate and key were tried together when this was made");
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         Arc::new(config)
+    }
+
+    /// When the certificate is good no more; none if that cannot be read out of it.
+    pub fn ends(&self) -> Option<Timestamp> {
+        end_of_validity(self.chain.first()?)
     }
 
     /// A key of a kind nobody knows, or another's, is found here rather than at the first connection.
@@ -93,6 +103,13 @@ impl Identity {
             Err(rustls::Error::InconsistentKeys(_)) => Err(IdentityError::Mismatch),
             Err(error) => Err(IdentityError::Key(error)),
         }
+    }
+}
+
+/// Without the key.
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("certificates", &self.chain.len()).finish_non_exhaustive()
     }
 }
 

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::FutureExt;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::port::Certificate;
+use super::room::{Room, Stay};
 use super::visitor::Visitor;
 
 /// How long a request's head may take, and how long a connection may wait for the next one.
@@ -31,13 +34,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Where visitors come in.
 pub enum Entrance {
     Unix(UnixListener),
-    Tcp(TcpListener, Option<TlsAcceptor>),
+    Tcp(TcpListener, watch::Receiver<Certificate>),
 }
 
 /// An entrance and what is served there.
 pub struct Door {
     entrance: Entrance,
-    room: Arc<Semaphore>,
+    room: Room,
     router: Router,
 }
 
@@ -52,50 +55,40 @@ pub struct Peer {
 /// A connection that stands.
 enum Arrived {
     Unix(UnixStream),
-    Tcp(TcpStream, IpAddr),
+    /// With what TLS is spoken on it.
+    Tcp(TcpStream, IpAddr, Certificate),
 }
 
 impl Door {
-    /// Serves `connections` at once; the next ones wait in the system's own queue.
+    /// Serves `connections` at once. For the next one somebody makes way, or it waits.
     pub fn new(entrance: Entrance, connections: usize, router: Router) -> Self {
-        Self { entrance, room: Arc::new(Semaphore::new(connections)), router }
+        Self { entrance, room: Room::new(connections), router }
     }
 
     /// Lets visitors in until `stop`, then serves what is under way to its end. With `cut`, which comes later, every
     /// connection is over, WebSockets too.
     pub async fn run(self, stop: CancellationToken, cut: CancellationToken) {
         let mut visits = JoinSet::new();
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                Some(_) = visits.join_next() => {}
-                (arrived, place) = self.next() => {
-                    let (router, stop, cut) = (self.router.clone(), stop.clone(), cut.clone());
-                    match (arrived, &self.entrance) {
-                        (Arrived::Unix(stream), _) => {
-                            visits.spawn(serve(Visitor::new(stream, &cut, place), None, router, stop));
-                        }
-                        (Arrived::Tcp(stream, address), Entrance::Tcp(_, Some(tls))) => {
-                            let visitor = Visitor::new(stream, &cut, place);
-                            visits.spawn(serve_tls(visitor, tls.clone(), address, router, stop));
-                        }
-                        (Arrived::Tcp(stream, address), _) => {
-                            let peer = Peer { address, has_tls: false };
-                            visits.spawn(serve(Visitor::new(stream, &cut, place), Some(peer), router, stop));
-                        }
-                    }
-                }
+        let arrivals = async {
+            loop {
+                let arrived = self.arrival().await;
+                let (place, stay) = self.room.enter(&stop).await;
+                while visits.try_join_next().is_some() {}
+                visits.spawn(arrived.served(place, stay, self.router.clone(), cut.clone()));
             }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = arrivals => {}
         }
         drop(self);
         while visits.join_next().await.is_some() {}
     }
 
-    async fn next(&self) -> (Arrived, OwnedSemaphorePermit) {
-        let place = self.room.clone().acquire_owned().await.expect("nobody closes this semaphore");
+    async fn arrival(&self) -> Arrived {
         loop {
             match self.accept().await {
-                Ok(arrived) => return (arrived, place),
+                Ok(arrived) => return arrived,
                 Err(error) => {
                     tracing::debug!(%error, "A connection could not be taken.");
                     tokio::time::sleep(PAUSE).await;
@@ -107,12 +100,32 @@ impl Door {
     async fn accept(&self) -> io::Result<Arrived> {
         match &self.entrance {
             Entrance::Unix(listener) => listener.accept().await.map(|(stream, _)| Arrived::Unix(stream)),
-            Entrance::Tcp(listener, _) => {
+            Entrance::Tcp(listener, certificate) => {
                 let (stream, peer) = listener.accept().await?;
                 // Frames of a WebSocket are small, and wanted at once.
                 stream.set_nodelay(true)?;
-                Ok(Arrived::Tcp(stream, peer.ip().to_canonical()))
+                Ok(Arrived::Tcp(stream, peer.ip().to_canonical(), certificate.borrow().clone()))
             }
+        }
+    }
+}
+
+impl Arrived {
+    async fn served(self, place: OwnedSemaphorePermit, stay: Arc<Stay>, router: Router, cut: CancellationToken) {
+        let told = stay.clone();
+        let served = match self {
+            Self::Unix(stream) => serve(Visitor::new(stream, &cut, place), None, router, stay).boxed(),
+            Self::Tcp(stream, address, None) => {
+                let peer = Peer { address, has_tls: false };
+                serve(Visitor::new(stream, &cut, place), Some(peer), router, stay).boxed()
+            }
+            Self::Tcp(stream, address, Some(tls)) => {
+                serve_tls(Visitor::new(stream, &cut, place), tls, address, router, stay).boxed()
+            }
+        };
+        tokio::select! {
+            () = served => {}
+            () = told.turned_away() => {}
         }
     }
 }
@@ -122,28 +135,33 @@ pub(super) async fn serve_tls<S>(
     tls: TlsAcceptor,
     address: IpAddr,
     router: Router,
-    stop: CancellationToken,
+    stay: Arc<Stay>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     match tokio::time::timeout(HANDSHAKE, tls.accept(visitor)).await {
-        Ok(Ok(stream)) => serve(stream, Some(Peer { address, has_tls: true }), router, stop).await,
+        Ok(Ok(stream)) => serve(stream, Some(Peer { address, has_tls: true }), router, stay).await,
         Ok(Err(error)) => tracing::debug!(%error, %address, "A TLS handshake failed."),
         Err(_) => tracing::debug!(%address, "A TLS handshake was not ended in time."),
     }
 }
 
-/// Speaks HTTP/1.1 until the other end is done or, once the bridge stops, the request under way is.
-pub(super) async fn serve<S>(stream: S, peer: Option<Peer>, router: Router, stop: CancellationToken)
+/// Speaks HTTP/1.1 until the other end is done or, once the stay is over, the request under way is.
+pub(super) async fn serve<S>(stream: S, peer: Option<Peer>, router: Router, stay: Arc<Stay>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let router = TowerToHyperService::new(router);
+    let visitor = stay.clone();
     let service = service_fn(move |mut request: hyper::Request<_>| {
         if let Some(peer) = peer {
             request.extensions_mut().insert(peer);
         }
-        router.call(request)
+        let (asking, answer) = (visitor.asks(), router.call(request));
+        async move {
+            let _asking = asking;
+            answer.await
+        }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(LONGEST_HEAD);
@@ -151,7 +169,7 @@ where
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
+        () = stay.over() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

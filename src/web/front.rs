@@ -5,7 +5,8 @@
 //!             421, 403                                      401, 429
 //! ```
 //!
-//! Nothing of `X-Forwarded-*` or `Forwarded` is read: anybody can write it.
+//! Of what proxies write, `X-Forwarded-For` is read, if a trusted one wrote it (`proxies.rs`). Nothing else is: who a
+//! request means stands in `Host`, and whether a browser speaks TLS in its `Origin`.
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use super::guard::{Guard, Refused};
 use super::lock::{Locked, Shown};
 use super::page::Page;
 use super::problem::details;
+use super::proxies::Proxies;
 use super::session::{self, Facts};
 use super::{page, probes};
 
@@ -47,15 +49,16 @@ pub struct Access {
 #[derive(Clone)]
 struct Front {
     guard: Arc<Guard>,
+    proxies: Arc<Proxies>,
     facts: Facts,
 }
 
 /// Puts the page, the session and the probes beside the API, and all that is asked of a request before them.
-pub fn before(api: Router, probes: Router, guard: Guard, facts: Facts) -> Router {
+pub fn before(api: Router, probes: Router, guard: Guard, proxies: Proxies, facts: Facts) -> Router {
     let page = Page::new(&facts.base).router();
     let inside = page.merge(session::router(facts.clone())).merge(probes);
     let inside = inside.method_not_allowed_fallback(not_this_method).fallback_service(api);
-    let front = Front { guard: Arc::new(guard), facts };
+    let front = Front { guard: Arc::new(guard), proxies: Arc::new(proxies), facts };
     // Routes are looked for inside, once the path has been made right.
     Router::new().fallback_service(inside).layer(from_fn_with_state(front, pass))
 }
@@ -83,7 +86,13 @@ impl Front {
         if let Some(uri) = below(&self.facts.base, request.uri()) {
             *request.uri_mut() = uri;
         }
-        let peer = request.extensions().get().copied();
+        let peer = request.extensions().get().copied().map(|peer: Peer| {
+            let address = self.proxies.visitor(peer.address, request.headers());
+            Peer { address, ..peer }
+        });
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
         let is_open = self.is_open(request.headers(), peer).map_err(session::locked_out)?;
         if !is_open && !is_for_all(request.uri().path()) {
             return Err(Box::new(login_needed()));

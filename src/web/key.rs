@@ -12,12 +12,12 @@ const BYTES: usize = 32;
 /// Known to nobody but this bridge, over its restarts.
 pub struct SigningKey(pub(super) [u8; BYTES]);
 
-/// There is no such key, and none can be made.
+/// What sessions need beside the store can be neither read nor made.
 #[derive(Debug, thiserror::Error)]
-#[error("the key of sessions cannot be kept in {}: {source}\n  hint: the bridge's user must be able to read and write it", path.display())]
+#[error("what sessions need cannot be kept in {}: {source}\n  hint: the bridge's user must be able to read and write it", path.display())]
 pub struct KeyError {
-    path: PathBuf,
-    source: io::Error,
+    pub(super) path: PathBuf,
+    pub(super) source: io::Error,
 }
 
 impl SigningKey {

@@ -1,7 +1,8 @@
 //! What opens the API: the password, the token, and sessions that were opened with one of them.
 //!
-//! A session is a text that only this bridge can have made: the time of its end, signed. Nothing of it is kept, so it is
-//! good after a restart too; it ends by its time, or for all at once when the password or the token is changed.
+//! A session is a text that only this bridge can have made: the time of its end and a number, signed. Nothing of it is
+//! kept, so it is good after a restart too. It ends by its time, or for all at once when the password or the token is
+//! changed; those that were logged out of are remembered until then.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -9,9 +10,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use ring::hmac;
+use ring::rand::{self, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
+use super::ended::{EndedSessions, Name};
 use super::key::SigningKey;
 use super::tries::Tries;
 
@@ -23,6 +26,7 @@ pub struct Lock {
     password: Option<SecretString>,
     token: Option<SecretString>,
     signing: hmac::Key,
+    ended: EndedSessions,
     tries: Mutex<Tries>,
 }
 
@@ -44,12 +48,17 @@ pub enum Locked {
 
 impl Lock {
     /// None if nothing is asked of anybody.
-    pub fn new(password: Option<SecretString>, token: Option<SecretString>, key: &SigningKey) -> Option<Self> {
+    pub fn new(
+        password: Option<SecretString>,
+        token: Option<SecretString>,
+        key: &SigningKey,
+        ended: EndedSessions,
+    ) -> Option<Self> {
         if password.is_none() && token.is_none() {
             return None;
         }
         let signing = hmac::Key::new(hmac::HMAC_SHA256, mixed(key, [&password, &token]).as_ref());
-        Some(Self { password, token, signing, tries: Mutex::default() })
+        Some(Self { password, token, signing, ended, tries: Mutex::default() })
     }
 
     pub fn has_password(&self) -> bool {
@@ -74,16 +83,32 @@ impl Lock {
 
     /// A new session.
     pub fn session(&self, now: Timestamp) -> String {
-        let ends = now.as_second().saturating_add_unsigned(SESSION.as_secs()).to_string();
-        let sign = hmac::sign(&self.signing, signed(&ends).as_bytes());
-        format!("{ends}.{}", hex::encode(sign))
+        let ends = now.as_second().saturating_add_unsigned(SESSION.as_secs());
+        let text = written(Name { ends, number: random() });
+        let sign = hmac::sign(&self.signing, signed(&text).as_bytes());
+        format!("{text}.{}", hex::encode(sign))
     }
 
     /// Whether this is a session of ours that has not ended.
     pub fn is_session(&self, text: &str, now: Timestamp) -> bool {
-        let Some((ends, sign)) = text.split_once('.') else { return false };
-        let (Ok(until), Ok(sign)) = (ends.parse::<i64>(), hex::decode(sign)) else { return false };
-        now.as_second() < until && hmac::verify(&self.signing, signed(ends).as_bytes(), &sign).is_ok()
+        self.name(text, now).is_some_and(|name| !self.ended.contains(name))
+    }
+
+    /// Ends a session of ours for whoever has a copy of it. Waits for the disk.
+    pub fn end(&self, text: &str, now: Timestamp) {
+        let Some(name) = self.name(text, now) else { return };
+        if let Err(error) = self.ended.add(name, now.as_second()) {
+            tracing::warn!(%error, "A session that was ended cannot be remembered; after a restart it is good again.");
+        }
+    }
+
+    /// Of a session that we made and whose time has not come.
+    fn name(&self, text: &str, now: Timestamp) -> Option<Name> {
+        let (text, sign) = text.rsplit_once('.')?;
+        let (ends, number) = text.split_once('.')?;
+        let name = Name { ends: ends.parse().ok()?, number: u64::from_str_radix(number, 16).ok()? };
+        let is_ours = hmac::verify(&self.signing, signed(text).as_bytes(), &hex::decode(sign).ok()?).is_ok();
+        (is_ours && now.as_second() < name.ends).then_some(name)
     }
 
     fn is_right(&self, shown: Shown<'_>) -> bool {
@@ -120,8 +145,18 @@ fn mixed(SigningKey(key): &SigningKey, secrets: [&Option<SecretString>; 2]) -> h
     context.sign()
 }
 
-fn signed(ends: &str) -> String {
-    format!("session {ends}")
+fn signed(session: &str) -> String {
+    format!("session {session}")
+}
+
+fn written(Name { ends, number }: Name) -> String {
+    format!("{ends}.{number:016x}")
+}
+
+/// Two sessions of the same second are two.
+fn random() -> u64 {
+    let bytes = rand::generate(&SystemRandom::new());
+    u64::from_be_bytes(bytes.expect("a system that cannot give random bytes runs nothing that speaks TLS").expose())
 }
 
 #[cfg(test)]
@@ -134,7 +169,12 @@ mod tests {
 
     fn lock(password: &str, token: &str, key: u8) -> Lock {
         let secret = |text: &str| Some(text.into()).filter(|_| !text.is_empty());
-        Lock::new(secret(password), secret(token), &SigningKey([key; 32])).unwrap()
+        Lock::new(secret(password), secret(token), &SigningKey([key; 32]), nothing_ended()).unwrap()
+    }
+
+    /// And nothing that could be.
+    fn nothing_ended() -> EndedSessions {
+        EndedSessions::in_folder(std::path::Path::new("/nowhere/at/all")).unwrap()
     }
 
     fn at(seconds: i64) -> Timestamp {
@@ -153,7 +193,7 @@ mod tests {
             assert_eq!(lock.open(Shown::Password(wrong), HOME), Err(Locked::Wrong), "{wrong}");
             assert_eq!(lock.open(Shown::Token(wrong), HOME), Err(Locked::Wrong), "{wrong}");
         }
-        assert!(Lock::new(None, None, &SigningKey([0; 32])).is_none());
+        assert!(Lock::new(None, None, &SigningKey([0; 32]), nothing_ended()).is_none());
     }
 
     #[test]
@@ -171,6 +211,17 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_was_ended_is_none_and_its_twin_of_the_same_second_is() {
+        let lock = lock("one", "two", 1);
+        let (mine, other) = (lock.session(at(0)), lock.session(at(0)));
+        let (forged, _) = mine.rsplit_once('.').unwrap();
+        lock.end(&format!("{forged}.{}", "00".repeat(32)), at(1));
+        assert!(lock.is_session(&mine, at(1)), "who has no session ends none");
+        lock.end(&mine, at(1));
+        assert!(!lock.is_session(&mine, at(1)) && lock.is_session(&other, at(1)));
+    }
+
+    #[test]
     fn only_a_bearer_is_looked_at() {
         assert_eq!(Shown::in_header("Bearer abc"), Some(Shown::Token("abc")));
         assert_eq!(Shown::in_header("bearer  abc "), Some(Shown::Token("abc")));
@@ -181,7 +232,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_but_a_session_of_ours_is_one(text in "\\PC{0,90}", digits in "[0-9]{1,20}\\.[0-9a-f]{0,70}") {
+        fn nothing_but_a_session_of_ours_is_one(text in "\\PC{0,90}", digits in "[0-9]{1,20}\\.[0-9a-f]{1,16}\\.[0-9a-f]{0,70}") {
             let lock = lock("one", "two", 1);
             prop_assert!(text == "two" || lock.open(Shown::Token(&text), HOME).is_err());
             prop_assert!(!lock.is_session(&text, at(0)) && !lock.is_session(&digits, at(0)));

@@ -7,12 +7,13 @@
 //!
 //! Thin by intent: [`api`] takes JSON in and gives JSON out, [`crate::control`] answers. Who may open the socket's file
 //! may do everything. Who comes over the network is looked at in [`front`]. What a visitor may cost is bounded here:
-//! connections, their heads and their handshakes in [`door`], their silence in [`visitor`], the length of a body and the
+//! connections in [`room`], their heads and their handshakes in [`door`], their silence in [`visitor`], the length of a body and the
 //! time of an answer in [`api`], wrong passwords in [`tries`].
 
 mod api;
 mod backup;
 mod door;
+mod ended;
 mod front;
 mod guard;
 mod key;
@@ -24,6 +25,8 @@ mod page;
 mod port;
 mod probes;
 mod problem;
+mod proxies;
+mod room;
 mod session;
 mod socket;
 #[cfg(test)]
@@ -35,18 +38,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use ipnet::IpNet;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::{Answers, Readiness};
 use api::Api;
 use door::{Door, Entrance};
+pub use ended::EndedSessions;
 use guard::Guard;
 pub use key::{KeyError, SigningKey};
 use live::Listeners;
 use lock::Lock;
 pub use onboarding::{Asking, Onboarding};
-pub use port::{Port, PortError};
+pub use port::{Certificate, Port, PortError, certificate};
+use proxies::Proxies;
 use session::Facts;
 pub use socket::{Socket, SocketError};
 
@@ -73,10 +79,13 @@ pub struct Site {
     /// What scripts show.
     pub token: Option<SecretString>,
     pub key: SigningKey,
+    pub ended: EndedSessions,
     /// What the machine is called beside its own name.
     pub hosts: Vec<String>,
     /// The address people use.
     pub url: Option<String>,
+    /// Who may say whose requests they pass on.
+    pub proxies: Vec<IpNet>,
     pub edit_codecs: bool,
     /// Connections at once.
     pub connections: usize,
@@ -120,8 +129,12 @@ impl Site {
         tracing::info!(address = %self.port.address(), tls = self.port.has_tls(), "The page is served.");
         let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let guard = Guard::new(&machine, &self.hosts, self.url.as_deref());
-        let lock = Lock::new(self.password, self.token, &self.key).map(Arc::new);
+        let lock = Lock::new(self.password, self.token, &self.key, self.ended).map(Arc::new);
         let facts = Facts { lock, edit_codecs: self.edit_codecs, base: self.base.into() };
-        Door::new(self.port.into_entrance(), self.connections, front::before(api, probes, guard, facts))
+        Door::new(
+            self.port.into_entrance(),
+            self.connections,
+            front::before(api, probes, guard, Proxies(self.proxies), facts),
+        )
     }
 }

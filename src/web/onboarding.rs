@@ -21,7 +21,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router, body::Bytes};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::api::not_this_method;
@@ -86,7 +86,7 @@ impl Onboarding {
     /// # Errors
     /// It cannot be listened at.
     pub fn open(address: SocketAddr) -> Result<Self, PortError> {
-        Ok(Self { port: Port::open(address, None)?, token: new_token() })
+        Ok(Self { port: Port::open(address, watch::channel(None).1)?, token: new_token() })
     }
 
     pub fn address(&self) -> SocketAddr {

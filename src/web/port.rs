@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::door::Entrance;
@@ -13,8 +14,11 @@ use crate::mqtt::tls::Identity;
 pub struct Port {
     listener: TcpListener,
     address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    certificate: watch::Receiver<Certificate>,
 }
+
+/// What TLS is spoken with, if it is spoken.
+pub type Certificate = Option<TlsAcceptor>;
 
 /// Why the page cannot be served there.
 #[derive(Debug, thiserror::Error)]
@@ -26,18 +30,18 @@ pub enum PortError {
 }
 
 impl Port {
-    /// Listens at `address`; port 0 is any free one. With an identity it speaks TLS. Needs a runtime to be entered.
+    /// Listens at `address`; port 0 is any free one. Whoever comes is shown the certificate of that moment. Needs a runtime to
+    /// be entered.
     ///
     /// # Errors
     /// Somebody listens there already, or this machine has no such address.
-    pub fn open(address: SocketAddr, identity: Option<Identity>) -> Result<Self, PortError> {
+    pub fn open(address: SocketAddr, certificate: watch::Receiver<Certificate>) -> Result<Self, PortError> {
         let failed = |error| PortError::new(address, error);
         let listener = std::net::TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = TcpListener::from_std(listener).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let tls = identity.map(|identity| TlsAcceptor::from(identity.server(&[b"http/1.1"])));
-        Ok(Self { listener, address, tls })
+        Ok(Self { listener, address, certificate })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -45,12 +49,17 @@ impl Port {
     }
 
     pub fn has_tls(&self) -> bool {
-        self.tls.is_some()
+        self.certificate.borrow().is_some()
     }
 
     pub(super) fn into_entrance(self) -> Entrance {
-        Entrance::Tcp(self.listener, self.tls)
+        Entrance::Tcp(self.listener, self.certificate)
     }
+}
+
+/// What visitors are shown of this identity.
+pub fn certificate(identity: Option<&Identity>) -> Certificate {
+    identity.map(|identity| TlsAcceptor::from(identity.server(&[b"http/1.1"])))
 }
 
 impl PortError {

@@ -112,9 +112,12 @@ async fn open(
 }
 
 async fn close(State(facts): State<Facts>, Extension(peer): Extension<Peer>, headers: HeaderMap) -> Response {
-    if facts.lock.is_none() {
-        return facts.session(true);
-    }
+    let Some(lock) = facts.lock.clone() else { return facts.session(true) };
+    let sessions: Vec<_> = carried(&headers).map(str::to_owned).collect();
+    let ended = tokio::task::spawn_blocking(move || {
+        sessions.iter().for_each(|session| lock.end(session, Timestamp::now()));
+    });
+    ended.await.expect("ending a session does not panic");
     let cookie = facts.cookie("", Duration::ZERO, is_encrypted(peer, &headers));
     with_cookie(facts.session(false), &cookie)
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use simulator::stack::Fault;
+use ttn_ferry::mqtt::tls::{self, Tls};
 
 use crate::harness::{Ferry, Process, Setup, Stage, in_time};
 
@@ -26,11 +27,14 @@ impl Ferry {
     }
 }
 
+/// A browser that trusts these authorities.
+fn client(trusted: &Tls) -> Client {
+    Client::builder().tls_backend_preconfigured(trusted.as_ref().clone()).no_proxy().build().unwrap()
+}
+
 /// A request to the page at this address, which has not been sent.
 pub fn visit(page: SocketAddr, method: &str, path: &str) -> RequestBuilder {
-    let tls = ttn_ferry::mqtt::tls::public().as_ref().clone();
-    let client = Client::builder().tls_backend_preconfigured(tls).no_proxy().build().unwrap();
-    client.request(Method::from_bytes(method.as_bytes()).unwrap(), format!("http://{page}{path}"))
+    client(&tls::public()).request(Method::from_bytes(method.as_bytes()).unwrap(), format!("http://{page}{path}"))
 }
 
 async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
@@ -78,6 +82,48 @@ async fn who_is_logged_in_stays_so_over_a_restart_until_the_password_is_changed(
     std::fs::write(stage.folder().join("web.password"), "another one").unwrap();
     let ferry = Ferry::on(stage).await;
     assert_eq!(with_cookie(&ferry).await.0, 401);
+}
+
+impl Stage {
+    /// Lets the links to certificate and key lead elsewhere, each in one step, as certbot does.
+    fn link(&self, links: &[(&str, &str)]) {
+        for (link, target) in links {
+            std::os::unix::fs::symlink(target, self.folder().join("new")).unwrap();
+            std::fs::rename(self.folder().join("new"), self.folder().join(link)).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_without_a_restart_and_half_a_pair_leaves_the_old_one() {
+    let [(first, first_key), (second, second_key)] = [(); 2].map(|()| {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    });
+    let stage = Stage::set(|setup| {
+        let files = [("1.pem", &first), ("1.key", &first_key), ("2.pem", &second), ("2.key", &second_key)];
+        setup.secrets.extend(files.map(|(name, text)| (name.to_owned(), text.clone())));
+        let files = "tls_cert_file = \"web.pem\"\ntls_key_file = \"web.key\"";
+        setup.more = format!("[web]\nlisten = \"127.0.0.1:0\"\n{files}\n");
+    })
+    .await;
+    stage.link(&[("web.pem", "1.pem"), ("web.key", "1.key")]);
+    let mut ferry = Ferry::on(stage).await;
+    let page = format!("https://{}/healthz", ferry.page.unwrap());
+    let trusts = |pem: &str| client(&tls::private(pem.as_bytes()).unwrap());
+    // Each time somebody else, who has no connection yet.
+    let is_shown = async |pem: &str| in_time("an answer", trusts(pem).get(&page).send()).await.is_ok();
+    assert!(is_shown(&first).await && !is_shown(&second).await);
+
+    ferry.link(&[("web.pem", "2.pem")]);
+    let (status, _, refused) = ferry.ask("POST", "config/reload", "{}").await;
+    assert!(status.is_client_error() && refused.to_string().contains("name the key that this"), "{refused}");
+    assert!(is_shown(&first).await);
+    ferry.link(&[("web.key", "2.key")]);
+    let reloaded = ferry.home.event("configuration_reloaded").await;
+    assert_eq!(reloaded["changed"], json!(["web.tls_cert_file", "web.tls_key_file"]));
+    assert_eq!(reloaded["needs_restart"], json!([]));
+    assert!(is_shown(&second).await && !is_shown(&first).await);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use crate::home::Settings;
 use crate::model::{ApplicationName, DeviceKey, Directory, HomeName, InvalidName, Renamed, Taken};
 use crate::telemetry::{LogLevel, Notice, Notices};
 use crate::uplink;
+use crate::web::{self, Certificate};
 
 /// Everything that a reload can reach.
 pub(super) struct Live {
@@ -24,6 +25,7 @@ pub(super) struct Live {
     pub log: LogLevel,
     pub health_interval: watch::Sender<Duration>,
     pub notices: Notices,
+    pub certificate: watch::Sender<Certificate>,
 }
 
 /// What a good configuration comes to.
@@ -63,6 +65,9 @@ impl Live {
         self.devices_changed.send_replace(());
         if old.service.health_interval != new.service.health_interval {
             self.health_interval.send_replace(new.service.health_interval);
+        }
+        if old.web.identity != new.web.identity {
+            self.certificate.send_replace(web::certificate(new.web.identity.as_deref()));
         }
         if old.log.level != new.log.level
             && let Err(error) = self.log.set(&new.log.level)

@@ -85,6 +85,7 @@ pub(super) fn reload_task(
         log,
         health_interval: health_ticks,
         notices: shared.notices.clone(),
+        certificate: shared.certificate.clone(),
     };
     let task = Reload {
         environment: *environment,
@@ -163,8 +164,8 @@ impl Reload {
         let prepared = self.live.prepare(&self.started, &new).map_err(|error| vec![whole(&error)])?;
         if let (Some(text), Some(path)) = (overlay, &new.sources.overlay) {
             write_overlay(path, text).map_err(|error| vec![unwritten(path, &error)])?;
-            self.tried = new.sources.print;
         }
+        self.tried = new.sources.print;
         let Changes(changed) = self.current.changes_to(&new);
         let needs_restart = self.started.changes_to(&new).needing_restart();
         for warning in new.warnings.iter().filter(|warning| !self.current.warnings.contains(warning)) {

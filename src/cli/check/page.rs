@@ -3,8 +3,11 @@
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 
+use jiff::Timestamp;
+
 use super::finding::{Finding, Legs};
 use crate::config::{Config, Environment, control_socket};
+use crate::mqtt::tls::Identity;
 use crate::web::PortError;
 
 /// Listens there for a moment, unless a running bridge does.
@@ -19,7 +22,20 @@ pub fn check_page(config: &Config, environment: &dyn Environment) -> Vec<Finding
         // Another user's service may be allowed what this user is not.
         Err(error) => legs.warning("listen", &error, error.hint()),
     }
+    certificate(config, Timestamp::now(), &mut legs);
     legs.into_findings()
+}
+
+/// How long the page's certificate is good for.
+fn certificate(config: &Config, now: Timestamp, legs: &mut Legs) {
+    match config.web.identity.as_deref().and_then(Identity::ends) {
+        None => {}
+        Some(ends) if ends > now => legs.ok("certificate", format!("good until {ends}")),
+        Some(ends) => {
+            let hint = "renew it; a running bridge takes the new one over from the same files";
+            legs.warning("certificate", format!("it ended on {ends}: browsers refuse it"), hint);
+        }
+    }
 }
 
 fn described(address: SocketAddr, config: &Config) -> String {
@@ -34,6 +50,7 @@ fn is_running(config: &Config, environment: &dyn Environment) -> bool {
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
+    use std::sync::Arc;
 
     use super::*;
     use crate::cli::check::finding::Status;
@@ -60,5 +77,21 @@ mod tests {
         let (_, status, detail, _) = check();
         assert_eq!((status, detail), (Status::Ok, format!("http://{listen}/ferry/")));
         assert!(check_page(&toml::from_str("").unwrap(), &Process).is_empty());
+    }
+
+    #[test]
+    fn it_tells_until_when_the_certificate_is_good() {
+        let made = rcgen::generate_simple_self_signed(["ferry.lan".to_owned()]).unwrap();
+        let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let mut config: Config = toml::from_str("[web]").unwrap();
+        config.web.identity = Some(Arc::new(Identity::from_pem(chain.as_bytes(), key.as_bytes()).unwrap()));
+        let ends = config.web.identity.as_ref().unwrap().ends().unwrap();
+        for (now, status) in [(Timestamp::UNIX_EPOCH, Status::Ok), (ends, Status::Warning)] {
+            let mut legs = Legs::of("page");
+            certificate(&config, now, &mut legs);
+            let found = legs.into_findings();
+            assert_eq!((found.len(), found[0].status), (1, status));
+            assert!(found[0].detail.contains(&ends.to_string()), "{}", found[0].detail);
+        }
     }
 }

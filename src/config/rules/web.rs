@@ -8,7 +8,8 @@ use url::Url;
 
 use super::limits::within;
 use crate::config::error::Report;
-use crate::config::{Environment, WebConfig, web_identity};
+use crate::config::web::network;
+use crate::config::{Environment, WebConfig};
 
 /// Characters of a password that is not guessed before it is changed.
 const SHORT_PASSWORD: usize = 8;
@@ -25,6 +26,7 @@ pub fn check(web: &WebConfig, environment: &dyn Environment, report: &mut Report
     base_path(&web.base_path, report);
     url(web.url.as_deref(), report);
     hosts(&web.hosts, report);
+    proxies(&web.proxies, report);
     secrets(web, report);
     files(web, environment, report);
     within(report, "web.connections", web.connections, (8, 10_000), "8 to 10000 connections");
@@ -77,6 +79,22 @@ fn hosts(hosts: &[String], report: &mut Report) {
     }
 }
 
+fn proxies(proxies: &[String], report: &mut Report) {
+    for proxy in proxies {
+        match network(proxy) {
+            None => {
+                let hint = "addresses and networks: proxies = [\"127.0.0.1\", \"192.168.1.2\", \"172.16.0.0/12\"]";
+                report.error("web.proxies", format!("`{proxy}` is neither an address nor a network"), hint);
+            }
+            Some(network) if network.prefix_len() == 0 => {
+                let hint = "name the proxy's own address";
+                report.error("web.proxies", format!("`{proxy}` trusts everybody to say who they are"), hint);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
 fn secrets(web: &WebConfig, report: &mut Report) {
     let length = |secret: &Option<SecretString>| secret.as_ref().map(|it| it.expose_secret().chars().count());
     if length(&web.password).is_some_and(|length| length < SHORT_PASSWORD) {
@@ -94,9 +112,6 @@ fn secrets(web: &WebConfig, report: &mut Report) {
 }
 
 fn files(web: &WebConfig, environment: &dyn Environment, report: &mut Report) {
-    if let Err(bad) = web_identity(web, environment) {
-        report.error(format!("web.{}", bad.key), &bad, bad.error.hint());
-    }
     let open = |path: &&Path| environment.readable_by_others(path);
     if let Some(path) = web.tls_key_file.as_deref().filter(open) {
         let message = format!("every user of this machine can read this secret in {}", path.display());

@@ -26,7 +26,7 @@ async fn without_a_login_there_is_the_page_and_nothing_of_the_home() {
 }
 
 #[tokio::test]
-async fn a_password_opens_a_session_and_a_logout_ends_it_in_that_browser() {
+async fn a_password_opens_a_session_and_a_logout_ends_it_for_whoever_has_a_copy() {
     let front = front();
     let before = ask(&front, "GET /api/v1/session", &[], "").await.json();
     let expected =
@@ -45,9 +45,12 @@ async fn a_password_opens_a_session_and_a_logout_ends_it_in_that_browser() {
         assert_eq!((answer.status.as_u16(), answer.text()), (200, "/api/v1/devices"), "{cookie}");
         assert_eq!(ask(&front, "GET /api/v1/session", &[("cookie", cookie)], "").await.json()["authenticated"], true);
     }
+    let elsewhere = ask(&front, "POST /api/v1/session", &[], &login(PASSWORD)).await.cookie();
     let out = ask(&front, "DELETE /api/v1/session", &[("cookie", &cookie)], "").await;
     assert_eq!(out.json()["authenticated"], false);
     assert!(out.header("set-cookie").contains("=; Path=/; Max-Age=0;"), "{out:?}");
+    assert_eq!(ask(&front, "GET /api/v1/devices", &[("cookie", &cookie)], "").await.status, 401);
+    assert_eq!(ask(&front, "GET /api/v1/devices", &[("cookie", &elsewhere)], "").await.status, 200);
     let with_token = ask(&front, "POST /api/v1/session", &[], &json!({ "token": TOKEN }).to_string()).await;
     assert_eq!(with_token.status, 200);
 }
@@ -100,6 +103,28 @@ async fn wrong_passwords_are_slowed_down_where_they_come_from_and_sessions_go_on
     assert_eq!(post(owner, PASSWORD).await.status, 200);
     tokio::time::advance(Duration::from_secs(10)).await;
     assert_eq!(post(HERE, PASSWORD).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_trusted_proxy_each_visitor_has_tries_of_its_own_and_nobody_can_write_another_name() {
+    let front = front();
+    let proxy: IpAddr = "172.17.0.2".parse().unwrap();
+    let post = async |from, forwarded: &str, password: &str| {
+        let headers = [("x-forwarded-for", forwarded)];
+        ask_from(from, &front, "POST /api/v1/session", &headers, &login(password)).await.status.as_u16()
+    };
+    for number in 0..5 {
+        assert_eq!(post(proxy, &format!("198.51.100.{number}, 203.0.113.7"), "wrong").await, 401);
+    }
+    assert_eq!(post(proxy, "198.51.100.9, 203.0.113.7", PASSWORD).await, 429, "it is the same visitor");
+    let bearer = [("authorization", "Bearer wrong"), ("x-forwarded-for", "203.0.113.7")];
+    assert_eq!(ask_from(proxy, &front, "GET /metrics", &bearer, "").await.status, 429);
+    assert_eq!(post(proxy, "203.0.113.8", PASSWORD).await, 200, "and this another one");
+    // Who is no proxy of ours says what it likes.
+    for number in 0..5 {
+        assert_eq!(post(HERE, &format!("203.0.113.{number}"), "wrong").await, 401);
+    }
+    assert_eq!(post(HERE, "203.0.113.99", PASSWORD).await, 429);
 }
 
 #[tokio::test]

@@ -1,39 +1,39 @@
 //! What a connection may take of time: with a clock that stands still, and pipes in the place of a network.
 
+use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::mqtt::tls::Identity;
 use crate::web::door::{serve, serve_tls};
+use crate::web::room::{Room, Stay};
 use crate::web::visitor::Visitor;
 
 /// A connection that is served, and the other end of it.
 struct Line {
     far: DuplexStream,
     cut: CancellationToken,
-    room: Arc<Semaphore>,
+    room: Room,
     served: JoinSet<()>,
 }
 
 impl Line {
     /// With a network between that takes up so many bytes.
     fn new(bytes: usize) -> Self {
-        Self::to(bytes, |visitor| serve(visitor, None, api(), CancellationToken::new()))
+        Self::to(bytes, |visitor, stay| serve(visitor, None, api(), stay))
     }
 
-    fn to<F>(bytes: usize, serve: impl FnOnce(Visitor<DuplexStream>) -> F) -> Self
+    fn to<F>(bytes: usize, serve: impl FnOnce(Visitor<DuplexStream>, Arc<Stay>) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let (far, near) = duplex(bytes);
-        let (cut, room) = (CancellationToken::new(), Arc::new(Semaphore::new(1)));
-        let place = room.clone().try_acquire_owned().unwrap();
+        let (cut, room) = (CancellationToken::new(), Room::new(1));
+        let (place, stay) = room.enter(&CancellationToken::new()).now_or_never().unwrap();
         let mut served = JoinSet::new();
-        served.spawn(serve(Visitor::new(near, &cut, place)));
+        served.spawn(serve(Visitor::new(near, &cut, place), stay));
         Self { far, cut, room, served }
     }
 
@@ -112,14 +112,14 @@ async fn who_takes_nothing_is_cut_after_thirty_seconds_and_who_takes_slowly_is_n
 async fn a_handshake_that_is_never_ended_is_cut_after_ten_seconds() {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let identity = Identity::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap();
-    let tls = TlsAcceptor::from(identity.server(&[b"http/1.1"]));
+    let tls = certificate(Some(&identity)).unwrap();
     for words in [&b""[..], &[22, 3, 1, 2, 0][..]] {
-        let (tls, stop) = (tls.clone(), CancellationToken::new());
-        let mut line = Line::to(1 << 16, |visitor| serve_tls(visitor, tls, HERE, api(), stop));
+        let tls = tls.clone();
+        let mut line = Line::to(1 << 16, |visitor, stay| serve_tls(visitor, tls, HERE, api(), stay));
         line.far.write_all(words).await.unwrap();
         assert_eq!(line.lasts().await.as_secs(), 10, "{words:?}");
     }
-    let mut line = Line::to(1 << 16, |visitor| serve_tls(visitor, tls, HERE, api(), CancellationToken::new()));
+    let mut line = Line::to(1 << 16, |visitor, stay| serve_tls(visitor, tls, HERE, api(), stay));
     line.far.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     assert_eq!(line.lasts().await.as_secs(), 0, "that is no TLS");
 }
@@ -139,10 +139,10 @@ async fn a_websocket_lives_as_long_as_something_moves_keeps_its_place_and_ends_w
         // An empty ping, masked with zeros (RFC 6455, 5.5.2).
         line.far.write_all(&[0x89, 0x80, 0, 0, 0, 0]).await.unwrap();
     }
-    assert_eq!(line.room.available_permits(), 0, "two hours later");
+    assert!(line.room.is_full(), "two hours later");
     line.cut.cancel();
     line.far.read_to_end(&mut Vec::new()).await.unwrap();
-    assert_eq!(line.room.available_permits(), 1);
+    assert!(!line.room.is_full());
 }
 
 #[tokio::test(start_paused = true)]

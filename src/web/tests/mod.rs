@@ -7,6 +7,7 @@ mod page;
 mod wire;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,10 +83,12 @@ fn front() -> Router {
 
 fn front_with(password: Option<&str>, token: Option<&str>, base: &str) -> Router {
     let secret = |text: Option<&str>| text.map(Into::into);
-    let lock = Lock::new(secret(password), secret(token), &SigningKey([7; 32])).map(Arc::new);
+    let ended = EndedSessions::in_folder(Path::new("/nowhere/at/all")).unwrap();
+    let lock = Lock::new(secret(password), secret(token), &SigningKey([7; 32]), ended).map(Arc::new);
     let guard = Guard::new("pi", &[], Some("https://home.example.org/ferry/"));
     let facts = Facts { lock, edit_codecs: false, base: base.into() };
-    front::before(api(), probes_of(watch::channel(true).1), guard, facts)
+    let proxies = Proxies(vec!["172.16.0.0/12".parse().unwrap()]);
+    front::before(api(), probes_of(watch::channel(true).1), guard, proxies, facts)
 }
 
 /// Asks without a network between: `ask` is a method and a path.

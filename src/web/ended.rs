@@ -1,0 +1,115 @@
+//! Sessions that somebody logged out of: known until they would have ended by themselves, over restarts too.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::key::KeyError;
+
+const FILE: &str = "web.ended";
+/// Sessions that are remembered. Of more, those go first that end first.
+const MOST: usize = 1000;
+
+/// The ended sessions, and the file that holds them beside the store.
+pub struct EndedSessions {
+    path: PathBuf,
+    all: Mutex<BTreeSet<Name>>,
+    /// Held while the file is written: a later list is never overwritten by an earlier one.
+    writing: Mutex<()>,
+}
+
+/// What is told apart of a session: the second of its end, and the number it was given. Neither opens anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name {
+    pub ends: i64,
+    pub number: u64,
+}
+
+impl EndedSessions {
+    /// Those that the file in this folder holds.
+    ///
+    /// # Errors
+    /// It is there and cannot be read.
+    pub fn in_folder(folder: &Path) -> Result<Self, KeyError> {
+        let path = folder.join(FILE);
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(KeyError { path, source }),
+            Ok(text) => text,
+        };
+        let all = Mutex::new(text.lines().filter_map(Name::parse).collect());
+        Ok(Self { path, all, writing: Mutex::default() })
+    }
+
+    pub fn contains(&self, name: Name) -> bool {
+        lock(&self.all).contains(&name)
+    }
+
+    /// Ends it at once, and then writes that down, which may take the disk a while. `now` in seconds.
+    ///
+    /// # Errors
+    /// The file cannot be written: after a restart the session is good again.
+    pub fn add(&self, name: Name, now: i64) -> io::Result<()> {
+        lock(&self.all).insert(name);
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = {
+            let mut all = lock(&self.all);
+            all.retain(|name| name.ends > now);
+            while all.len() > MOST {
+                all.pop_first();
+            }
+            all.iter().map(|Name { ends, number }| format!("{ends} {number:016x}\n")).collect::<String>()
+        };
+        let folder = self.path.parent().expect("it was made of a folder and a name");
+        let mut file = tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o600)).tempfile_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(&self.path)?;
+        Ok(())
+    }
+}
+
+impl Name {
+    fn parse(line: &str) -> Option<Self> {
+        let (ends, number) = line.split_once(' ')?;
+        Some(Self { ends: ends.parse().ok()?, number: u64::from_str_radix(number, 16).ok()? })
+    }
+}
+
+fn lock(all: &Mutex<BTreeSet<Name>>) -> MutexGuard<'_, BTreeSet<Name>> {
+    all.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_ended_is_so_after_a_restart_until_its_time_and_what_is_kept_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let ended = || EndedSessions::in_folder(folder.path()).unwrap();
+        let (first, second) = (Name { ends: 100, number: u64::MAX }, Name { ends: 100, number: 7 });
+        ended().add(first, 50).unwrap();
+        assert!(ended().contains(first) && !ended().contains(second));
+        ended().add(second, 99).unwrap();
+        assert!(ended().contains(first) && ended().contains(second));
+        ended().add(Name { ends: 200, number: 1 }, 100).unwrap();
+        assert!(!ended().contains(first) && !ended().contains(second));
+        let many = EndedSessions::in_folder(folder.path()).unwrap();
+        lock(&many.all).extend((0..2 * MOST as i64).map(|ends| Name { ends: 1000 + ends, number: 0 }));
+        many.add(Name { ends: 9000, number: 2 }, 100).unwrap();
+        let kept = lock(&ended().all).clone();
+        assert_eq!((kept.len(), kept.last().unwrap().ends), (MOST, 9000));
+        let mode = std::fs::metadata(folder.path().join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn it_is_ended_now_even_where_nothing_can_be_kept() {
+        let ended = EndedSessions::in_folder(Path::new("/nowhere/at/all")).unwrap();
+        let name = Name { ends: 100, number: 1 };
+        assert!(ended.add(name, 50).is_err() && ended.contains(name));
+    }
+}
