@@ -13,22 +13,26 @@ import "./welcome.css";
 export function Onboarding() {
   const answers = useSignal<Answers>(NOTHING);
   const known = useSignal<Known | undefined>(undefined);
-  const findings = useSignal<Finding[] | undefined>(undefined);
+  /** What was found, and of which answers. */
+  const found = useSignal<{ of: Answers; findings: Finding[] } | undefined>(undefined);
   const written = useSignal<string | undefined>(undefined);
   const { busy, problem, attempt } = useAttempt();
   useEffect(() => void attempt(async () => void (known.value = await onboarding.known())), []);
 
   const check = async (event: Event) => {
     event.preventDefault();
-    findings.value = undefined;
-    await attempt(async () => void (findings.value = (await onboarding.check(body(answers.value))).findings));
+    const of = answers.value;
+    found.value = undefined;
+    await attempt(async () => void (found.value = { of, ...(await onboarding.check(body(of))) }));
   };
   const write = () =>
     attempt(async () => {
       written.value = (await onboarding.write(body(answers.value))).path;
     });
   const left = missing(answers.value);
-  const isGood = findings.value?.every(({ status }) => status !== "failed");
+  // What was changed since then was not checked.
+  const isChecked = found.value?.of === answers.value;
+  const isGood = isChecked && found.value?.findings.every(({ status }) => status !== "failed");
   return (
     <main class="welcome">
       <header class="row">
@@ -52,9 +56,9 @@ export function Onboarding() {
           {left.length > 0 && <span class="muted">Still missing: {left.join(", ")}.</span>}
           {busy.value && <span class="muted">Trying every part of the way …</span>}
         </div>
-        <div role="status">{findings.value && <Findings of={findings.value} />}</div>
+        <div role="status">{found.value && <Findings of={found.value.findings} />}</div>
         {problem.value && <Trouble of={problem.value} />}
-        {findings.value && (
+        {isChecked && (
           <div class="row">
             <button type="button" class={`button ${isGood ? "is-main" : ""}`} disabled={busy.value} onClick={write}>
               {isGood ? "Write it and start" : "Write it anyway and start"}
