@@ -217,7 +217,8 @@ fn app_s_key(device: &mut DeviceConfig, at: &str, environment: &dyn Environment,
 }
 
 fn home_password(home: &mut HomeConfig, environment: &dyn Environment, report: &mut Report) {
-    let found = Search {
+    let is_named = home.password.is_some() || home.password_file.is_some();
+    let mut found = Search {
         environment,
         own: Some(home.password.as_ref()),
         file: home.password_file.as_deref(),
@@ -233,11 +234,14 @@ fn home_password(home: &mut HomeConfig, environment: &dyn Environment, report: &
         }
     }
     if found.secret.is_some() && home.username.is_none() && home.mqtt_version == MqttVersion::V3_1_1 {
-        report.error(
-            "home.username",
-            "a password is given and no user name",
-            "MQTT 3.1.1 has no login by password alone: set username, or mqtt_version = \"5\" for a token alone",
-        );
+        let hint = "MQTT 3.1.1 has no login by password alone: set username, or mqtt_version = \"5\" for a token alone";
+        if is_named {
+            report.error("home.username", "a password is given and no user name", hint);
+        } else {
+            // The service's unit hands over a file that may be left from a login of before.
+            report.warn("home.username", format!("{}: not used, because there is no user name", found.place), hint);
+            found = Found::default();
+        }
     }
     found.note("home.password".into(), report);
     home.password = found.secret;

@@ -201,6 +201,19 @@ fn a_key_file_that_the_service_may_not_read_gives_way_to_its_systemd_credential(
 }
 
 #[test]
+fn a_password_that_only_the_service_manager_hands_over_is_not_used_without_a_user() {
+    let environment =
+        environment().with("CREDENTIALS_DIRECTORY", "/run/credentials").file("/run/credentials/home-password", "old");
+    let text = "[[application]]\nid = 'my-app'\ncluster = 'eu1'\n[home]\n";
+    let config = load(text, &environment).unwrap();
+    assert!(config.home.password.is_none());
+    assert!(config.warnings[0].message.contains("credential home-password: not used"), "{:?}", config.warnings);
+    let config = load(&format!("{text}username = 'ferry'\n"), &environment).unwrap();
+    assert_eq!(config.home.password.unwrap().expose_secret(), "old");
+    assert!(load(&format!("{text}password = 'mine'\n"), &environment).is_err());
+}
+
+#[test]
 fn a_secret_that_everyone_can_read_gives_a_warning() {
     let text = format!("[[application]]\nid = 'my-app'\ncluster = 'eu1'\napi_key = '{}'\n", key('B'));
     let environment = Fake { open_to_all: vec!["CONFIG/ttn-ferry.toml".into()], ..Fake::default() };

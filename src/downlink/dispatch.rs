@@ -14,7 +14,7 @@ use crate::network::{DownlinkHistory, NetworkServer, PushError};
 /// The network servers by application.
 pub type Servers = HashMap<ApplicationName, Arc<dyn NetworkServer>>;
 
-/// The requests under way: at most one for each application, because the queue asks no more.
+/// The requests under way: a handful for each application, because the queue asks no more.
 pub struct Dispatcher {
     servers: Servers,
     under_way: FuturesUnordered<BoxFuture<'static, Answer>>,

@@ -78,6 +78,8 @@ impl Address {
             ("" | "/", true) => Some(USUAL_PATH.to_owned()),
             (path, true) => Some(path.to_owned()),
             ("" | "/", false) => None,
+            // A password with a slash in it ends what looks like host and port.
+            (path, false) if path.contains('@') => return Err(InvalidAddress::Credentials),
             (path, false) => return Err(InvalidAddress::Path(path.into())),
         };
         let host =
@@ -207,6 +209,7 @@ mod tests {
         assert!(web.to_string().contains("mqtts://eu1.cloud.thethings.network"), "{web}");
         assert_eq!(Address::parse("mqtt://me:secret@host"), Err(InvalidAddress::Credentials));
         assert_eq!(Address::parse("mqtt://me:p#ss@host"), Err(InvalidAddress::Credentials));
+        assert_eq!(Address::parse("mqtt://me:1/ss@host"), Err(InvalidAddress::Credentials));
         assert_eq!(Address::parse("wss://host/mqtt?token=secret"), Err(InvalidAddress::Query));
         for bad in
             ["", "mqtt://", "amqp://host", "mqtt://host/topic", "unix://", "unix://run/mqtt.sock", "unix:mqtt.sock"]

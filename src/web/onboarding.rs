@@ -7,7 +7,7 @@
 //! POST /api/v1/onboarding/write      writes them, and ends the first run
 //! ```
 //!
-//! The token is made for this run and dies with it. Answers hold an API key: they are neither logged nor told back.
+//! The token is made for this run and dies with it. Answers hold an API key and a password: they are neither logged nor told back.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -69,6 +69,29 @@ fn init_writes_a_configuration_that_check_takes() {
     assert_eq!(std::fs::read_to_string(folder.path().join("ttn-ferry.toml")).unwrap(), toml, "nothing is overwritten");
 }
 
+#[test]
+fn init_asks_nothing_of_a_program_that_tells_all_by_flags_files_and_the_environment() {
+    let folder = TempDir::new().unwrap();
+    let key = format!("NNSXS.{}.{}", "A".repeat(39), "B".repeat(52));
+    let init = ["--config", "ttn-ferry.toml", "init", "--cluster", "eu1", "--application", "my-app"];
+    let home = ["--home", "mqtt://broker.lan", "--home-username", "ferry"];
+    let mut asked = ferry(&folder);
+    asked.args(init).args(home).env("TTN_FERRY_API_KEY", &key).env("TTN_FERRY_HOME_PASSWORD", "hush-hush");
+    let written = asked.assert();
+    let words = said(&written);
+    written.code(0);
+    assert!(words.contains("mqtt://broker.lan, as ferry") && !words.contains("hush-hush"), "{words}");
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read("home.password").trim(), "hush-hush");
+    assert!(!read("ttn-ferry.toml").contains("hush-hush"));
+    ferry(&folder).arg("check").assert().code(0);
+    // As it was before there were questions about it.
+    std::fs::remove_file(folder.path().join("home.password")).unwrap();
+    let forced = ferry(&folder).args(init).args(["--force", "--api-key-stdin"]).write_stdin(key).assert();
+    assert!(said(&forced).contains("mqtt://localhost:1883, without a user"), "{}", said(&forced));
+    ferry(&folder).arg("check").assert().code(0);
+}
+
 #[tokio::test]
 async fn check_connect_tries_every_leg() {
     let stage = Stage::set(|_| {}).await;

@@ -23,6 +23,7 @@ mod mosquitto;
 mod onboarding;
 mod outage;
 mod quality;
+mod questions;
 mod refused;
 mod reload;
 mod requests;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use reqwest::{Client, Method, StatusCode, redirect};
 use serde_json::{Value, json};
 
-use crate::harness::{APP, Process, Stage, in_time};
+use crate::harness::{APP, Doors, Process, Stage, in_time, password};
 
 /// What a browser does, one request at a time.
 struct Browser {
@@ -98,6 +98,57 @@ async fn answers_become_a_configuration_and_the_same_process_goes_on_with_it() {
 }
 
 #[tokio::test]
+async fn a_broker_that_wants_a_login_says_so_refuses_a_wrong_one_and_takes_the_right_one() {
+    let doors = Doors::open().await;
+    let mut stage = Stage::set(|setup| setup.home_at = Some(doors.mosquitto.address)).await;
+    let (mut process, browser) = first_run(&stage).await;
+    let with = |home: &str, username: &str, password: &str| {
+        let mut answers = answers(&stage);
+        (answers["home"], answers["home_username"], answers["home_password"]) =
+            (json!(home), json!(username), json!(password));
+        answers
+    };
+    let for_users = doors.for_users();
+    let in_address = for_users.replace("//", &format!("//ferry:{}@", password()));
+    for (answers, leg, words) in [
+        (with(&for_users, "", ""), "login", "wants a user and a password"),
+        (with(&for_users, "ferry", ""), "login", "without a password"),
+        (with(&for_users, "ferry", "wrong-hush"), "login", "does not take this user and password"),
+        (with(&for_users, "", "wrong-hush"), "home.username", "set username"),
+        (with(&in_address, "", ""), "home.url", "user and password"),
+    ] {
+        let (status, told) = browser.post("api/v1/onboarding/check", answers).await;
+        let findings = told["findings"].as_array().unwrap();
+        let failed = findings.iter().find(|finding| finding["status"] == "failed").unwrap();
+        let hint = failed["hint"].as_str().unwrap();
+        assert!(status == 200 && failed["leg"] == leg && hint.contains(words), "{told}");
+        assert!(leg != "login" || hint.contains("Home Assistant"), "{hint}");
+        assert!(!told.to_string().contains("wrong-hush") && !told.to_string().contains(&password()), "{told}");
+    }
+    let (status, _) = browser.post("api/v1/onboarding/write", with(&in_address, "", "")).await;
+    assert_eq!(status.as_u16(), 422);
+    assert!(!stage.folder().join("first.toml").exists() && !stage.folder().join("home.password").exists());
+
+    let right = with(&for_users, "ferry", &password());
+    let (_, told) = browser.post("api/v1/onboarding/check", right.clone()).await;
+    let findings = told["findings"].as_array().unwrap();
+    assert!(findings.len() > 6 && findings.iter().all(|finding| finding["status"] != "failed"), "{told}");
+    let (status, told) = browser.post("api/v1/onboarding/write", right).await;
+    assert_eq!(status.as_u16(), 200, "{told}");
+    process.says("Started.").await;
+    assert_eq!(stage.home.on("ttn/bridge/state").await["state"], "online");
+    let file = stage.folder().join("home.password");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), password());
+    let written = std::fs::read_to_string(stage.folder().join("first.toml")).unwrap();
+    assert!(written.contains("password_file = \"home.password\"") && !written.contains(&password()), "{written}");
+    process.signal("TERM").await;
+    let (status, said) = process.ended().await;
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(!said.contains(&password()) && !said.contains("wrong-hush"), "{said}");
+}
+
+#[tokio::test]
 async fn only_whoever_was_told_the_address_gets_in_and_no_other_site() {
     let stage = Stage::set(|_| {}).await;
     let (process, browser) = first_run(&stage).await;
@@ -149,10 +200,12 @@ async fn wrong_answers_are_told_and_nothing_is_overwritten() {
         (with("application", Value::Null), 400, "no application"),
         (with("application", json!("My App")), 422, "application id"),
         (with("colour", json!("red")), 400, "colour"),
+        (with("home_password", json!(271828)), 400, "is a text"),
         (json!([]), 400, "expected a map"),
     ] {
         let (got, told) = browser.post("api/v1/onboarding/write", answers).await;
         assert!(got.as_u16() == status && told["detail"].as_str().unwrap().contains(words), "{got}: {told}");
+        assert!(!told.to_string().contains("271828"), "{told}");
     }
     let (status, told) = browser.post("api/v1/onboarding/check", with("application", json!("My App"))).await;
     let is_failed = |finding: &Value| finding["status"] == "failed";
@@ -161,10 +214,14 @@ async fn wrong_answers_are_told_and_nothing_is_overwritten() {
     let failed = told["findings"].as_array().unwrap().iter().find(|finding| is_failed(finding));
     assert!(status == 200 && failed.unwrap()["subject"] == "home", "{told}");
 
-    std::fs::write(stage.folder().join("first.key"), "mine").unwrap();
-    let (status, told) = browser.post("api/v1/onboarding/write", answers(&stage)).await;
-    assert!(status.as_u16() == 409 && told["detail"].as_str().unwrap().contains("first.key"), "{status}: {told}");
-    assert_eq!(std::fs::read_to_string(stage.folder().join("first.key")).unwrap(), "mine");
+    for name in ["home.password", "first.key"] {
+        let path = stage.folder().join(name);
+        std::fs::write(&path, "mine").unwrap();
+        let (status, told) = browser.post("api/v1/onboarding/write", with("home_password", json!("x"))).await;
+        assert!(status.as_u16() == 409 && told["detail"].as_str().unwrap().contains(name), "{status}: {told}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+        std::fs::remove_file(path).unwrap();
+    }
     assert!(!stage.folder().join("first.toml").exists());
 }
 

@@ -1,6 +1,6 @@
 // Programs that the tests start, each with its log, and end by their process ids.
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -11,6 +11,8 @@ import { createInterface } from "node:readline";
 const PATIENCE_MS = 60_000;
 
 export const PASSWORD = "correct horse battery staple";
+/** Who may come to the home broker's second door. */
+export const USER = "ferry";
 export const TOKEN = "a-token-of-thirty-two-characters!";
 
 /** The environment without what would change the configuration of a bridge. */
@@ -78,16 +80,19 @@ export class World {
     return { url: demo.said[1], stop: () => demo.stop() };
   }
 
-  /** A look-alike of The Things Stack and a home broker, for bridges that are configured. */
+  /** A look-alike of The Things Stack and a home broker, open to all at `home`, to one user at `homeOfUsers`. */
   async outside() {
     const [mqtt, http] = [await freePort(), await freePort()];
     const network = await this.#start("look-alike", "examples/look_alike", [mqtt, http].map(String), /^ttn-ferry init/);
-    const home = await freePort();
-    writeFileSync(
-      join(this.folder, "mosquitto.conf"),
-      `listener ${home} 127.0.0.1\nallow_anonymous true\npersistence false\n`,
-    );
+    const [home, homeOfUsers] = [await freePort(), await freePort()];
+    const passwords = join(this.folder, "passwords");
+    // Started by root it would become another user, who may not read that file.
+    const doors = `per_listener_settings true\npersistence false\nuser root
+listener ${home} 127.0.0.1\nallow_anonymous true
+listener ${homeOfUsers} 127.0.0.1\nallow_anonymous false\npassword_file ${passwords}\n`;
+    writeFileSync(join(this.folder, "mosquitto.conf"), doors);
     const env = { PATH: `${process.env.PATH}:/usr/sbin:/usr/local/sbin` };
+    execFileSync("mosquitto_passwd", ["-b", "-c", passwords, USER, PASSWORD], { env });
     const broker = ["-v", "-c", "mosquitto.conf"];
     const mosquitto = await Program.start("mosquitto", "mosquitto", broker, {
       folder: this.folder,
@@ -95,7 +100,7 @@ export class World {
       env,
     });
     this.programs.push(mosquitto);
-    return { mqtt, http, home, network };
+    return { mqtt, http, home, homeOfUsers, network };
   }
 
   /** A bridge of its own configuration, in a folder of its own; it can be started again and again on the same port. */

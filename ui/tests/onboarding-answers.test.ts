@@ -17,6 +17,12 @@ test("a stack of one's own is told by its addresses in place of the cluster", ()
   assert.equal(own["tenant"], "acme");
 });
 
+test("a login at home is told where it was given, and not missed where it was not", () => {
+  const login = { home_username: "ferry", home_password: "hush" };
+  assert.deepEqual(body({ ...GIVEN, ...login }), { ...body(GIVEN), ...login });
+  assert.deepEqual(missing({ ...GIVEN, ...login }), missing(GIVEN));
+});
+
 test("what is missing is named", () => {
   assert.deepEqual(missing(NOTHING), ["application", "API key"]);
   assert.deepEqual(missing({ ...GIVEN, place: "own" }), ["MQTT address"]);

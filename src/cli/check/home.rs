@@ -55,7 +55,7 @@ async fn connect(endpoint: &Endpoint, places: &[Place], limits: Limits, legs: &m
         legs.skipped(&["login"], "needs a connection");
         return legs.skipped(&later, "needs a connection");
     }
-    match login::login(endpoint, &tls, limits, refused(endpoint), legs).await {
+    match login::login(endpoint, &tls, limits, &refused(endpoint), legs).await {
         Some(mut connection) => {
             for place in places {
                 publish(&mut connection, place, limits, legs).await;
@@ -66,15 +66,20 @@ async fn connect(endpoint: &Endpoint, places: &[Place], limits: Limits, legs: &m
     }
 }
 
-/// What to do about a login that is not taken.
-fn refused(endpoint: &Endpoint) -> &'static str {
-    match (&endpoint.username, &endpoint.password, endpoint.version) {
-        (Some(_), ..) => "the broker does not take this user name and password",
-        (None, Some(_), MqttVersion::V5) => {
-            "the broker does not take this token without a user name: set username in [home]"
-        }
-        (None, ..) => "the broker wants a user: set username and password_file in [home]",
-    }
+/// Whom Home Assistant's Mosquitto lets in (DOCS.md of the add-on, "How to use" and "Configuration").
+const ADD_ON: &str = "Home Assistant's Mosquitto takes every user of Home Assistant by user name, not by display name \
+                      (Settings, People, Users), except `homeassistant` and `addons`, and those under `logins` in its own configuration";
+
+/// What to do about a login that is not taken. Who reads it may have the configuration's keys before them, or the first
+/// run's questions.
+fn refused(endpoint: &Endpoint) -> String {
+    let told = match (&endpoint.username, &endpoint.password, endpoint.version) {
+        (Some(_), Some(_), _) => "the broker does not take this user and password",
+        (Some(_), None, _) => "the broker does not take this user without a password (password_file in [home])",
+        (None, Some(_), MqttVersion::V5) => "the broker does not take this token without a user (username in [home])",
+        (None, ..) => "the broker wants a user and a password (username and password_file in [home])",
+    };
+    format!("{told}. {ADD_ON}")
 }
 
 /// A broker may acknowledge what its rules make it drop, so only a message that comes back has arrived.

@@ -75,7 +75,11 @@ pub async fn speaks_tls(address: &Address, tls: &Tls, limits: Limits) -> bool {
 
 async fn name(server: &Server, limits: Limits, legs: &mut Legs) -> Option<Vec<SocketAddr>> {
     let host = &server.host;
-    let unknown = "is the host's name right, and does this machine's name resolution work?";
+    let unknown = if host.ends_with(".local") {
+        "a name in .local needs multicast DNS on this machine (Debian: libnss-mdns); or write the host's IP address"
+    } else {
+        "is the host's name right, and does this machine's name resolution work?"
+    };
     match timeout(limits.name, lookup_host((host.as_str(), server.port))).await {
         Ok(Ok(found)) => {
             let found: Vec<_> = found.collect();

@@ -133,8 +133,9 @@ async fn a_closed_port_is_told_and_the_rest_is_skipped() {
 
 #[tokio::test]
 async fn an_unknown_name_is_told() {
-    let findings = home("mqtt://no-such-host.invalid".into(), None).await;
-    assert_failed(&findings, "name", "no-such-host.invalid");
+    for (host, told) in [("no-such-host.invalid", "no-such-host.invalid"), ("no-such-host.local", "multicast DNS")] {
+        assert_failed(&home(format!("mqtt://{host}"), None).await, "name", told);
+    }
 }
 
 #[tokio::test]
@@ -196,7 +197,7 @@ async fn an_unknown_authority_wants_a_ca_file_and_with_it_the_way_is_open() {
     std::fs::write(&ca, pem).unwrap();
     let findings = home(server.url("mqtts"), Some(ca.clone())).await;
     assert_eq!(leg(&findings, "tls").0, Status::Ok, "{findings:#?}");
-    assert_failed(&findings, "login", "set username and password_file");
+    assert_failed(&findings, "login", "username and password_file in [home]");
     let other_name = home(server.url("mqtts").replace("localhost", "127.0.0.1"), Some(ca)).await;
     assert_failed(&other_name, "tls", "the certificate is for another name");
 }

@@ -1,4 +1,4 @@
-//! The configuration that `init` writes: its text, checked before anything is written, and its two files.
+//! The configuration that `init` writes: its text, checked before anything is written, and its files.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::InitError;
+use super::home::Home;
 use crate::config::{Config, ConfigError, Environment};
 
 /// Everything `init` learned.
@@ -17,18 +18,28 @@ pub struct Draft {
     pub own: Option<(String, Option<String>)>,
     pub id: String,
     pub tenant: String,
-    pub key: Key,
-    pub home: String,
+    pub key: Secret,
+    pub home: Home,
     /// Where the page will be.
     pub page: SocketAddr,
 }
 
-/// Where the API key comes from.
-pub enum Key {
+/// Where a secret comes from.
+pub enum Secret {
     /// Goes into a new file beside the configuration.
     New(SecretString),
     /// Stays in the file in which it is.
     File(PathBuf),
+}
+
+/// The file of a new API key.
+pub fn key_file(target: &Path) -> PathBuf {
+    target.with_extension("key")
+}
+
+/// The file of a new password for the home broker, where the unit of the service looks for it too.
+pub fn password_file(target: &Path) -> PathBuf {
+    target.with_file_name("home.password")
 }
 
 impl Draft {
@@ -42,36 +53,35 @@ impl Draft {
         Drafted { draft: self, environment }
     }
 
-    /// Writes the key's file, then the configuration. What was not there before is not left there by half.
+    /// Writes the files of the secrets, then the configuration. What was not there before is not left there by half.
     pub fn write(&self, force: bool) -> Result<(), InitError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            |source: io::Error| match source.kind() {
-                io::ErrorKind::AlreadyExists => InitError::Exists(path),
-                _ => InitError::Write { path, source },
-            }
-        };
         if let Some(folder) = self.target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(failed(folder))?;
+            std::fs::create_dir_all(folder).map_err(|source| failed(folder.to_owned(), source))?;
         }
-        if let Key::New(key) = &self.key {
-            let path = self.key_path();
-            write_file(&path, &format!("{}\n", key.expose_secret()), 0o600, force).map_err(failed(&path))?;
-        }
-        write_file(&self.target, &self.text(), 0o644, force).map_err(|error| {
-            if let (Key::New(_), false) = (&self.key, force) {
-                // Else the next try would find it, and stop there. If it cannot be removed, that says so.
-                std::fs::remove_file(self.key_path()).ok();
+        let secrets = self.new_secrets().map(|(path, secret)| (path, format!("{}\n", secret.expose_secret()), 0o600));
+        let mut new = Vec::new();
+        for (path, text, mode) in secrets.chain([(self.target.clone(), self.text(), 0o644)]) {
+            match write_file(&path, &text, mode, force) {
+                Ok(()) if force => {}
+                Ok(()) => new.push(path),
+                Err(source) => {
+                    // Else the next try would find them, and stop there. If one cannot be removed, that says so.
+                    new.iter().for_each(|path| drop(std::fs::remove_file(path)));
+                    return Err(failed(path, source));
+                }
             }
-            failed(&self.target)(error)
-        })
+        }
+        Ok(())
     }
 
-    pub fn key_path(&self) -> PathBuf {
-        match &self.key {
-            Key::New(_) => self.target.with_extension("key"),
-            Key::File(path) => path.clone(),
-        }
+    /// Secrets that are in no file yet, and where they will be.
+    pub fn new_secrets(&self) -> impl Iterator<Item = (PathBuf, &SecretString)> {
+        let key = (key_file(&self.target), Some(&self.key));
+        let password = (password_file(&self.target), self.home.password.as_ref());
+        [key, password].into_iter().filter_map(|(path, secret)| match secret? {
+            Secret::New(secret) => Some((path, secret)),
+            Secret::File(_) => None,
+        })
     }
 
     /// The text of the configuration.
@@ -85,8 +95,9 @@ impl Draft {
             (None, None) => String::new(),
         };
         let tenant = if self.tenant == "ttn" { String::new() } else { format!("tenant = {}\n", quoted(&self.tenant)) };
-        let (id, home, page) = (quoted(&self.id), quoted(&self.home), quoted(&self.page.to_string()));
-        let key_file = quoted(&self.shown_key_path().to_string_lossy());
+        let (id, page) = (quoted(&self.id), quoted(&self.page.to_string()));
+        let key_file = named(&self.key, key_file(&self.target));
+        let (home, login) = (quoted(&self.home.url), self.login());
         format!(
             r#"# ttn-ferry. `ttn-ferry check` says what is wrong with this file, `ttn-ferry check --connect` tries it.
 
@@ -96,9 +107,7 @@ id = {id}
 
 [home]
 url = {home}    # mqtts:// with TLS
-# username = "ferry"
-# password_file = "home.password"
-base_topic = "ttn"               # everything is published below this
+{login}base_topic = "ttn"               # everything is published below this
 
 [web]
 listen = {page}        # the page, for browsers on this machine; "[::]:8899" for the whole network
@@ -111,16 +120,38 @@ listen = {page}        # the page, for browsers on this machine; "[::]:8899" for
         )
     }
 
-    /// A key beside the configuration is named without its folder, so that both can move together.
-    fn shown_key_path(&self) -> PathBuf {
-        match &self.key {
-            Key::New(_) => self.key_path().file_name().map(PathBuf::from).unwrap_or_default(),
-            Key::File(path) => path.clone(),
-        }
+    /// The lines of the home broker's user and password; without them, what they would look like.
+    fn login(&self) -> String {
+        let Home { username, password, .. } = &self.home;
+        let username = match username {
+            Some(username) => format!("username = {}", quoted(username)),
+            None => r#"# username = "ferry""#.into(),
+        };
+        let password = match password {
+            Some(password) => format!("password_file = {}", named(password, password_file(&self.target))),
+            None => r#"# password_file = "home.password""#.into(),
+        };
+        format!("{username}\n{password}\n")
     }
 }
 
-/// The environment as it will be once the key's file is written. Our own variables are left out: what is written
+/// How the configuration names a secret's file: one beside it without the folder, so that they can move together.
+fn named(secret: &Secret, new: PathBuf) -> String {
+    let path = match secret {
+        Secret::New(_) => new.file_name().map(PathBuf::from).unwrap_or_default(),
+        Secret::File(path) => path.clone(),
+    };
+    quoted(&path.to_string_lossy())
+}
+
+fn failed(path: PathBuf, source: io::Error) -> InitError {
+    match source.kind() {
+        io::ErrorKind::AlreadyExists => InitError::Exists(path),
+        _ => InitError::Write { path, source },
+    }
+}
+
+/// The environment as it will be once the secrets' files are written. Our own variables are left out: what is written
 /// must do without them, since they may be gone when the bridge runs.
 struct Drafted<'a> {
     draft: &'a Draft,
@@ -134,9 +165,9 @@ impl Environment for Drafted<'_> {
     }
 
     fn read(&self, path: &Path) -> io::Result<String> {
-        match &self.draft.key {
-            Key::New(key) if path == self.draft.key_path() => Ok(key.expose_secret().to_owned()),
-            _ => self.environment.read(path),
+        match self.draft.new_secrets().find(|(new, _)| new == path) {
+            Some((_, secret)) => Ok(secret.expose_secret().to_owned()),
+            None => self.environment.read(path),
         }
     }
 

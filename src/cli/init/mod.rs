@@ -1,6 +1,9 @@
-//! `ttn-ferry init`: asks for cluster, application and API key, and writes a configuration that `check` accepts.
+//! `ttn-ferry init`: asks for cluster, application, API key and home broker, and writes a configuration that `check`
+//! accepts.
 
+mod answers;
 mod draft;
+mod home;
 mod pasted;
 
 use std::io::{self, Read};
@@ -8,13 +11,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 
 use super::run::PAGE;
 use super::{Exit, Terminal};
 use crate::config::{ConfigError, Environment, check_api_key};
+use crate::mqtt::InvalidAddress;
+pub use answers::Answers;
 pub use draft::Draft;
-use draft::Key;
+use draft::{Secret, key_file};
+use home::Home;
 use pasted::{NotAPlace, OwnStack, Place};
 
 /// Answers that a person may get wrong before we give up.
@@ -24,7 +29,7 @@ const FILE_NAME: &str = "ttn-ferry.toml";
 const DEFAULT_HOME: &str = "mqtt://localhost:1883";
 
 /// What is not given as a flag is asked for.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Init {
     /// Cluster (eu1, nam1, au1), or the address of the console
     #[arg(long)]
@@ -47,25 +52,19 @@ pub struct Init {
     /// Read the API key from standard input
     #[arg(long, conflicts_with = "api_key_file")]
     api_key_stdin: bool,
-    /// The home broker
-    #[arg(long, value_name = "URL", default_value = DEFAULT_HOME)]
-    home: String,
+    /// The home broker [else: asked for, if there is a terminal, or mqtt://localhost:1883]
+    #[arg(long, value_name = "URL")]
+    home: Option<String>,
+    /// User at the home broker; empty for a broker that wants none [else: asked for, if there is a terminal]
+    #[arg(long, value_name = "NAME")]
+    home_username: Option<String>,
+    /// The file that holds the user's password; it stays where it is [else: environment TTN_FERRY_HOME_PASSWORD, else
+    /// asked for]
+    #[arg(long, value_name = "FILE")]
+    home_password_file: Option<PathBuf>,
     /// Overwrite what is there
     #[arg(long)]
     force: bool,
-}
-
-/// Answers that are all there at once, so that nothing has to be asked.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Answers {
-    cluster: Option<String>,
-    application: Option<String>,
-    tenant: Option<String>,
-    mqtt_url: Option<String>,
-    api_url: Option<String>,
-    api_key: Option<SecretString>,
-    home: Option<String>,
 }
 
 /// Why no configuration was written.
@@ -79,8 +78,12 @@ pub enum InitError {
     Place { error: NotAPlace },
     #[error("the application id is missing its value\n  hint: copy the ID from the application's page in the console")]
     EmptyApplication,
+    #[error(
+        "the home broker: {error}\n  hint: mqtt://host, or mqtts://host with TLS; user and password have answers of their own"
+    )]
+    Home { error: InvalidAddress },
     #[error("{} cannot be read: {source}", path.display())]
-    KeyFile { path: PathBuf, source: io::Error },
+    Unreadable { path: PathBuf, source: io::Error },
     #[error("{} cannot be written: {source}\n  hint: --config FILE writes it elsewhere", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error("no configuration was written, because this would be wrong with it:\n{0}")]
@@ -98,25 +101,24 @@ impl Init {
     ) -> Result<Exit, InitError> {
         let target = config.unwrap_or_else(default_target);
         let force = self.force;
-        let draft = Draft { home: self.home.clone(), ..self.answers(target, environment, terminal)? };
+        let draft = self.network(target, environment, terminal)?;
+        let draft = Draft { home: self.home(&draft.target, environment, terminal)?, ..draft };
         draft.check(environment)?;
         draft.write(force)?;
         next_steps(&draft, terminal)?;
         Ok(Exit::Success)
     }
 
-    /// Everything as it will be written, except for the home broker.
-    fn answers(
-        self,
+    /// Everything as it will be written, with a home broker that nobody was asked for yet.
+    fn network(
+        &self,
         target: PathBuf,
         environment: &dyn Environment,
         terminal: &mut Terminal,
     ) -> Result<Draft, InitError> {
-        let key_target = target.with_extension("key");
-        for path in [&target, &key_target] {
-            if !self.force && environment.exists(path) && (path == &target || self.api_key_file.is_none()) {
-                return Err(InitError::Exists(path.clone()));
-            }
+        must_be_new(&target, self.force, environment)?;
+        if self.api_key_file.is_none() {
+            must_be_new(&key_file(&target), self.force, environment)?;
         }
         let mut place = self.place(terminal)?;
         let id = self.application(&mut place, terminal)?;
@@ -126,7 +128,7 @@ impl Init {
         });
         let own = place.own.map(|own| (own.mqtt_url, Some(own.api_url).filter(|url| !url.is_empty())));
         let key = self.key(environment, terminal)?;
-        Ok(Draft { target, cluster: place.cluster, own, id, tenant, key, home: String::new(), page: PAGE })
+        Ok(Draft { target, cluster: place.cluster, own, id, tenant, key, home: Home::default(), page: PAGE })
     }
 
     fn place(&self, terminal: &mut Terminal) -> Result<Place, InitError> {
@@ -173,19 +175,18 @@ impl Init {
         told.application.ok_or(InitError::EmptyApplication)
     }
 
-    fn key(&self, environment: &dyn Environment, terminal: &mut Terminal) -> Result<Key, InitError> {
+    fn key(&self, environment: &dyn Environment, terminal: &mut Terminal) -> Result<Secret, InitError> {
         if let Some(path) = &self.api_key_file {
-            let absolute = std::path::absolute(path).and_then(|path| environment.read(&path).map(|_| path));
-            return absolute.map(Key::File).map_err(|source| InitError::KeyFile { path: path.clone(), source });
+            return kept(path, environment);
         }
         if self.api_key_stdin {
-            return Ok(Key::New(terminal.rest()?.into()));
+            return Ok(Secret::New(terminal.rest()?.into()));
         }
         if let Some(key) = environment.var("TTN_FERRY_API_KEY").filter(|key| !key.trim().is_empty()) {
             terminal.say("API key: taken from the environment, TTN_FERRY_API_KEY");
-            return Ok(Key::New(key.trim().into()));
+            return Ok(Secret::New(key.trim().into()));
         }
-        asked_key(terminal).map(Key::New)
+        asked_key(terminal).map(Secret::New)
     }
 
     /// Asks until the answer can be read; only a person is asked again. Nothing is asked if the input is the API key:
@@ -212,36 +213,10 @@ impl Init {
     }
 }
 
-impl Answers {
-    /// # Errors
-    /// Something is missing or no answer at all, or there is such a file already.
-    pub fn draft(self, target: PathBuf, environment: &dyn Environment) -> Result<Draft, InitError> {
-        let Self { cluster, application, tenant, mqtt_url, api_url, api_key, home } = self;
-        let key = api_key.filter(|key| !key.expose_secret().trim().is_empty());
-        let key = key.ok_or(InitError::Missing { what: "API key", flag: "`api_key`" })?;
-        let home = home.unwrap_or_else(|| DEFAULT_HOME.into());
-        // With the key as its input, nothing is asked and nothing is told.
-        let mut terminal = Terminal::of(io::Cursor::new(key.expose_secret().to_owned()), io::sink(), io::sink());
-        let (api_key_file, api_key_stdin, force) = (None, true, false);
-        let given = Init {
-            cluster,
-            application,
-            tenant,
-            mqtt_url,
-            api_url,
-            api_key_file,
-            api_key_stdin,
-            home: home.clone(),
-            force,
-        };
-        Ok(Draft { home, ..given.answers(target, environment, &mut terminal)? })
-    }
-}
-
 impl InitError {
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Missing { .. } | Self::Place { .. } | Self::EmptyApplication => Exit::Usage,
+            Self::Missing { .. } | Self::Place { .. } | Self::Home { .. } | Self::EmptyApplication => Exit::Usage,
             Self::Invalid(_) => Exit::Configuration,
             _ => Exit::Failure,
         }
@@ -269,6 +244,16 @@ fn asked_key(terminal: &mut Terminal) -> Result<SecretString, InitError> {
     }
 }
 
+/// A secret that stays in its file.
+fn kept(path: &Path, environment: &dyn Environment) -> Result<Secret, InitError> {
+    let absolute = std::path::absolute(path).and_then(|path| environment.read(&path).map(|_| path));
+    absolute.map(Secret::File).map_err(|source| InitError::Unreadable { path: path.to_owned(), source })
+}
+
+fn must_be_new(path: &Path, force: bool, environment: &dyn Environment) -> Result<(), InitError> {
+    if !force && environment.exists(path) { Err(InitError::Exists(path.to_owned())) } else { Ok(()) }
+}
+
 /// The service's folder if we may write there, else the folder we stand in.
 pub fn default_target() -> PathBuf {
     let folder = Path::new(SYSTEM_FOLDER);
@@ -282,10 +267,11 @@ pub fn default_target() -> PathBuf {
 fn next_steps(draft: &Draft, terminal: &mut Terminal) -> io::Result<()> {
     let config = draft.target.display();
     terminal.line(&format!("wrote {config}"))?;
-    if let Key::New(_) = draft.key {
-        terminal.line(&format!("wrote {} (readable by you alone)", draft.key_path().display()))?;
+    for (path, _) in draft.new_secrets() {
+        terminal.line(&format!("wrote {} (readable by you alone)", path.display()))?;
     }
-    terminal.line(&format!("home broker: {} (change `url` in [home] if it is elsewhere)", draft.home))?;
+    let user = draft.home.username.as_ref().map_or("without a user".into(), |user| format!("as {user}"));
+    terminal.line(&format!("home broker: {}, {user} (to change it: [home] in that file)", draft.home.url))?;
     terminal.line("next:")?;
     terminal.line(&format!("  ttn-ferry check --connect --config {config}"))?;
     terminal.line(&format!("  ttn-ferry run --config {config}"))

@@ -32,7 +32,7 @@ struct NoKeyShown;
 impl io::Write for NoKeyShown {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
-        assert!(!text.contains("NNSXS") && !text.contains("AAAA"), "{text}");
+        assert!(!text.contains("NNSXS") && !text.contains("AAAA") && !text.contains("hush"), "{text}");
         Ok(bytes.len())
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -66,7 +66,7 @@ fn three_answers_make_a_configuration_that_loads() {
     assert_eq!((application.id.as_str(), application.tenant.as_str()), ("my-app", "ttn"));
     assert_eq!(application.cluster.as_deref(), Some("nam1"));
     assert_eq!(application.api_key.as_ref().unwrap().expose_secret(), key());
-    assert_eq!(config.home.url, DEFAULT_HOME);
+    assert_eq!((config.home.url.as_str(), config.home.username), (DEFAULT_HOME, None));
     assert_eq!(config.warnings, []);
     let written = std::fs::read_to_string(folder.path().join("ttn-ferry.toml")).unwrap();
     assert!(!written.contains("NNSXS"), "{written}");
@@ -128,12 +128,52 @@ fn a_key_file_stays_where_it_is() {
 }
 
 #[test]
+fn a_login_at_home_goes_into_the_configuration_and_its_password_into_a_file_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = ["--home", "homeassistant.local", "--home-username", "my \"ferry\""];
+    let config = init(folder.path(), &flags, &format!("eu1\nmy-app\n{}\nhush hush\n", key())).unwrap();
+    assert_eq!((config.home.url.as_str(), config.home.username.as_deref()), (flags[1], Some(flags[3])));
+    assert_eq!(config.home.password.unwrap().expose_secret(), "hush hush");
+    assert_eq!(config.home.password_file, Some(folder.path().join("home.password")));
+    assert_eq!(config.warnings, []);
+    let written = std::fs::read_to_string(folder.path().join("ttn-ferry.toml")).unwrap();
+    assert!(!written.contains("hush"), "{written}");
+}
+
+#[test]
+fn a_password_file_stays_where_it_is_and_a_user_may_have_no_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("of the broker");
+    std::fs::write(&file, "hush\n").unwrap();
+    let user = ["--home-username", "ferry"];
+    let named = [&user[..], &["--home-password-file", file.to_str().unwrap()]].concat();
+    let typed = format!("eu1\nmy-app\n{}\n", key());
+    let home = init(folder.path(), &named, &typed).unwrap().home;
+    assert_eq!((home.password_file.as_deref(), home.password.unwrap().expose_secret()), (Some(&*file), "hush"));
+    let home = init(folder.path(), &[&user[..], &["--force"]].concat(), &format!("{typed}\n")).unwrap().home;
+    assert_eq!((home.username.as_deref(), home.password_file), (Some("ferry"), None));
+    assert!(!folder.path().join("home.password").exists());
+}
+
+#[test]
+fn a_login_in_the_home_address_is_refused_and_written_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let typed = format!("eu1\nmy-app\n{}\n", key());
+    for home in ["mqtt://me:hush@host", "me:hush@host", "mqtt://me:1/hush@host", "https://me:hush@host"] {
+        let error = init(folder.path(), &["--home", home], &typed).unwrap_err();
+        assert!(!error.to_string().contains("hush") && error.exit() == Exit::Usage, "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{home}");
+    }
+}
+
+#[test]
 fn nothing_is_overwritten_unasked() {
-    for existing in ["ttn-ferry.toml", "ttn-ferry.key"] {
+    for existing in ["ttn-ferry.toml", "ttn-ferry.key", "home.password"] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(existing);
         std::fs::write(&path, "mine").unwrap();
-        let error = init(folder.path(), &[], &format!("eu1\nmy-app\n{}\n", key())).unwrap_err();
+        let typed = format!("eu1\nmy-app\n{}\nhush\n", key());
+        let error = init(folder.path(), &["--home-username", "ferry"], &typed).unwrap_err();
         assert!(matches!(error, InitError::Exists(ref at) if *at == path), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
     }
@@ -163,6 +203,10 @@ fn a_key_from_standard_input_is_never_taken_for_an_answer_and_shown() {
         (&["--api-key-stdin"][..], "--cluster"),
         (&["--api-key-stdin", "--cluster", "eu1"], "--application ID"),
         (&["--api-key-stdin", "--application", "my-app"], "--cluster"),
+        (
+            &["--api-key-stdin", "--cluster", "eu1", "--application", "my-app", "--home-username", "ferry"],
+            "--home-password-file",
+        ),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let error = init(folder.path(), flags, &format!("{}\n", key())).unwrap_err();
@@ -173,15 +217,16 @@ fn a_key_from_standard_input_is_never_taken_for_an_answer_and_shown() {
 }
 
 #[test]
-fn where_the_configuration_cannot_be_written_no_key_is_left_in_the_way_of_the_next_try() {
+fn where_the_configuration_cannot_be_written_no_secret_is_left_in_the_way_of_the_next_try() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("ttn-ferry.toml");
     // Looked for it is not there, and yet nothing new can be.
     std::os::unix::fs::symlink("nowhere", &target).unwrap();
-    let flags = ["--cluster", "eu1", "--application", "my-app", "--api-key-stdin"];
-    let refused = init(folder.path(), &flags, &key()).unwrap_err();
+    let flags = ["--cluster", "eu1", "--application", "my-app", "--home-username", "ferry"];
+    let typed = format!("{}\nhush\n", key());
+    let refused = init(folder.path(), &flags, &typed).unwrap_err();
     assert!(matches!(&refused, InitError::Exists(path) if *path == target), "{refused}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     std::fs::remove_file(&target).unwrap();
-    init(folder.path(), &flags, &key()).unwrap();
+    init(folder.path(), &flags, &typed).unwrap();
 }

@@ -62,6 +62,9 @@ use crate::network::Budget;
 const UNTOLD: Duration = Duration::from_secs(5);
 /// How long pushes wait before the store is tried again.
 const UNSTORED_FOR: Duration = Duration::from_secs(10);
+/// Look-ups of one application at once. Each may read an event stream for some seconds, and after an outage every device
+/// with something at the network needs one.
+const LOOKS_AT_ONCE: usize = 4;
 
 /// The queue of all devices.
 #[derive(Debug)]
@@ -76,17 +79,23 @@ pub struct Machine {
     calm: Option<(Timestamp, Timestamp)>,
 }
 
-/// What the devices of one application share: the network's patience, and one request at a time.
+/// What the devices of one application share: the network's patience, and how much is asked of it at once.
 #[derive(Debug, Default)]
 struct Application {
     lanes: BTreeMap<DeviceId, Lane>,
     hold: Option<Hold>,
     /// No pushes meanwhile; told if it lasts.
     pace: Option<(Wait, Option<Why>)>,
-    /// When the request under way was made.
-    asked: Option<Timestamp>,
-    /// The last request was a push. Pushes and questions take turns, so that neither has to wait for all of the others.
-    pushed_last: bool,
+    /// By device: of each one request at a time.
+    under_way: BTreeMap<DeviceId, Asked>,
+}
+
+/// A request under way.
+#[derive(Debug)]
+struct Asked {
+    at: Timestamp,
+    /// It changes nothing at the network.
+    is_look: bool,
 }
 
 impl Machine {
@@ -124,16 +133,17 @@ impl Machine {
         out
     }
 
-    /// What the network is asked next, now that everything is settled: one request at a time for each application. Each
-    /// is answered by one [`Event::Answered`].
+    /// What the network is asked next, now that everything is settled: of each application one push or withdrawal at a
+    /// time, because the answer tells how soon the next may come, and beside it some look-ups; of each device one of all.
+    /// Each is answered by one [`Event::Answered`].
     pub fn ask(&mut self, now: Timestamp) -> Vec<Action> {
         if self.stopping {
             return Vec::new();
         }
         let (fair_use, in_network) = (&self.fair_use, self.limits.in_network);
         let applications = self.applications.values_mut();
-        let asked = applications.filter_map(|application| application.ask(now, in_network, fair_use));
-        let requests: Vec<_> = asked.collect();
+        let requests: Vec<_> =
+            applications.flat_map(|application| application.ask(now, in_network, fair_use)).collect();
         requests.iter().for_each(|request| self.mind(request.key(), now));
         requests.into_iter().map(Action::Ask).collect()
     }
@@ -344,7 +354,7 @@ impl Machine {
 
     fn answered(&mut self, answer: Answer, now: Timestamp, out: &mut Vec<Action>) {
         let Some(application) = self.applications.get_mut(&answer.key().application) else { return };
-        let asked = application.asked.take().unwrap_or(now);
+        let asked = application.under_way.remove(&answer.key().device).map_or(now, |asked| asked.at);
         let Some(lane) = application.lanes.get_mut(&answer.key().device) else { return };
         let hold = match answer {
             Answer::Pushed(_, id, result) => {
@@ -388,23 +398,31 @@ impl Application {
         }
     }
 
-    fn ask(&mut self, now: Timestamp, in_network: usize, fair_use: &FairUse) -> Option<Request> {
-        if self.asked.is_some() || self.hold.is_some() {
+    fn ask(&mut self, now: Timestamp, in_network: usize, fair_use: &FairUse) -> Vec<Request> {
+        let mut asked = Vec::new();
+        while let Some(request) = self.next(now, in_network, fair_use) {
+            let device = request.key().device.clone();
+            self.lanes.get_mut(&device).expect("the lane that wished for it is there").asking(&request, now);
+            self.under_way.insert(device, Asked { at: now, is_look: matches!(request, Request::Look(_)) });
+            asked.push(request);
+        }
+        asked
+    }
+
+    fn next(&self, now: Timestamp, in_network: usize, fair_use: &FairUse) -> Option<Request> {
+        let looks = self.under_way.values().filter(|asked| asked.is_look).count();
+        let (may_look, may_change) = (looks < LOOKS_AT_ONCE, looks == self.under_way.len());
+        if self.hold.is_some() || !(may_look || may_change) {
             return None;
         }
         let paced = self.pace.as_ref().map(|_| Why::default());
-        let wishes = self.lanes.values().filter_map(|lane| {
+        let free = self.lanes.iter().filter(|(device, _)| !self.under_way.contains_key(*device));
+        let wishes = free.filter_map(|(_, lane)| {
             let used_up = fair_use.holds(&lane.key, now);
             lane.next(now, in_network, Held { all: paced.as_ref(), unhurried: used_up.as_ref() })
         });
-        let questions_turn = self.pushed_last;
-        let waits_its_turn = |request: &Request| matches!(request, Request::Push(_)) == questions_turn;
-        let (_, request) = wishes.min_by_key(|(rank, request)| (waits_its_turn(request), *rank))?;
-        self.pushed_last = matches!(request, Request::Push(_));
-        let lane = self.lanes.get_mut(&request.key().device).expect("the lane that wished for it is there");
-        lane.asking(&request, now);
-        self.asked = Some(now);
-        Some(request)
+        let may = |request: &Request| if matches!(request, Request::Look(_)) { may_look } else { may_change };
+        wishes.filter(|(_, request)| may(request)).min_by_key(|(rank, _)| *rank).map(|(_, request)| request)
     }
 
     fn deadlines(&self) -> impl Iterator<Item = Timestamp> {

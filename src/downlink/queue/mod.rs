@@ -85,7 +85,7 @@ pub enum Action {
     Publish(DeviceKey, Step, Option<u32>),
     /// Tell that a device used up its day.
     Warn(DeviceKey, Exceeded, Usage),
-    /// Ask the network. One request at a time for each application.
+    /// Ask the network. One request at a time for each device, and of each application one that changes something.
     Ask(Request),
 }
 

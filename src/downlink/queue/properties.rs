@@ -28,9 +28,9 @@ pub enum Turn {
     Clear {
         device: usize,
     },
-    /// The request under way of an application ends; a look-up also brings so much of the network's history.
+    /// The request under way of a device ends; a look-up also brings so much of the network's history.
     Answer {
-        application: usize,
+        device: usize,
         how: How,
         history: Option<u8>,
     },
@@ -96,7 +96,7 @@ fn turn() -> impl Strategy<Value = Turn> {
         1 => (0..3usize).prop_map(|device| Turn::Clear { device }),
     ];
     let network = prop_oneof![
-        8 => (0..2usize, how, prop::option::of(0u8..4)).prop_map(|(application, how, history)| Turn::Answer { application, how, history }),
+        8 => (0..3usize, how, prop::option::of(0u8..4)).prop_map(|(device, how, history)| Turn::Answer { device, how, history }),
         4 => (0..3usize, any::<bool>(), any::<bool>(), prop::bool::weighted(0.1))
             .prop_map(|(device, acknowledges, transmits, refused_by_gateway)| Turn::Uplink { device, acknowledges, transmits, refused_by_gateway }),
         1 => (0..3usize).prop_map(|device| Turn::LoseSession { device }),
@@ -142,8 +142,8 @@ proptest! {
         let open = world.machine.items().filter(|item| !matches!(item.place(), Place::Withdrawn(_))).count();
         world.event(Event::Stop);
         prop_assert_eq!(world.machine.depth(), open);
-        for application in 0..2 {
-            world.answer(application, How::Well, None);
+        for device in 0..3 {
+            world.answer(device, How::Well, None);
         }
         prop_assert!(world.under_way.is_empty(), "nothing more is asked");
         world.disk_works();
@@ -182,7 +182,7 @@ fn what_is_given_back_is_pushed_until_it_goes_out_and_goes_out_once() {
         let mut world = World::new();
         world.turn(&Turn::Accept { device: 1, urgent: false, confirmed, expires: None, not_before: None, key: None });
         for _ in 0..3 {
-            world.answer(0, How::Well, None);
+            world.answer(1, How::Well, None);
             world.turn(&Turn::GiveBack);
             for again in [true, true, false, false] {
                 world.turn(&Turn::Report { which: 1, again });

@@ -1,5 +1,5 @@
-//! A real Mosquitto with every door a broker can have: an open one for the test itself; and for the bridge TLS, WebSocket,
-//! both together, and a Unix socket, each of which wants a user, those with TLS a client's certificate too.
+//! A real Mosquitto with every door a broker can have: an open one for the test itself; and for the bridge TCP, TLS,
+//! WebSocket, both together, and a Unix socket, each of which wants a user, those with TLS a client's certificate too.
 
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -25,6 +25,7 @@ pub struct Doors {
 
 /// The addresses of its doors.
 struct Ways {
+    tcp: SocketAddr,
     tls: SocketAddr,
     web: SocketAddr,
     web_tls: SocketAddr,
@@ -36,6 +37,7 @@ impl Doors {
     pub async fn open() -> Self {
         let folder = TempDir::new().unwrap();
         let ways = Ways {
+            tcp: free_address(),
             tls: free_address(),
             web: free_address(),
             web_tls: free_address(),
@@ -57,6 +59,11 @@ impl Doors {
 
     pub fn plain(&self) -> String {
         format!("mqtt://{}", self.mosquitto.address)
+    }
+
+    /// Without TLS, and yet for users only: as Home Assistant's.
+    pub fn for_users(&self) -> String {
+        format!("mqtt://{}", self.ways.tcp)
     }
 
     pub fn tls(&self) -> String {
@@ -107,7 +114,9 @@ impl Ways {
             file("server.key")
         );
         let web = "protocol websockets\n";
-        let doors = [(self.tls, tls.clone()), (self.web, web.into()), (self.web_tls, format!("{web}{tls}"))];
+        let bare = [(self.tcp, String::new()), (self.tls, tls.clone())];
+        let webs = [(self.web, web.into()), (self.web_tls, format!("{web}{tls}"))];
+        let doors = [bare, webs].concat();
         let doors = doors.iter().map(|(at, lines)| (format!("{} {}", at.port(), at.ip()), lines.as_str()));
         for (door, lines) in doors.chain([(format!("0 {}", self.socket.display()), "")]) {
             let passwords = file("passwords");

@@ -4,10 +4,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { Viewer } from "../browser.mjs";
+import { PASSWORD, USER } from "../processes.mjs";
 
 export default function (rig) {
-  test("the first run asks, checks the whole way, writes, and goes on as the bridge", async () => {
-    const { mqtt, http, home } = rig.outside;
+  test("the first run asks, checks the whole way, is corrected, writes, and goes on as the bridge", async () => {
+    const { mqtt, http, homeOfUsers } = rig.outside;
     const { url, folder } = await rig.world.unconfigured();
     const file = join(folder, "ttn-ferry.toml");
     const viewer = await Viewer.open(rig.browser, url);
@@ -18,27 +19,41 @@ export default function (rig) {
     await page.locator("input[name=api_url]").fill(`http://127.0.0.1:${http}`);
     await page.locator("input[name=tenant]").fill("ttn");
     await page.locator("input[name=application]").fill("my-app");
-    await page.locator("input[name=home]").fill(`mqtt://127.0.0.1:${home}`);
+    await page.locator("input[name=home]").fill(`mqtt://127.0.0.1:${homeOfUsers}`);
 
     const key = page.locator("input[name=api_key]");
     const check = page.getByRole("button", { name: "Check it" });
     await key.fill(`NNSXS.${"A".repeat(39)}.${"A".repeat(52)}`);
     await check.click();
-    await page.locator('.findings li[data-status="failed"]').first().waitFor();
+    const failed = page.locator('.findings li[data-status="failed"]');
+    await failed.getByText("the broker wants a user and a password").waitFor();
+    assert.ok((await failed.count()) > 1, "the key is not the right one either");
     assert.equal(existsSync(file), false, "a check writes nothing");
-    const anyway = page.getByRole("button", { name: "Write it anyway and start" });
-    await anyway.waitFor();
 
+    await page.locator("input[name=home_username]").fill(USER);
+    const password = page.locator("input[name=home_password]");
+    assert.equal(await password.getAttribute("type"), "password");
+    await password.fill("wrong");
+    await check.click();
+    await failed.getByText("does not take this user and password").waitFor();
+    await viewer.shot(rig.folder, "onboarding-refused");
+
+    await password.fill(PASSWORD);
     await key.fill(readFileSync(join(rig.world.folder, "look-alike.key"), "utf8"));
-    // What was changed is not what was checked.
-    await anyway.waitFor({ state: "detached" });
     await check.click();
     const write = page.getByRole("button", { name: "Write it and start" });
+    await write.waitFor();
+    // What was found was not found of this.
+    await password.fill("wrong");
+    await page.getByRole("button", { name: "Write it anyway and start" }).waitFor();
+    await password.fill(PASSWORD);
+    await check.click();
     await write.waitFor();
     await viewer.shot(rig.folder, "onboarding-light");
     await write.click();
     await page.locator('a[href="#/device/lamp"]').waitFor();
-    assert.match(readFileSync(file, "utf8"), /id = "my-app"/);
+    assert.match(readFileSync(file, "utf8"), /id = "my-app"[^]*username = "ferry"\npassword_file = "home.password"/);
+    assert.equal(readFileSync(join(folder, "home.password"), "utf8").trim(), PASSWORD);
     viewer.clean([/status of 404/, /ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|WebSocket/]);
   });
 

@@ -10,11 +10,13 @@ export interface Answers {
   tenant: string;
   api_key: string;
   home: string;
+  home_username: string;
+  home_password: string;
 }
 
 export const NOTHING: Answers = {
   ...{ place: "eu1", mqtt_url: "", api_url: "", application: "", tenant: "" },
-  ...{ api_key: "", home: "mqtt://localhost:1883" },
+  ...{ api_key: "", home: "mqtt://localhost:1883", home_username: "", home_password: "" },
 };
 
 /** The answers as `ttn-ferry init` takes them: what is empty is left out. */

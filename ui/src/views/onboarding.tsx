@@ -13,7 +13,6 @@ import "./welcome.css";
 export function Onboarding() {
   const answers = useSignal<Answers>(NOTHING);
   const known = useSignal<Known | undefined>(undefined);
-  /** What was found, and of which answers. */
   const found = useSignal<{ of: Answers; findings: Finding[] } | undefined>(undefined);
   const written = useSignal<string | undefined>(undefined);
   const { busy, problem, attempt } = useAttempt();
@@ -21,8 +20,8 @@ export function Onboarding() {
 
   const check = async (event: Event) => {
     event.preventDefault();
-    const of = answers.value;
     found.value = undefined;
+    const of = answers.value;
     await attempt(async () => void (found.value = { of, ...(await onboarding.check(body(of))) }));
   };
   const write = () =>
@@ -30,9 +29,9 @@ export function Onboarding() {
       written.value = (await onboarding.write(body(answers.value))).path;
     });
   const left = missing(answers.value);
-  // What was changed since then was not checked.
-  const isChecked = found.value?.of === answers.value;
-  const isGood = isChecked && found.value?.findings.every(({ status }) => status !== "failed");
+  const findings = found.value?.findings;
+  // What was found says nothing of answers that were changed since.
+  const isGood = found.value?.of === answers.value && findings?.every(({ status }) => status !== "failed");
   return (
     <main class="welcome">
       <header class="row">
@@ -56,9 +55,9 @@ export function Onboarding() {
           {left.length > 0 && <span class="muted">Still missing: {left.join(", ")}.</span>}
           {busy.value && <span class="muted">Trying every part of the way …</span>}
         </div>
-        <div role="status">{found.value && <Findings of={found.value.findings} />}</div>
+        <div role="status">{findings && <Findings of={findings} />}</div>
         {problem.value && <Trouble of={problem.value} />}
-        {isChecked && (
+        {findings && (
           <div class="row">
             <button type="button" class={`button ${isGood ? "is-main" : ""}`} disabled={busy.value} onClick={write}>
               {isGood ? "Write it and start" : "Write it anyway and start"}
@@ -130,7 +129,16 @@ function Home({ answers }: StepProps) {
   return (
     <li>
       <h2>Your home broker</h2>
+      <p class="muted">
+        Mosquitto on this machine, as Debian installs it, wants no user. Home Assistant's own is{" "}
+        <span class="mono">mqtt://homeassistant.local</span> and takes a user of Home Assistant, best one made for this (
+        <em>Settings</em>, <em>People</em>, <em>Users</em>), with its password.
+      </p>
       <Answer answers={answers} of="home" label="Address" example="mqtt://localhost:1883" />
+      <div class="fields">
+        <Answer answers={answers} of="home_username" label="User, if it wants one" example="" />
+        <Answer answers={answers} of="home_password" label="Password" example="" isSecret />
+      </div>
     </li>
   );
 }

@@ -94,7 +94,7 @@ pub struct World {
     /// Seconds that really passed, whatever the clock shows.
     elapsed: i64,
     /// With when they were made.
-    pub under_way: BTreeMap<ApplicationName, (Request, i64)>,
+    pub under_way: BTreeMap<DeviceKey, (Request, i64)>,
     book: BTreeMap<DownlinkId, Known>,
     queues: BTreeMap<DeviceKey, Vec<DownlinkId>>,
     /// Pushes the network has not acted on yet, and when it will.
@@ -191,7 +191,7 @@ impl World {
                 }
             }
             Turn::Clear { device: index } => self.command(device(index), Event::Clear(device(index))),
-            Turn::Answer { application, how, history } => self.answer(application, how, history),
+            Turn::Answer { device, how, history } => self.answer(device, how, history),
             Turn::Uplink { device: index, acknowledges, transmits, refused_by_gateway } => {
                 self.uplink(&device(index), acknowledges);
                 if transmits {
@@ -371,8 +371,12 @@ impl World {
             known.pushable = false;
             known.pushes += 1;
         }
-        let before = self.under_way.insert(request.key().application.clone(), (request, self.elapsed));
-        assert_eq!(before, None, "one request at a time for each application");
+        let key = request.key().clone();
+        let before = self.under_way.insert(key.clone(), (request, self.elapsed));
+        assert_eq!(before, None, "one request at a time for each device");
+        let of_it = self.under_way.iter().filter(|(other, _)| other.application == key.application);
+        let changes = of_it.filter(|(_, (request, _))| !matches!(request, Request::Look(_)));
+        assert!(changes.count() <= 1, "one change at a time for each application");
     }
 
     fn check_push(&self, downlink: &QueuedDownlink) {
@@ -427,9 +431,9 @@ impl World {
             }
             for index in 0..2 {
                 self.reconnect(&application(index));
-                self.answer(index, How::Well, None);
             }
             for index in 0..3 {
+                self.answer(index, How::Well, None);
                 self.uplink(&device(index), true);
                 self.transmit(&device(index), false);
             }

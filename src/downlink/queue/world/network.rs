@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Acts, How, IN_NETWORK, ON_AIR_FOR, Report, Stream, World, application, leaves_it_to_us};
+use super::{Acts, How, IN_NETWORK, ON_AIR_FOR, Report, Stream, World, device, leaves_it_to_us};
 use crate::downlink::queue::{Answer, Event, Request, Sighting};
 use crate::model::{
     ApplicationName, DeviceKey, DownlinkEvent, DownlinkHappening, DownlinkId, Failure, QueuedDownlink, State,
@@ -16,7 +16,7 @@ const ATTEMPTS: u32 = 8;
 
 impl World {
     pub fn answer(&mut self, index: usize, how: How, history: Option<u8>) {
-        let Some((request, _)) = self.under_way.remove(&application(index)) else { return };
+        let Some((request, _)) = self.under_way.remove(&device(index)) else { return };
         let answer = match request {
             Request::Push(downlink) => self.answer_push(downlink, how),
             Request::Look(lookup) => self.answer_look(lookup.key, how, history),
