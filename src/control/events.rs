@@ -47,6 +47,8 @@ pub struct Wanted {
     pub kind: Option<Whose>,
     /// Only what came after the event of this number.
     pub after: u64,
+    /// Only what came before the event of this number: the last of an earlier answer.
+    pub before: Option<u64>,
     /// The newest so many: 100 unless given, 1,000 at most.
     pub limit: Option<usize>,
 }
@@ -67,6 +69,8 @@ pub enum Whose {
 #[schemars(rename = "Events")]
 pub struct EventList {
     events: Vec<Event>,
+    /// All that happened since then is kept; of what happened before, some is or none.
+    since: Timestamp,
 }
 
 /// Something that happened.
@@ -107,7 +111,7 @@ impl Events {
     /// # Errors
     /// The device is not known, or the store cannot be read.
     pub async fn list(&self, wanted: Wanted) -> Result<EventList, Problem> {
-        let Wanted { device, application, kind, after, limit } = wanted;
+        let Wanted { device, application, kind, after, before, limit } = wanted;
         let device = device.map(|device| self.desk.find(&device, application.as_deref())).transpose();
         let device = device.map_err(|refusal| Problem::of(Sort::Unknown, refusal))?;
         let types = match kind {
@@ -116,8 +120,9 @@ impl Events {
             Some(Whose::Bridge) => Types::Others(OF_DEVICES),
         };
         let most = limit.unwrap_or(USUAL).min(MOST);
-        let rows = self.newest(EventFilter { after, device, types, most }).await?;
-        Ok(EventList { events: rows.into_iter().map(|row| self.show(row)).collect() })
+        let rows = self.newest(EventFilter { after, before, device, types, most }).await?;
+        let since = self.store.events_since().await.map_err(unreadable)?;
+        Ok(EventList { events: rows.into_iter().map(|row| self.show(row)).collect(), since })
     }
 
     /// The newest that are asked for, newest first. What the hub has is looked at first: what leaves it meanwhile is in

@@ -113,7 +113,7 @@ impl Gaps {
     /// # Errors
     /// The store cannot be read.
     pub async fn list(&self, Wanted { application, limit }: Wanted) -> Result<GapList, Problem> {
-        let asked = EventFilter { after: 0, device: None, types: Types::Only(TYPES), most: MOST_NOTICES };
+        let asked = EventFilter { after: 0, before: None, device: None, types: Types::Only(TYPES), most: MOST_NOTICES };
         let mut gaps = ended(self.events.newest(asked).await?);
         let now = Timestamp::now();
         gaps.extend(self.repair.open_gaps().into_iter().map(|gap| Gap::open(gap, now)));

@@ -50,6 +50,9 @@ pub trait Engine: Send {
     /// What happened, newest first.
     fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>>;
 
+    /// Since when all that happened is kept, at this time.
+    fn events_since(&mut self, now: Timestamp) -> Result<Timestamp>;
+
     /// Begins a copy of all that is committed now into `target`, in the place of one that is under way.
     fn begin_copy(&mut self, target: File) -> Result<()>;
 

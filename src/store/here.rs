@@ -86,6 +86,10 @@ impl Engine for OnDisk {
         self.engine.events(wanted)
     }
 
+    fn events_since(&mut self, now: Timestamp) -> Result<Timestamp> {
+        self.engine.events_since(now)
+    }
+
     fn prune(&mut self, now: Timestamp) -> Result<bool> {
         self.engine.prune(now)
     }

@@ -259,6 +259,14 @@ impl Store {
         self.query(move |engine| engine.events(&wanted), unreadable).await
     }
 
+    /// Since when all that happened is kept: of what happened before, some is or none.
+    ///
+    /// # Errors
+    /// The disk cannot be read, or the store has ended.
+    pub async fn events_since(&self) -> Result<Timestamp, StoreError> {
+        self.query(move |engine| engine.events_since(Timestamp::now()), unreadable).await
+    }
+
     /// Keeps downlinks. Returns once they are committed.
     ///
     /// # Errors

@@ -108,6 +108,8 @@ pub struct EventRow {
 pub struct EventFilter {
     /// Only what has a higher number.
     pub after: u64,
+    /// Only what has a lower number.
+    pub before: Option<u64>,
     /// About this device only.
     pub device: Option<DeviceKey>,
     pub types: Types,
@@ -244,6 +246,7 @@ impl EventFilter {
             Types::Only(types) => types.contains(&row.kind.as_str()),
             Types::Others(types) => !types.contains(&row.kind.as_str()),
         };
-        is_type && row.n > self.after && (self.device.is_none() || self.device == row.key)
+        let is_between = row.n > self.after && self.before.is_none_or(|before| row.n < before);
+        is_type && is_between && (self.device.is_none() || self.device == row.key)
     }
 }

@@ -144,6 +144,9 @@ async fn numbers_events_and_states_go_on_after_a_restart() {
     assert!(numbers.windows(2).all(|pair| pair[0] > pair[1]), "{numbers:?}");
     let connected = events.iter().filter(|event| event["type"] == "network_connected");
     assert_eq!(connected.count(), 2, "before and after: {events:?}");
+    let older = format!("events?kind=bridge&limit=2&before={}", numbers[0]);
+    let (_, _, older) = ferry.ask("GET", &older, "").await;
+    assert_eq!(older["events"].as_array().unwrap(), &events[1..3], "from the ring and from the store");
     let (_, _, own) = ferry.ask("GET", "events?device=node", "").await;
     let own = own["events"].as_array().unwrap().clone();
     assert!(own.iter().all(|event| event["device_id"] == "node" && event["device"] == "node"), "{own:?}");

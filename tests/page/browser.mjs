@@ -5,6 +5,11 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
+/** Answers of the API take up to so many milliseconds longer: SLOW=800. */
+export const SLOW = Number(process.env.SLOW ?? 0);
+/** What their delays are made of; the same one makes the same delays. */
+export const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 1e6));
+
 /** How long anything may take to appear. The simulated nodes report every second or every four. */
 export const PATIENCE_MS = 30_000;
 
@@ -14,7 +19,9 @@ export function launch() {
   return chromium.launch({ executablePath, args: ["--disable-gpu", "--disable-dev-shm-usage", ...asRoot] });
 }
 
-/** One person at one browser, with cookies of their own. */
+let opened = 0;
+
+/** One person at one browser, with cookies of their own. They leave when the case ends. */
 export class Viewer {
   /** `phone`: 360 pixels wide, with touch. */
   static async open(browser, url, { phone = false, colorScheme = "light" } = {}) {
@@ -23,6 +30,7 @@ export class Viewer {
     const page = await context.newPage();
     const viewer = new Viewer(context, page, new URL(url));
     if (process.env.PAGE) await served(context, process.env.PAGE);
+    if (SLOW > 0) await context.addInitScript(slow, [SLOW, SEED + (opened += 1)]);
     await viewer.#watch();
     await page.goto(url);
     return viewer;
@@ -100,9 +108,33 @@ export class Viewer {
     assert.deepEqual(unexpected, [], "what the browser complains about");
   }
 
-  async close() {
-    await this.context.close();
+  /** Puts fingers on the plot that `selector` finds, moves them in steps and lifts them; places are parts of its width. */
+  async touch(selector, from, to) {
+    const plot = this.page.locator(`${selector} .u-over`).first();
+    await plot.evaluate((element) => element.scrollIntoView({ block: "center" }));
+    const { x, y, width, height } = await plot.boundingBox();
+    const fingers = await this.context.newCDPSession(this.page);
+    const at = (part) =>
+      from.map((start, id) => ({ x: x + width * (start + (to[id] - start) * part), y: y + height / 2, id }));
+    const send = (type, touchPoints) => fingers.send("Input.dispatchTouchEvent", { type, touchPoints });
+    await send("touchStart", at(0));
+    for (const part of [0.25, 0.5, 0.75, 1]) await send("touchMove", at(part));
+    await send("touchEnd", []);
   }
+}
+
+/** In the page: every answer comes later, and so in another order than it was asked for. */
+function slow([most, seed]) {
+  let state = seed;
+  const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+  random();
+  const quick = window.fetch;
+  window.fetch = async (asked, options) => {
+    const answer = await quick(asked, options);
+    await new Promise((done) => setTimeout(done, random() * most));
+    options?.signal?.throwIfAborted();
+    return answer;
+  };
 }
 
 /** Serves the bundle in a folder in place of the one in the binary: for whoever works on the page. */

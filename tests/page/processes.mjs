@@ -118,6 +118,8 @@ api_key_file = "../look-alike.key"
 
 [home]
 url = "mqtt://127.0.0.1:${home}"
+# Of two with the same one, the broker throws the other out.
+client_id = "${name}"
 base_topic = "${name}"
 [store]
 path = "store"

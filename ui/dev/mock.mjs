@@ -138,7 +138,7 @@ function answer(path, q) {
     case "gaps": return { gaps: [{ id: 5, application: "garden", from: iso(START - 9e5), to: iso(START - 6e5), state: "open", why: "the connection was lost" }, { id: 4, application: "garden", from: iso(START - 5e6), to: iso(START - 4e6), state: "repaired", why: "restart", repaired: 12 }] };
     case "downlinks": return { downlinks: [] };
     case "gateways": return { gateways: GATEWAYS.map((g, i) => ({ ...g, last_seen: iso(START - i * 5e6), uplinks: 5000 - 900 * i, devices: devices.slice(0, 4 - i).map((d) => d.name), best_rssi: -61 - i * 20, best_snr: 9.5 - i * 3 })) };
-    case "events": return { events: q.get("device") ? events().filter((e) => e.device === q.get("device")) : events() };
+    case "events": return { events: events().filter((e) => q.get("device") === null || e.device === q.get("device")), since: iso(START - 30 * 24 * 3.6e6) };
     default: return undefined;
   }
 }

@@ -327,8 +327,9 @@ export const api = {
   applications: () => ask<Applications>("GET", "applications"),
   gaps: (limit = 50) => ask<{ gaps: Gap[] }>("GET", `gaps${query({ limit })}`),
   gateways: (from = "24h") => ask<{ gateways: Gateway[] }>("GET", `gateways${query({ from })}`),
-  events: (asked: { after?: number; limit?: number; device?: string; kind?: string }) =>
-    ask<{ events: StoredEvent[] }>("GET", `events${query(asked)}`),
+  /** `since`: all that happened since then is kept. */
+  events: (asked: { before?: number; limit?: number; device?: string; kind?: string }, signal?: AbortSignal) =>
+    ask<{ events: StoredEvent[]; since: string }>("GET", `events${query(asked)}`, undefined, signal),
   device: (whose: Whose, signal?: AbortSignal) =>
     ask<DeviceDetails>("GET", `${device(whose)}${query({ application: whose.application })}`, undefined, signal),
   rename: (whose: Whose, to: string) => ask<unknown>("POST", `${device(whose)}/rename`, { application: whose.application, to }),

@@ -86,6 +86,12 @@ export function isTwin({ type }: StoredEvent): boolean {
   return type === "device_joined";
 }
 
+/** What was told is in an answer that was on its way, or newer than all of it. */
+export function merged(told: StoredEvent[], read: StoredEvent[]): StoredEvent[] {
+  const last = read[0]?.event ?? 0;
+  return [...told.filter(({ event }) => event > last), ...read];
+}
+
 /** What the WebSocket tells, as the service stores it; none if it is no event. */
 export function stored({ event, kind, device, application, device_id, at, data }: Told): StoredEvent | undefined {
   if (kind !== "bridge" && kind !== "event") return undefined;

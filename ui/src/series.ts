@@ -101,6 +101,18 @@ export function runs<T>(at: number[], value: (T | null)[], to: number, limit = I
   return all;
 }
 
+/** Runs as they can be seen: several in a row that are shorter than `least` are one without a value. */
+export function visible<T>(runs: Run<T>[], least: number): Run<T | undefined>[] {
+  const isShort = ({ from, to }: Run<unknown>) => to - from < least;
+  return runs.reduce<Run<T | undefined>[]>((seen, run) => {
+    const last = seen.at(-1);
+    const isOneOfMany = last && last.to === run.from && isShort(run) && (last.value === undefined || isShort(last));
+    if (isOneOfMany) seen[seen.length - 1] = { from: last.from, to: run.to, value: undefined };
+    else seen.push(run);
+    return seen;
+  }, []);
+}
+
 /** When a device was there: told by what changed it, the newest first, and by how it is now. */
 export function presence(
   changes: { at: number; online: boolean }[],
@@ -112,7 +124,10 @@ export function presence(
   let until = to;
   let is = isOnline;
   for (const change of changes) {
-    if (change.at >= until) continue;
+    if (change.at >= until) {
+      is = !change.online;
+      continue;
+    }
     if (change.at <= from) break;
     all.unshift({ from: change.at, to: until, value: change.online });
     [until, is] = [change.at, !change.online];

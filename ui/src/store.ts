@@ -2,6 +2,7 @@
 import { batch, computed, effect, signal, type Signal } from "@preact/signals";
 import * as http from "./api";
 import { api, type Applications, type Availability, type Device, type Pending, type Session, type State, type StateEntry } from "./api";
+import { inOrder } from "./late";
 import * as live from "./live";
 
 /** One device; each part is a signal of its own, so that a reading draws one card anew and no list. */
@@ -42,7 +43,8 @@ export function start(): void {
   keepTheme();
   keepTime();
   http.onRefused(() => {
-    if (session.value?.authenticated) session.value = { ...session.value, authenticated: false };
+    // It may be the late answer to a question from before the login: the session tells.
+    if (session.value?.authenticated) void enter();
   });
   live.onMissed(() => void readAll());
   live.onTold(told);
@@ -52,9 +54,8 @@ export function start(): void {
 /** Asks who we are, and goes in if we may. To be called again after a login. */
 export async function enter(): Promise<void> {
   try {
-    const said = await api.session();
+    const said = await readSession();
     batch(() => {
-      session.value = said;
       isOnboarding.value = false;
       trouble.value = undefined;
     });
@@ -71,6 +72,15 @@ export async function enter(): Promise<void> {
   }
 }
 
+const questions = { session: inOrder(), devices: inOrder(), applications: inOrder() };
+
+async function readSession(): Promise<Session> {
+  const isNews = questions.session();
+  const said = await api.session();
+  if (isNews()) session.value = said;
+  return session.value ?? said;
+}
+
 /** Only a service without a configuration knows this resource, and it knows no sessions. */
 async function isAskingForConfiguration(): Promise<boolean> {
   return http.ask("GET", "onboarding").then(
@@ -83,9 +93,8 @@ let isConnected = false;
 
 /** The browser does not say why a WebSocket was refused. As long as there is none, everything is read with each try. */
 function check(): void {
-  api.session().then(
+  readSession().then(
     (said) => {
-      session.value = said;
       if (live.connection.value === "lost" && (said.authenticated || !said.needed)) void readAll();
     },
     () => {}, // It is away: the WebSocket comes back when it does.
@@ -98,12 +107,13 @@ async function readAll(): Promise<void> {
     return;
   }
   held = [];
+  const [isNews, areNews] = [questions.applications(), questions.devices()];
   try {
     const [devices, states, all] = await Promise.all([api.devices(), api.states(), api.applications()]);
     batch(() => {
-      takeDevices(devices);
+      if (areNews()) takeDevices(devices);
       states.forEach(takeState);
-      applications.value = all;
+      if (isNews()) applications.value = all;
       trouble.value = undefined;
     });
   } catch (error) {
@@ -121,7 +131,15 @@ async function readAll(): Promise<void> {
 
 /** Reads the list of devices now: it is known to be another one. */
 export async function readDevices(): Promise<void> {
-  takeDevices(await api.devices());
+  const areNews = questions.devices();
+  const devices = await api.devices();
+  if (areNews()) takeDevices(devices);
+}
+
+async function readApplications(): Promise<void> {
+  const areNews = questions.applications();
+  const all = await api.applications();
+  if (areNews()) applications.value = all;
 }
 
 function takeDevices(devices: Device[]): void {
@@ -130,7 +148,6 @@ function takeDevices(devices: Device[]): void {
     const key = keyOf(device);
     const entry = known.get(key) ?? unseen(key, device);
     entry.info.value = device;
-    entry.availability.value = device.availability ?? entry.availability.value;
     next.set(key, entry);
   }
   known = next;
@@ -153,7 +170,9 @@ function takeState(said: StateEntry): void {
 const REFRESH = 1_000;
 const soon = {
   devices: throttled(readDevices),
-  applications: throttled(async () => (applications.value = await api.applications())),
+  applications: throttled(readApplications),
+  /** A device whose state is told before it is known: that state is not told again. */
+  all: throttled(readAll),
 };
 
 function throttled(read: () => Promise<unknown>): () => void {
@@ -171,7 +190,7 @@ function told(event: live.Told): void {
   if (event.kind === "devices") return soon.devices();
   if (event.kind === "bridge" || event.kind === "info" || event.kind === "health") return soon.applications();
   const entry = known.get(keyOf(event));
-  if (!entry) return event.device === undefined ? undefined : soon.devices();
+  if (!entry) return event.device === undefined ? undefined : soon.all();
   switch (event.kind) {
     case "state":
       entry.state.value = event.data as State;

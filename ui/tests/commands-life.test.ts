@@ -28,6 +28,12 @@ test("a step moves its downlink on and is added once", () => {
   assert.equal(stepped(after ?? [], step)?.[0]?.steps.length, 2);
 });
 
+test("a downlink that was sent while the list was on its way stays in it", () => {
+  const sent = { ...downlink("accepted"), id: "b", created_at: at(5) };
+  assert.deepEqual(merged([sent], [downlink("acked")]).map(({ id }) => id), ["b", "a"]);
+  assert.deepEqual(merged([sent], []).map(({ id }) => id), ["b"]);
+});
+
 test("a step of a downlink that is not listed asks for the list", () => {
   assert.equal(stepped([downlink("queued")], { id: "b", state: "accepted", at: at(1) }), undefined);
 });

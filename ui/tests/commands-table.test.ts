@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Command } from "../src/api";
-import { faults, fieldsByPort, mannerly, USUAL } from "../src/commands/table";
+import { faults, fieldsByPort, mannerly, USUAL, without } from "../src/commands/table";
 
 const COMMANDS: Command[] = [
   { field: "led", value: { type: "boolean" } },
@@ -28,4 +28,9 @@ test("the manner says only what is not usual", () => {
   assert.deepEqual(mannerly(USUAL), { confirmed: true });
   const all = mannerly({ confirmed: false, priority: "HIGH", expires_in: " 30m " });
   assert.deepEqual(all, { confirmed: false, priority: "HIGH", expires_in: "30m" });
+});
+
+test("what was sent leaves the form, but for what was written meanwhile", () => {
+  const sent = { led: "true", interval: "60", mode: "eco" };
+  assert.deepEqual(without({ ...sent, interval: "61" }, sent, ["led", "interval"]), { interval: "61", mode: "eco" });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { StoredEvent } from "../src/api";
-import { sentence, stored } from "../src/events";
+import { merged, sentence, stored } from "../src/events";
 
 const event = (type: string, more: object = {}): StoredEvent => ({ event: 1, at: "2026-01-01T00:00:00Z", kind: "bridge", type, ...more });
 
@@ -29,4 +29,10 @@ test("what the WebSocket tells becomes what the service stores", () => {
   const lost = stored({ event: 6, kind: "event", at, device: "a", application: "b", device_id: "c", data: { name: "lost_frames", missing: 2 } });
   assert.deepEqual([lost?.type, lost?.device, lost?.["missing"]], ["lost_frames", "a", 2]);
   assert.equal(stored({ event: 7, kind: "state", at, data: {} }), undefined);
+});
+
+test("what is told while an answer is on its way is neither lost nor twice there", () => {
+  const numbered = (...numbers: number[]) => numbers.map((number) => ({ ...event("join"), event: number }));
+  assert.deepEqual(merged(numbered(4, 3, 2), numbered(3, 2, 1)), numbered(4, 3, 2, 1));
+  assert.deepEqual(merged(numbered(4), []), numbered(4));
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fitted, gapAfter, joined, path, presence, runs, summary, thinned, withGaps } from "../src/series";
+import { fitted, gapAfter, joined, path, presence, runs, summary, thinned, visible, withGaps } from "../src/series";
 import { append, DAY } from "../src/spark";
 
 test("silence of four usual distances is a gap, and no line crosses it", () => {
@@ -51,7 +51,12 @@ test("availability is told backwards from now", () => {
   ]);
   assert.deepEqual(presence(changes, true, 70, 100), [{ from: 70, to: 80, value: false }, { from: 80, to: 100, value: true }]);
   assert.deepEqual(presence([], undefined, 0, 100), [], "nobody has looked");
-  assert.deepEqual(presence([{ at: 150, online: false }], false, 0, 100), [{ from: 0, to: 100, value: false }], "later than asked for");
+  assert.deepEqual(presence([{ at: 150, online: false }], false, 0, 100), [{ from: 0, to: 100, value: true }], "what came later tells how it was");
+});
+
+test("what changes too quickly to be seen is one, and a short time alone stays", () => {
+  const runs = [[0, 50], [50, 51], [51, 90], [90, 91], [91, 92], [92, 93], [95, 96]].map(([from, to], i) => ({ from: from ?? 0, to: to ?? 0, value: i % 2 === 0 }));
+  assert.deepEqual(visible(runs, 5), [...runs.slice(0, 3), { from: 90, to: 93, value: undefined }, runs[6]]);
 });
 
 test("a sparkline is drawn in pieces, and a lone reading as a dot", () => {

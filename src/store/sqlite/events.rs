@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::value::{key, nanoseconds, signed, timestamp};
 use crate::store::rows::{EventFilter, EventRow, Types};
@@ -40,6 +40,13 @@ pub fn prune(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Since when all are kept: the oldest went because of their age, or because they were too many.
+pub fn since(connection: &Connection, now: Timestamp) -> rusqlite::Result<Timestamp> {
+    let mut oldest = connection.prepare_cached("SELECT at FROM events ORDER BY n DESC LIMIT 1 OFFSET ?")?;
+    let oldest = oldest.query_row([LEFT - 1], |row| timestamp(row, 0)).optional()?;
+    Ok(oldest.unwrap_or(Timestamp::MIN).max(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN)))
+}
+
 /// The number of the newest; 0 if there is none.
 pub fn highest(connection: &Connection) -> rusqlite::Result<u64> {
     connection.query_row("SELECT coalesce(max(n), 0) FROM events", [], |row| Ok(row.get::<_, i64>(0)?.unsigned_abs()))
@@ -49,7 +56,7 @@ pub fn highest(connection: &Connection) -> rusqlite::Result<u64> {
 pub fn find(connection: &Connection, wanted: &EventFilter) -> rusqlite::Result<Vec<EventRow>> {
     let mut select = connection.prepare_cached(
         "SELECT n, at, application, device, type, body FROM events
-         WHERE n > ?1 AND (?2 IS NULL OR application = ?2 AND device = ?3)
+         WHERE n > ?1 AND n < ?7 AND (?2 IS NULL OR application = ?2 AND device = ?3)
              AND (?4 IS NULL OR (type IN (SELECT value FROM json_each(?5))) = ?4)
          ORDER BY n DESC LIMIT ?6",
     )?;
@@ -61,7 +68,8 @@ pub fn find(connection: &Connection, wanted: &EventFilter) -> rusqlite::Result<V
         Types::Others(types) => (Some(false), types),
     };
     let types = format!("[{}]", types.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(","));
-    let asked = params![signed(wanted.after), application, device, among, types, signed(wanted.most as u64)];
+    let before = wanted.before.map_or(i64::MAX, signed);
+    let asked = params![signed(wanted.after), application, device, among, types, signed(wanted.most as u64), before];
     select.query_map(asked, event)?.collect()
 }
 
@@ -110,8 +118,10 @@ mod tests {
         let types: [Types; 3] = [Types::Any, Types::Only(&["join", "codec_error"]), Types::Others(&["join"])];
         for types in types {
             for device in [None, Some(device("lamp")), Some(device("nobody"))] {
-                for (after, most) in [(0, 100), (20, 100), (0, 7), (70, 5)] {
-                    let wanted = EventFilter { after, device: device.clone(), types, most };
+                for (after, before, most) in
+                    [(0, None, 100), (20, None, 100), (0, None, 7), (70, None, 5), (0, Some(40), 7), (20, Some(23), 9)]
+                {
+                    let wanted = EventFilter { after, before, device: device.clone(), types, most };
                     let taken: Vec<_> = (1..60).rev().map(row).filter(|row| wanted.takes(row)).take(most).collect();
                     assert_eq!(find(&connection, &wanted).unwrap(), taken, "{wanted:?}");
                 }
@@ -131,6 +141,18 @@ mod tests {
         assert!(most > LEFT && most <= MOST, "{most}");
         prune(&connection, Timestamp::from_second(11_990).unwrap() + KEPT).unwrap();
         assert_eq!(count(&connection), 10);
+    }
+
+    #[test]
+    fn all_are_kept_since_the_oldest_of_so_many_and_a_month_at_most() {
+        let connection = opened();
+        let now = Timestamp::from_second(20_000).unwrap();
+        put(&connection, 0..9_499);
+        assert_eq!(since(&connection, now).unwrap(), now - KEPT, "none had to go yet");
+        put(&connection, 9_499..9_600);
+        assert_eq!(since(&connection, now).unwrap(), Timestamp::from_second(100).unwrap());
+        let later = now + KEPT;
+        assert_eq!(since(&connection, later).unwrap(), now, "what is older went");
     }
 
     fn count(connection: &Connection) -> i64 {

@@ -167,6 +167,10 @@ impl Engine for Sqlite {
         Ok(events::find(&self.connection, wanted)?)
     }
 
+    fn events_since(&mut self, now: Timestamp) -> Result<Timestamp> {
+        Ok(events::since(&self.connection, now)?)
+    }
+
     fn begin_copy(&mut self, target: File) -> Result<()> {
         self.copying.begin(&self.connection, target)
     }

@@ -25,7 +25,6 @@ export default function (rig) {
       assert.ok(told.includes(expected), `${expected} in: ${told}`);
     }
     viewer.clean();
-    await viewer.close();
   });
 
   test("an answer that comes late does not replace what was written meanwhile", async () => {
@@ -45,7 +44,6 @@ export default function (rig) {
     await page.locator(".outcome").getByText("21.5", { exact: true }).first().waitFor();
     assert.equal(await bytes.inputValue(), "08 66 5A 0E 10 01 00 3C");
     viewer.clean();
-    await viewer.close();
   });
 
   test("base64 is taken for what it is, and half a byte is pointed out", async () => {
@@ -57,7 +55,6 @@ export default function (rig) {
     await page.locator("select[name=bench-encoding]").selectOption("hex");
     await page.getByText("this is no hex").waitFor();
     viewer.clean();
-    await viewer.close();
   });
 
   test("a script is changed, tried on the last uplinks, saved and then in use", async () => {
@@ -65,7 +62,8 @@ export default function (rig) {
     const viewer = await Viewer.open(rig.browser, url);
     const { page } = viewer;
     await rig.logIn(page);
-    await page.locator('a[href="#/device/living-room"]').waitFor();
+    // What it is tried on: the bench takes the newest uplink that there is.
+    await page.locator('.device:has(a[href="#/device/living-room"]) .reading strong').waitFor();
     await viewer.go("#/bench/room");
     const editor = page.locator(".editor textarea");
     await viewer.until(() => document.querySelector(".editor textarea")?.value.includes("temperature"));
@@ -90,7 +88,44 @@ export default function (rig) {
     await viewer.go("#/device/living-room");
     await page.locator(".values", { hasText: "Extra" }).waitFor();
     viewer.clean();
-    await viewer.close();
+  });
+
+  test("what is written while a script is saved stays", async () => {
+    const { url, folder } = await rig.configured();
+    const viewer = await Viewer.open(rig.browser, url);
+    const { page } = viewer;
+    await rig.logIn(page);
+    await viewer.go("#/bench/room");
+    const editor = page.locator(".editor textarea");
+    await viewer.until(() => document.querySelector(".editor textarea")?.value.includes("temperature"));
+    const [saved, written] = [`${SCRIPT}// saved`, `${SCRIPT}// written meanwhile`];
+    await editor.fill(saved);
+    const release = await viewer.hold("**/codecs/room/source");
+    await page.getByRole("button", { name: "Save as" }).click();
+    await editor.fill(written);
+    release();
+    await page.getByRole("button", { name: "Save as", disabled: false }).waitFor();
+    assert.equal(readFileSync(join(folder, "codecs", "room.js"), "utf8"), saved);
+    assert.equal(await editor.inputValue(), written);
+    await page.locator(".badge", { hasText: "changed" }).waitFor();
+    viewer.clean();
+  });
+
+  test("what a script makes of one device's uplinks is not shown as another's", async () => {
+    const viewer = await Viewer.open(rig.browser, `${rig.demo.url}#/bench/mbed%2Fled-and-sensors`);
+    const { page } = viewer;
+    const attempt = page.getByRole("button", { name: "Try it on the last uplinks of" });
+    const release = await viewer.hold("**/codecs/try");
+    await attempt.click();
+    const device = page.locator("select[name=tried-on]");
+    const other = (await device.inputValue()) === "tracker" ? "greenhouse" : "tracker";
+    await device.selectOption(other);
+    release();
+    await page.getByRole("button", { name: "Try it on the last uplinks of", disabled: false }).waitFor();
+    assert.equal(await page.locator(".compared").count(), 0);
+    await attempt.click();
+    await page.locator(".compared").first().waitFor();
+    viewer.clean();
   });
 
   test("Tab indents in the editor, and Escape gives it back", async () => {
@@ -108,6 +143,5 @@ export default function (rig) {
     await page.keyboard.press("Tab");
     assert.equal(await editor.evaluate((area) => area === document.activeElement), false);
     viewer.clean();
-    await viewer.close();
   });
 }

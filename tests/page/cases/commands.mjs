@@ -9,18 +9,18 @@ export default function (rig) {
     const { page } = viewer;
     const led = page.getByRole("group", { name: "LED" });
     await led.getByRole("button", { name: "on", exact: true }).click();
+    // The demo sends commands of its own.
+    const answer = page.waitForResponse((answer) => answer.request().method() === "POST");
     await page.getByRole("button", { name: "Send", exact: true }).click();
-    const newest = page.locator(".downlink").first();
-    // Its next step is announced before it is there.
-    await newest.locator("li.is-ahead", { hasText: "acked" }).waitFor();
+    const { id } = await (await answer).json();
+    const newest = page.locator(`.downlink[data-id="${id}"]`);
     await newest.locator('li[data-step="acked"]').waitFor();
     const steps = await newest.locator("li[data-step]").evaluateAll((all) => all.map((step) => step.dataset.step));
     const road = steps.filter((step) => ["accepted", "queued", "sent", "acked"].includes(step));
     assert.deepEqual(road, ["accepted", "queued", "sent", "acked"]);
     assert.equal(await newest.getByRole("button", { name: "Cancel" }).count(), 0, "what has ended cannot be cancelled");
-    assert.match(await page.locator(".commands [role=status]").innerText(), /acked/, "a screen reader is told too");
+    await page.locator(".commands [role=status]", { hasText: "acked" }).waitFor();
     viewer.clean();
-    await viewer.close();
   });
 
   test("a value that does not fit is not sent, and says what would fit", async () => {
@@ -29,12 +29,28 @@ export default function (rig) {
     const interval = page.locator("input[name=interval]");
     await interval.fill("5");
     await page.getByText("must be a number from 10 to 65535 s").waitFor();
-    const send = page.getByRole("button", { name: "Send", exact: true });
-    assert.equal(await send.isDisabled(), true);
+    const send = (disabled) => page.getByRole("button", { name: "Send", exact: true, disabled });
+    await send(true).waitFor();
     await interval.fill("60");
-    assert.equal(await send.isDisabled(), false);
+    await send(false).waitFor();
     viewer.clean();
-    await viewer.close();
+  });
+
+  test("what is filled in while a command is sent stays", async () => {
+    const viewer = await Viewer.open(rig.browser, `${rig.demo.url}#/device/living-room`);
+    const { page } = viewer;
+    const interval = page.locator("input[name=interval]");
+    await interval.fill("60");
+    await page.getByRole("group", { name: "LED" }).getByRole("button", { name: "off", exact: true }).click();
+    await page.locator(".downlink, .commands p.muted").first().waitFor();
+    const release = await viewer.hold("**/api/v1/downlinks");
+    await page.getByRole("button", { name: "Send", exact: true }).click();
+    await interval.fill("61");
+    release();
+    const leaves = page.getByRole("group", { name: "LED" }).getByRole("button", { name: "leave", pressed: true });
+    await leaves.waitFor();
+    assert.equal(await interval.inputValue(), "61");
+    viewer.clean();
   });
 
   test("bytes that are refused say why where they were sent", async () => {
@@ -53,7 +69,6 @@ export default function (rig) {
     await page.locator("input[name=raw-port]").fill("7");
     await page.getByRole("button", { name: "Send bytes" }).click();
     await page.locator(".downlink code", { hasText: "01FF" }).waitFor();
-    await viewer.close();
   });
 
   test("what waits for a silent device can be cancelled", async () => {
@@ -66,17 +81,20 @@ export default function (rig) {
     try {
       await viewer.go("#/device/living-room");
       // Its own script offers no commands: bytes are what is left, and shown at once.
-      await page.locator("input[name=raw-bytes]").fill("01 00");
       await page.locator("input[name=raw-port]").fill("15");
-      await page.getByRole("button", { name: "Send bytes" }).click();
-      const newest = page.locator(".downlink").first();
-      await newest.getByRole("button", { name: "Cancel" }).click();
-      await newest.locator('li[data-step="cancelled"]').waitFor();
-      assert.equal(await newest.locator("summary .badge").innerText(), "cancelled");
+      for (const bytes of ["0100", "0200"]) {
+        await page.locator("input[name=raw-bytes]").fill(bytes);
+        await page.getByRole("button", { name: "Send bytes" }).click();
+        // Its next step is announced before it is there.
+        await page.locator(".downlink", { hasText: bytes }).locator("li.is-ahead", { hasText: "sent" }).waitFor();
+      }
+      const second = page.locator(".downlink", { hasText: "0200" });
+      await second.getByRole("button", { name: "Cancel" }).click();
+      await second.locator('li[data-step="cancelled"]').waitFor();
+      await second.locator("summary .badge", { hasText: "cancelled" }).waitFor();
       viewer.clean();
     } finally {
       bridge.network.child.kill("SIGUSR1");
     }
-    await viewer.close();
   });
 }

@@ -22,7 +22,6 @@ export default function (rig) {
     await page.getByRole("button", { name: "Log out" }).click();
     await page.locator("input[name=secret]").waitFor();
     viewer.clean(REFUSED);
-    await viewer.close();
   });
 
   test("a token opens the page too, and a wrong one does not", async () => {
@@ -39,7 +38,6 @@ export default function (rig) {
       await then.waitFor();
     }
     viewer.clean(REFUSED);
-    await viewer.close();
   });
 
   test("without a session nothing is answered, over HTTP or the WebSocket", async () => {
@@ -58,7 +56,6 @@ export default function (rig) {
     });
     assert.deepEqual(answers, { status: 401, opened: false });
     viewer.clean(REFUSED);
-    await viewer.close();
   });
 
   test("whoever guesses too often is told to wait", async () => {
@@ -79,6 +76,5 @@ export default function (rig) {
     await page.getByRole("alert").waitFor();
     assert.equal(await page.locator(".device").count(), 0);
     viewer.clean([...REFUSED, /status of 429/]);
-    await viewer.close();
   });
 }

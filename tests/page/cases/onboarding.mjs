@@ -55,7 +55,6 @@ export default function (rig) {
     assert.match(readFileSync(file, "utf8"), /id = "my-app"[^]*username = "ferry"\npassword_file = "home.password"/);
     assert.equal(readFileSync(join(folder, "home.password"), "utf8").trim(), PASSWORD);
     viewer.clean([/status of 404/, /ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|WebSocket/]);
-    await viewer.close();
   });
 
   test("without its token the first run tells nothing", async () => {

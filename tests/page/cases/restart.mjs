@@ -27,7 +27,6 @@ export default function (rig) {
     await viewer.until((was) => document.querySelector(".devices")?.innerText !== was, before);
     assert.equal(await page.evaluate(() => window.sameDocument), true, "nobody had to reload the page");
     viewer.clean(AWAY);
-    await viewer.close();
     await second.stop();
   });
 }

@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { api, Problem } from "../api";
 import { useAttempt } from "../components/attempt";
 import { Trouble } from "../components/problem";
+import { unchanged } from "../late";
 import { bench, type Outcome } from "./api";
 import { PayloadFields } from "./fields";
 import { OutcomeView } from "./outcome";
@@ -31,10 +32,9 @@ export function Payload({ subject: { codec, device }, text, wrong }: Props) {
   const written = () => [encoding.value, port.value, bytes.value].join(" ");
   const newest = () =>
     attempt(async () => {
-      const before = written();
+      const isAsBefore = unchanged(written);
       const last = device && (await api.uplinks(device, { limit: 1 })).uplinks[0];
-      // What somebody wrote while the answer was on its way stays.
-      if (!last || written() !== before) return;
+      if (!last || !isAsBefore()) return;
       encoding.value = "hex";
       bytes.value = last.payload_hex;
       port.value = String(last.f_port ?? "");

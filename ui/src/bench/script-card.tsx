@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import type { Device, Problem } from "../api";
 import { useAttempt } from "../components/attempt";
 import { Trouble } from "../components/problem";
+import { unchanged } from "../late";
 import { bench, type Source, type Tried } from "./api";
 import { Editor } from "./editor";
 import type { Changed, Subject } from "./subject";
@@ -24,16 +25,21 @@ export function Script({ subject: { codec, device }, devices, edit, text, wrong,
   const source = useSignal<Source | undefined>(undefined);
   const trouble = useSignal<Problem | undefined>(undefined);
   const shown = useSignal("");
-  const read = async () => {
-    text.value = wrong.value = undefined;
+  /** Takes the place of `before` only: what was written meanwhile stays. */
+  const read = async (before: string) => {
+    wrong.value = undefined;
     try {
       source.value = await bench.source(codec);
-      shown.value = source.value.text;
+      if (shown.value === before) shown.value = source.value.text;
+      written(shown.value);
     } catch (problem) {
       trouble.value = problem as Problem;
     }
   };
-  useEffect(() => void read(), [codec]);
+  useEffect(() => {
+    text.value = undefined;
+    void read(shown.value);
+  }, [codec]);
   const written = (now: string) => {
     const { text: was, kind } = source.value ?? { text: now, kind: "script" };
     text.value = now === was ? undefined : { text: now, kind };
@@ -53,7 +59,12 @@ export function Script({ subject: { codec, device }, devices, edit, text, wrong,
           <Editor label={`Source of ${codec}`} text={shown} wrong={wrong.value} />
           <Trial device={device} devices={devices} now={now} />
           {edit && (
-            <Save codec={codec} now={now} isChanged={text.value !== undefined} saved={() => void read().then(saved)} />
+            <Save
+              codec={codec}
+              now={now}
+              isChanged={text.value !== undefined}
+              saved={(sent) => read(sent).then(saved)}
+            />
           )}
         </>
       )}
@@ -78,7 +89,12 @@ function Trial({ device, devices, now }: { device: Device | undefined; devices: 
   const { busy, problem, attempt } = useAttempt();
   const whose = devices.find(({ name }) => name === of.value);
   if (!whose) return null;
-  const run = () => attempt(async () => void (tried.value = (await bench.try(whose, now.text, now.kind)).tried));
+  const run = () =>
+    attempt(async () => {
+      const isAsked = unchanged(() => of.value);
+      const answer = await bench.try(whose, now.text, now.kind);
+      if (isAsked()) tried.value = answer.tried;
+    });
   return (
     <div class="stack">
       <div class="row">
@@ -110,7 +126,8 @@ interface SaveProps {
   codec: string;
   now: Changed;
   isChanged: boolean;
-  saved: () => void;
+  /** `sent`: the text that is saved now. */
+  saved: (sent: string) => Promise<void>;
 }
 
 function Save({ codec, now, isChanged, saved }: SaveProps) {
@@ -122,7 +139,7 @@ function Save({ codec, now, isChanged, saved }: SaveProps) {
     attempt(async () => {
       done.value = undefined;
       done.value = await bench.save(name.value.trim(), now.text, now.kind);
-      saved();
+      await saved(now.text);
     });
   return (
     <div class="stack">

@@ -37,7 +37,7 @@ function Life({ downlink, shown, take }: Props) {
   const cancel = () => attempt(async () => take(await downlinks.cancel(downlink)));
   const { state, f_port, payload_hex, confirmed, created_at, open } = downlink;
   return (
-    <details class="downlink" open={shown} data-state={state}>
+    <details class="downlink" open={shown} data-id={downlink.id} data-state={state}>
       <summary>
         <span class={`badge ${COLOURS[mood(downlink)]}`}>{state}</span>
         <code class="cut">{hex(payload_hex)}</code>

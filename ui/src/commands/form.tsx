@@ -6,7 +6,7 @@ import { Trouble } from "../components/problem";
 import { downlinks } from "./api";
 import type { Downlink } from "./life";
 import { MannerFields } from "./manner";
-import { type Draft, faults, fieldsByPort, type Manner, mannerly, nameOf, rangeOf, USUAL } from "./table";
+import { type Draft, faults, fieldsByPort, type Manner, mannerly, nameOf, rangeOf, USUAL, without } from "./table";
 
 interface Props {
   device: Device;
@@ -25,10 +25,13 @@ export function CommandForm({ device, accepted }: Props) {
   const order = (fields: object) => downlinks.send(device, { ...fields, ...mannerly(manner.value) }).then(accepted);
   const send = async (event: Event) => {
     event.preventDefault();
-    const well = await attempt(async () => {
-      for (const fields of orders) await order(fields);
+    const sent = draft.value;
+    await attempt(async () => {
+      for (const one of orders) {
+        await order(one);
+        draft.value = without(draft.value, sent, Object.keys(one.fields));
+      }
     });
-    if (well) draft.value = {};
   };
   const press = ({ field, f_port }: Command) =>
     attempt(() => order({ fields: { [field]: true }, ...(f_port == null ? {} : { f_port }) }));

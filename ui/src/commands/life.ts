@@ -83,13 +83,15 @@ export function stepped(downlinks: readonly Downlink[], step: Step): Downlink[] 
   return downlinks.map((downlink) => (downlink === known ? after : downlink));
 }
 
-/** What was read, but for steps that were told while it was on its way: the newest of each, the newest first. */
+/** What was read, but for what became known while it was on its way, steps and downlinks: the newest of each, the newest first. */
 export function merged(known: readonly Downlink[], read: readonly Downlink[]): Downlink[] {
+  const last = read.map(({ created_at }) => created_at).sort().at(-1) ?? "";
+  const newer = known.filter(({ id, created_at }) => created_at > last && !read.some((downlink) => downlink.id === id));
   const newest = (downlink: Downlink) => {
     const own = known.find(({ id }) => id === downlink.id);
     return own && own.step_count > downlink.step_count ? own : downlink;
   };
-  return read.map(newest).sort((a, b) => b.created_at.localeCompare(a.created_at));
+  return [...newer, ...read.map(newest)].sort((a, b) => b.created_at.localeCompare(a.created_at));
 }
 
 /** The stages ahead of a downlink that is under way, so that its timeline shows where it is going. */

@@ -5,6 +5,7 @@ import { PayloadFields } from "../bench/fields";
 import { type Encoding, keyOf, lengthOf } from "../bench/payload";
 import { useAttempt } from "../components/attempt";
 import { Trouble } from "../components/problem";
+import { unchanged } from "../late";
 import { downlinks } from "./api";
 import type { Downlink } from "./life";
 import { MannerFields } from "./manner";
@@ -26,9 +27,10 @@ export function RawForm({ device, accepted }: Props) {
   const send = async (event: Event) => {
     event.preventDefault();
     await attempt(async () => {
+      const isAsSent = unchanged(() => text.value);
       const payload = { f_port: Number(port.value), [keyOf(encoding.value)]: text.value };
       accepted(await downlinks.send(device, { ...payload, ...mannerly(manner.value) }));
-      text.value = "";
+      if (isAsSent()) text.value = "";
     });
   };
   return (

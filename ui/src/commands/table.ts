@@ -46,6 +46,11 @@ export function fieldsByPort(
   return [...ports].map(([f_port, fields]) => (f_port === undefined ? { fields } : { f_port, fields }));
 }
 
+/** What is left in the form once these fields were sent: what was written into one of them meanwhile, too. */
+export function without(draft: Draft, sent: Draft, fields: readonly string[]): Draft {
+  return Object.fromEntries(Object.entries(draft).filter(([field, text]) => !fields.includes(field) || text !== sent[field]));
+}
+
 /** The manner as keys of a downlink: only what differs from what the bridge does anyway. */
 export function mannerly({ confirmed, priority, expires_in }: Manner): Record<string, unknown> {
   return {

@@ -1,4 +1,4 @@
-// Lines over time, by uPlot: one cursor for all plots of a page, zoom by dragging, a band where readings were summed up.
+// Lines over time, by uPlot: one cursor for all plots of a page, zoom by dragging or by fingers, a band where readings were summed up.
 import { signal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
@@ -6,6 +6,7 @@ import "uplot/dist/uPlot.min.css";
 import { number } from "../format";
 import { joined, summary, withGaps, type Value } from "../series";
 import { theme } from "../store";
+import { followFingers } from "./touch";
 
 /** From and to, in unix ms. */
 export type Range = [from: number, to: number];
@@ -23,7 +24,7 @@ interface Asked {
   lines: Line[];
   unit: string | undefined;
   range: Range;
-  /** A range that was dragged over. */
+  /** A range that was dragged over, or moved to. */
   onZoom: (range: Range) => void;
   /** `step` holds each value until the next; `bar` starts at 0. */
   shape?: "line" | "step" | "bar";
@@ -44,6 +45,8 @@ export function Plot(asked: Asked) {
   const plot = useRef<uPlot | undefined>(undefined);
   const zoom = useRef(asked.onZoom);
   zoom.current = asked.onZoom;
+  const shown = useRef(asked.range);
+  shown.current = asked.range;
   const [under, setUnder] = useState<number | null>(null);
   const { lines, range, unit, shape = "line", height = 170 } = asked;
   // A cursor that moves draws the legend anew, and no line.
@@ -72,6 +75,11 @@ export function Plot(asked: Asked) {
     const size = { shape, height, width: element.clientWidth, range };
     const drawn = new Drawing(options(lines, size, Drawing.paths, (found) => zoom.current(found), setUnder), data.current, element);
     plot.current = drawn;
+    followFingers(drawn.over, {
+      range: () => shown.current,
+      show: ([min, max]) => drawn.setScale("x", { min, max }),
+      done: (found) => zoom.current(found),
+    });
     const resized = new ResizeObserver(() => drawn.setSize({ width: element.clientWidth, height }));
     resized.observe(element);
     return () => {

@@ -1,6 +1,6 @@
 // What lasted from when to when: availability, switches, texts.
 import { count, span, when } from "../format";
-import type { Run } from "../series";
+import { visible, type Run } from "../series";
 import { now } from "../store";
 import type { Range } from "./plot";
 
@@ -13,22 +13,26 @@ interface Asked<T> {
   tone: (value: T) => string;
 }
 
+/** What is narrower, as a part of the width, cannot be told from what is beside it. */
+const NARROWEST = 1 / 250;
+
 export function Timeline<T>({ label, runs, range: [from, to], text, tone }: Asked<T>) {
   const share = (ms: number) => `${(ms / (to - from)) * 100}%`;
   const seen = runs.filter((run) => run.to > from && run.from < to);
   return (
     <div class="timeline" role="img" aria-label={`${label}: ${summed(seen, text)}`}>
-      {seen.map((run) => {
+      {visible(seen, (to - from) * NARROWEST).map((run) => {
         const start = Math.max(run.from, from);
         const lasted = Math.min(run.to, to) - start;
+        const said = run.value === undefined ? "changing" : text(run.value);
         return (
           <span
             key={run.from}
-            class={tone(run.value)}
+            class={run.value === undefined ? "is-changing" : tone(run.value)}
             style={{ left: share(start - from), width: share(lasted) }}
-            title={`${text(run.value)}, ${when(run.from, now.peek())} for ${span(run.to - run.from)}`}
+            title={`${said}, ${when(run.from, now.peek())} for ${span(run.to - run.from)}`}
           >
-            {lasted > (to - from) / 14 && text(run.value)}
+            {lasted > (to - from) / 14 && said}
           </span>
         );
       })}

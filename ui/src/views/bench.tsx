@@ -1,6 +1,6 @@
 // The codec bench: what a codec makes of a payload, and what a change to it would make different.
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { Problem } from "../api";
 import { bench, type Codec } from "../bench/api";
 import { Payload } from "../bench/payload-card";
@@ -22,7 +22,8 @@ export function Bench({ codec }: { codec: string | undefined }) {
     );
   useEffect(() => void read(), []);
 
-  if (trouble.value) return <Trouble of={trouble.value} />;
+  // A list that was read before does: what was written would be gone.
+  if (trouble.value && !list.value) return <Trouble of={trouble.value} />;
   if (!list.value || !entries.value) return <p class="muted">Reading the codecs …</p>;
   return <Chosen named={codec} list={list.value} saved={read} />;
 }
@@ -40,7 +41,10 @@ function Chosen({ named, list: { codecs, edit }, saved }: Props) {
   const text = useSignal<Changed | undefined>(undefined);
   /** The line of the script that is wrong. */
   const wrong = useSignal<number | undefined>(undefined);
-  const now = choice.value ?? first(named, devices, codecs);
+  // Once something lies there it stays, whatever else appears: somebody may have begun to write.
+  const begun = useRef("");
+  begun.current ||= first(named, devices, codecs);
+  const now = choice.value ?? begun.current;
   const subject = chosen(now, devices, codecs);
 
   const choose = (value: string) => {

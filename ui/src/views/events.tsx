@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { api, type Gap, type StoredEvent } from "../api";
 import { Empty } from "../components/empty";
+import { useEvents } from "../components/happening";
 import { EventList } from "../components/eventlist";
 import { Icon } from "../components/icons";
 import { Trouble } from "../components/problem";
@@ -21,22 +22,10 @@ const MOST = 1000;
 const SHOWN = 100;
 
 export function Events() {
-  const read = useRead(() => api.events({ limit: MOST }), []);
+  const { value: all, problem } = useEvents({ limit: MOST });
   const gaps = useRead(() => api.gaps(), []);
-  const [added, setAdded] = useState<StoredEvent[]>([]);
   const [most, setMost] = useState(SHOWN);
-  useEffect(() => setAdded([]), [read.value]);
-  useEffect(
-    () =>
-      onTold((told) => {
-        const event = stored(told);
-        if (!event) return;
-        setAdded((old) => [event, ...old].slice(0, MOST));
-        if (event.type.startsWith("gap_")) gaps.again();
-      }),
-    [],
-  );
-  const all = read.value && [...added, ...read.value.events];
+  useEffect(() => onTold((told) => void (stored(told)?.type.startsWith("gap_") && gaps.again())), []);
   const found = all?.filter(isWanted);
   return (
     <>
@@ -56,7 +45,7 @@ export function Events() {
             <input class="input" type="search" placeholder="Search" value={search.value} onInput={({ currentTarget }) => (search.value = currentTarget.value)} />
           </label>
         </div>
-        {read.problem && <Trouble of={read.problem} />}
+        {problem && <Trouble of={problem} />}
         {found && found.length > 0 && <EventList events={found.slice(0, most)} />}
         {found && found.length > most && <button type="button" class="button" onClick={() => setMost(most + 4 * SHOWN)}>Older ones</button>}
         {all?.length === 0 && <Empty title="Nothing happened yet"><p>Devices that join or fall silent, gaps, codecs that fail: all that is worth telling is kept here for 30 days.</p></Empty>}

@@ -4,6 +4,7 @@ import { useRef } from "preact/hooks";
 import { api } from "../api";
 import { useAttempt } from "../components/attempt";
 import { Trouble } from "../components/problem";
+import { unchanged } from "../late";
 import { enter, session } from "../store";
 import "./welcome.css";
 
@@ -17,12 +18,13 @@ export function Login() {
   const submit = async (event: Event) => {
     event.preventDefault();
     const given = secret.value;
+    const isAsGiven = unchanged(() => secret.value);
     const well = await attempt(async () => {
       await api.login(byToken.value ? { token: given } : { password: given });
       await enter();
     });
     if (well) return;
-    secret.value = "";
+    if (isAsGiven()) secret.value = "";
     field.current?.focus();
   };
   return (

@@ -1,40 +1,38 @@
 // When the device was there, and what else happened to it.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { api, type Availability, type Device, type StoredEvent } from "../../api";
 import { EventList } from "../../components/eventlist";
 import type { Range } from "../../components/plot";
 import { Trouble } from "../../components/problem";
 import { useRead, type Read } from "../../components/reading";
 import { Timeline } from "../../components/timeline";
-import { isTwin, stored } from "../../events";
-import { onTold } from "../../live";
+import { isTwin } from "../../events";
 import { presence } from "../../series";
+import { rangeOf, type Looked } from "./span";
 
-const MOST = 200;
+/** The most that one answer has; of the 10,000 events that are kept it needs ten. */
+const PAGE = 1000;
 
-/** The device's events, the newest first, kept true by what is told. */
-export function useEvents(device: Device): Read<StoredEvent[]> {
-  const read = useRead(() => api.events({ device: device.name, limit: MOST }), [device.name]);
-  const [added, setAdded] = useState<StoredEvent[]>([]);
-  useEffect(() => setAdded([]), [read.value]);
-  useEffect(
-    () =>
-      onTold((told) => {
-        const event = stored(told);
-        const name = event?.device ?? told.device;
-        if (event && name === device.name) setAdded((old) => [event, ...old].slice(0, MOST));
-      }),
-    [device.name],
-  );
-  return { ...read, value: read.value && [...added, ...read.value.events] };
+interface Asked {
+  device: Device;
+  /** The newest events of the device, kept true by what is told. */
+  events: StoredEvent[];
+  is: Availability | undefined;
+  looked: Looked;
+  range: Range;
 }
 
-export function Presences({ events, is, range }: { events: StoredEvent[]; is: Availability | undefined; range: Range }) {
-  const changes = events.flatMap(({ type, at }) =>
-    type === "device_offline" || type === "device_online" ? [{ at: Date.parse(at), online: type === "device_online" }] : [],
-  );
+export function Presences({ device, events, is, range, looked }: Asked) {
+  const newest = events.find(isChange)?.event;
+  const read = (signal: AbortSignal) => noticesSince(rangeOf(looked, Date.now())[0], device, signal);
+  const { value: told, problem } = useRead(read, [device.name, looked, newest]);
+  if (!told) return problem ? <Trouble of={problem} /> : null;
+  const changes = told.events.filter(isChange).map(({ type, at }) => ({ at: Date.parse(at), online: type === "device_online" }));
   if (is === undefined && changes.length === 0) return null;
-  const runs = presence(changes, is && is === "online", Math.max(range[0], knownSince(events)), range[1]);
+  // Nothing is known of the time before the device was there, nor of that of which not all is kept.
+  const begins = told.events.find(({ type }) => type === "device_seen_first");
+  const from = Math.max(range[0], told.since, begins ? Date.parse(begins.at) : 0);
+  const runs = presence(changes, is && is === "online", from, range[1]);
   return (
     <figure class="card chart">
       <ul class="legend"><li>Availability</li></ul>
@@ -43,10 +41,21 @@ export function Presences({ events, is, range }: { events: StoredEvent[]; is: Av
   );
 }
 
-/** Nothing is known of the time before the device was there, nor before the oldest of a full list. */
-function knownSince(events: StoredEvent[]): number {
-  const oldest = events.length >= MOST ? events.at(-1) : events.find(({ type }) => type === "device_seen_first");
-  return oldest ? Date.parse(oldest.at) : 0;
+function isChange({ type }: StoredEvent): boolean {
+  return type === "device_offline" || type === "device_online";
+}
+
+/** What the bridge told of a device since then, and somewhat more, the newest first; and since when all of it is kept. */
+async function noticesSince(from: number, { name }: Device, signal: AbortSignal): Promise<{ events: StoredEvent[]; since: number }> {
+  const all: StoredEvent[] = [];
+  for (;;) {
+    const before = all.at(-1)?.event;
+    const asked = { device: name, kind: "bridge", limit: PAGE, ...(before !== undefined && { before }) };
+    const { events, since } = await api.events(asked, signal);
+    all.push(...events);
+    const last = events.at(-1);
+    if (!last || events.length < PAGE || Date.parse(last.at) < from) return { events: all, since: Date.parse(since) };
+  }
 }
 
 /** A page has room for these; the view of events has all. */

@@ -1,6 +1,7 @@
 // What the device is called, and how it is.
 import { useState } from "preact/hooks";
 import { api, type Device } from "../../api";
+import { useAttempt } from "../../components/attempt";
 import { Presence } from "../../components/availability";
 import { Icon } from "../../components/icons";
 import { Trouble } from "../../components/problem";
@@ -8,7 +9,8 @@ import { BatteryLevel, Reception } from "../../components/radio";
 import { Ago } from "../../components/time";
 import { battery, type Shown } from "../../fields";
 import { count, span } from "../../format";
-import { href } from "../../router";
+import { unchanged } from "../../late";
+import { href, route } from "../../router";
 import { readDevices, type Entry } from "../../store";
 
 export function Head({ entry, all }: { entry: Entry; all: Shown[] }) {
@@ -47,10 +49,15 @@ function focus(input: HTMLInputElement | null): void {
 /** Its topics move with the name, and so does this page. */
 function Naming({ device, end }: { device: Device; end: () => void }) {
   const [to, setTo] = useState(device.name);
-  const [problem, setProblem] = useState<unknown>();
+  const { busy, problem, attempt } = useAttempt();
   const rename = (event: Event) => {
     event.preventDefault();
-    api.rename(device, to).then(readDevices).then(() => location.replace(href.device(to)), setProblem);
+    const isStillHere = unchanged(() => route.value);
+    void attempt(async () => {
+      await api.rename(device, to);
+      await readDevices();
+      if (isStillHere()) location.replace(href.device(to));
+    });
   };
   return (
     <form class="stack" onSubmit={rename}>
@@ -59,11 +66,11 @@ function Naming({ device, end }: { device: Device; end: () => void }) {
           <span class="unseen">Name at home</span>
           <input class="input" value={to} required ref={focus} onInput={({ currentTarget }) => setTo(currentTarget.value)} onKeyDown={({ key }) => key === "Escape" && end()} />
         </label>
-        <button type="submit" class="button is-main" disabled={to === "" || to === device.name}>Rename</button>
+        <button type="submit" class="button is-main" disabled={to === "" || to === device.name || busy.value}>Rename</button>
         <button type="button" class="button is-quiet" onClick={end}>Leave it</button>
       </div>
       <p class="small muted">Its topics and entities get the new name. A <code>/</code> makes levels, such as <code>garden/soil</code>.</p>
-      {problem !== undefined && <Trouble of={problem} />}
+      {problem.value && <Trouble of={problem.value} />}
     </form>
   );
 }

@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { api, query, type Readings } from "../../api";
 import { Empty } from "../../components/empty";
+import { useEvents } from "../../components/happening";
 import type { Range } from "../../components/plot";
 import { Trouble } from "../../components/problem";
 import { useRead } from "../../components/reading";
@@ -14,12 +15,12 @@ import { byName, entries, now, type Entry } from "../../store";
 import { Commands } from "../commands";
 import { Codec, Identity } from "./details";
 import { Head } from "./head";
-import { Happened, Presences, useEvents } from "./happened";
+import { Happened, Presences } from "./happened";
 import { placePath, Position } from "./position";
 import { FairUse, RadioPlots } from "./radio";
 import { RangeChooser } from "./range";
 import { ReadingPlots } from "./readings";
-import { rangeOf, type Looked } from "./span";
+import { changed, rangeOf, type Looked } from "./span";
 import { Uplinks } from "./uplinks";
 
 export function DeviceView({ name }: { name: string }) {
@@ -36,6 +37,8 @@ export function DeviceView({ name }: { name: string }) {
 
 /** What the plots are drawn from; more would not be seen. */
 const POINTS = 600;
+/** The list of what happened has the newest. */
+const MOST_EVENTS = 200;
 /** At most so many columns are asked for. */
 const MOST_FIELDS = 40;
 
@@ -47,17 +50,17 @@ function Known({ entry }: { entry: Entry }) {
   // What ends now moves with what is heard, not with the clock.
   const heard = useMemo(() => Date.now(), [state?.last_seen, looked.value]);
   const beat = "range" in looked.value ? 0 : slowed(heard, rangeOf(looked.value, heard));
-  const zoom = (to: Range) => (looked.value = { range: to });
+  const zoom = (to: Range) => (looked.value = { range: changed(to, {}, Date.now()) });
   const fields = wanted(all);
   const [begins, setBegins] = useState<number | undefined>();
   const asked = { ...(begins === undefined ? spanOf(looked.value) : { from: new Date(begins).toISOString() }), points: POINTS };
-  const asks = query(asked) + beat;
-  const readings = useRead((signal) => api.readings(device, { ...asked, fields }, signal), [device.name, fields, asks]);
-  const radio = useRead((signal) => api.radio(device, asked, signal), [device.name, asks]);
+  const asks = query(asked);
+  const readings = useRead((signal) => api.readings(device, { ...asked, fields }, signal), [device.name, fields, asks], beat);
+  const radio = useRead((signal) => api.radio(device, asked, signal), [device.name, asks], beat);
   useEffect(() => setBegins(undefined), [looked.value]);
   useEffect(() => setBegins((old) => old ?? beginning(looked.value, readings.value)), [readings.value]);
-  const details = useRead((signal) => api.device(device, signal), [device.name, state?.last_seen]);
-  const events = useEvents(device);
+  const details = useRead((signal) => api.device(device, signal), [device.name], state?.last_seen);
+  const events = useEvents({ device: device.name, limit: MOST_EVENTS });
   const place = placePath(state);
   const asIs = rangeOf(looked.value, Math.max(heard, now.peek()));
   const at = "span" in looked.value ? fitted(asIs, first(readings.value)) : asIs;
@@ -70,7 +73,7 @@ function Known({ entry }: { entry: Entry }) {
           <RangeChooser looked={looked} range={at} />
           {readings.problem && <Trouble of={readings.problem} />}
           {readings.value && <ReadingPlots device={device} readings={readings.value} order={all.map(({ path }) => path)} range={at} onZoom={zoom} />}
-          {events.value && <Presences events={events.value} is={entry.availability.value} range={at} />}
+          {events.value && <Presences device={device} events={events.value} is={entry.availability.value} looked={looked.value} range={at} />}
           <section class="card radio" aria-labelledby="radio">
             <h2 id="radio">Radio</h2>
             {radio.problem && <Trouble of={radio.problem} />}

@@ -11,7 +11,7 @@ export function RangeChooser({ looked, range }: { looked: Signal<Looked>; range:
     looked.value = { range: changed(range, how, now.value) };
   };
   return (
-    <div class="ranges row">
+    <div class="ranges row" data-from={range[0]}>
       <div class="segments" role="group" aria-label="Time">
         {Object.keys(SPANS).map((span) => (
           <button key={span} type="button" aria-pressed={"span" in is && is.span === span} onClick={() => (looked.value = { span: span as Span })}>

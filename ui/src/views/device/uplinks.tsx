@@ -1,6 +1,7 @@
 // The last uplinks: what came through the air beside what was made of it.
 import { useEffect, useState } from "preact/hooks";
 import { api, type Device, type Uplink } from "../../api";
+import { useAttempt } from "../../components/attempt";
 import { Copy } from "../../components/copy";
 import { Trouble } from "../../components/problem";
 import { useRead } from "../../components/reading";
@@ -10,42 +11,50 @@ import { hex, label, number, value } from "../../format";
 import { onTold } from "../../live";
 
 const PAGE = 10;
+/** Told since the list was read; it is read again when there are more. */
+const MOST_TOLD = 200;
+
+type Page = { uplinks: Uplink[]; next: number | null };
 
 export function Uplinks({ device }: { device: Device }) {
-  const { value: first, problem } = useRead((signal) => api.uplinks(device, { limit: PAGE }, signal), [device.name]);
-  const [all, setAll] = useState<Uplink[]>([]);
-  const [next, setNext] = useState<number | undefined>();
-  const [trouble, setTrouble] = useState<unknown>();
-  useEffect(() => {
-    setAll(first?.uplinks ?? []);
-    setNext(first?.next ?? undefined);
-  }, [first]);
+  const { value: first, problem, again } = useRead((signal) => api.uplinks(device, { limit: PAGE }, signal), [device.name]);
+  const [told, setTold] = useState<Uplink[]>([]);
+  // Older ones go on where the first ones end: with others, they are read anew.
+  const [opened, setOpened] = useState<Page & { of: Page }>();
+  const older = opened && opened.of === first ? opened : undefined;
+  const { busy, problem: trouble, attempt } = useAttempt();
+  // Those that were told while the answer was on its way may not be in it.
+  useEffect(() => setTold((old) => old.slice(0, PAGE)), [first]);
+  useEffect(() => void (told.length > MOST_TOLD && again()), [told.length]);
   useEffect(
     () =>
       onTold(({ kind, device: name, data }) => {
-        const uplink = data as Uplink;
-        if (kind === "uplink" && name === device.name) setAll((old) => [uplink, ...old.filter(({ id }) => id !== uplink.id)]);
+        if (kind === "uplink" && name === device.name) setTold((old) => [data as Uplink, ...old]);
       }),
     [device.name],
   );
-  const more = () =>
-    api.uplinks(device, { limit: 2 * PAGE, ...(next !== undefined && { before: next }) }).then(
-      (said) => {
-        setAll((old) => [...old, ...said.uplinks.filter(({ id }) => !old.some((one) => one.id === id))]);
-        setNext(said.next ?? undefined);
-      },
-      setTrouble,
-    );
+  const next = (older ?? first)?.next;
+  const more = (of: Page, before: number) =>
+    attempt(async () => {
+      const said = await api.uplinks(device, { limit: 2 * PAGE, before });
+      setOpened({ of, uplinks: [...(older?.uplinks ?? []), ...said.uplinks], next: said.next });
+    });
+  const all = newestFirst([...told, ...(first?.uplinks ?? []), ...(older?.uplinks ?? [])]);
   return (
     <section class="card" aria-labelledby="uplinks">
       <h2 id="uplinks">Last uplinks</h2>
       {problem && <Trouble of={problem} />}
       {first && all.length === 0 && <p class="muted">None is kept of this device yet.</p>}
       <ol class="uplinks">{all.map((one) => <UplinkItem key={one.id} device={device} of={one} />)}</ol>
-      {trouble !== undefined && <Trouble of={trouble} />}
-      {next !== undefined && <button type="button" class="button" onClick={more}>Older ones</button>}
+      {trouble.value && <Trouble of={trouble.value} />}
+      {first && next != null && <button type="button" class="button" disabled={busy.value} onClick={() => more(first, next)}>Older ones</button>}
     </section>
   );
+}
+
+/** Each once: one that was told may have been read too, and one that was fetched later is older than others. */
+function newestFirst(all: Uplink[]): Uplink[] {
+  return [...new Map(all.map((one) => [one.id, one])).values()].sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
 }
 
 function UplinkItem({ device, of }: { device: Device; of: Uplink }) {
