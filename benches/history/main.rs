@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use ttn_ferry::model::{ApplicationName, DataRate, DeviceId, DeviceKey, EndDeviceIds, Gateway, Radio, UplinkRecord};
 use ttn_ferry::store::{self, Store, StoreConfig, UplinkFilter};
-use ttn_ferry::telemetry::Notices;
+use ttn_ferry::telemetry::{Counters, NetworkClock, Notices};
 
 const INTERVAL: SignedDuration = SignedDuration::from_mins(15);
 const A_DAY: u32 = 96;
@@ -116,7 +116,9 @@ fn open(folder: &Path, change: impl FnOnce(&mut StoreConfig)) -> (Store, JoinSet
     let (store, writer, _) =
         store::open(&folder.join(store::FILE), &config, Notices::new(notices)).expect("a store of ours opens");
     let mut task = JoinSet::new();
-    task.spawn(writer.run());
+    let clock = NetworkClock::default();
+    clock.heard(Timestamp::now());
+    task.spawn(writer.with(Counters::default(), clock).run());
     (store, task)
 }
 

@@ -67,6 +67,7 @@ pub(super) fn uplink_flow(
         most_age: config.store.spool_age,
         counters: shared.counters.clone(),
         notices: shared.notices.clone(),
+        clock: shared.clock.clone(),
     });
     Uplinks {
         arrivals,
@@ -130,6 +131,7 @@ pub(super) fn downlink_flow(
         store: disk.store.clone(),
         restored: std::mem::take(&mut disk.restored.downlinks),
         usage: std::mem::take(&mut disk.restored.usage),
+        clock: shared.clock.clone(),
     })
 }
 
@@ -155,6 +157,7 @@ pub(super) fn repair_task(
         directory: shared.directory.clone(),
         counters: shared.counters.clone(),
         notices: shared.notices.clone(),
+        clock: shared.clock.clone(),
     });
     tasks.add("repair", repair.run(shared.stop.clone()));
     handle

@@ -57,7 +57,7 @@ use crate::model::{ApplicationName, Directory, HomeName};
 use crate::network::{NetworkServer, Outages};
 use crate::shutdown::{Ended, Hangups, Tasks};
 use crate::store::{self, Restored, Store};
-use crate::telemetry::{Counters, LogLevel, Notices, Systemd};
+use crate::telemetry::{Counters, LogLevel, NetworkClock, Notices, Systemd};
 use crate::uplink::{Decode, Formatters, MOST_IN_DECODING, Memory, Record, Uplinks};
 use crate::web::{Certificate, certificate};
 
@@ -105,6 +105,7 @@ struct Shared {
     directory: Arc<Mutex<Directory>>,
     devices_changed: watch::Sender<()>,
     outages: Outages,
+    clock: NetworkClock,
     /// Rung to have the bridge end and begin again.
     again: Arc<Notify>,
     live: Live,
@@ -118,6 +119,7 @@ impl Shared {
         Ok(Self {
             stop: CancellationToken::new(),
             counters: Counters::of(names.collect::<Result<Vec<_>, _>>()?),
+            clock: NetworkClock::telling(&notices),
             notices,
             directory: Arc::new(Mutex::new(directory(config)?)),
             devices_changed: watch::Sender::new(()),
@@ -266,7 +268,7 @@ struct Disk {
 fn open_store(Site { config, environment, shared, tasks, .. }: &mut Site<'_>) -> Result<Disk, BuildError> {
     let folder = store_folder(config, *environment)?;
     let (store, writer, mut restored) = store::open(&folder.join(store::FILE), &config.store, shared.notices.clone())?;
-    tasks.add("store", writer.run());
+    tasks.add("store", writer.with(shared.counters.clone(), shared.clock.clone()).run());
     // Numbers rise over restarts, also if the clock was set back.
     shared.live = Live::starting_at(Live::first_number(Timestamp::now(), restored.last_event));
     let memory = Memory::restore(std::mem::take(&mut restored.runs));

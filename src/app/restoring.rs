@@ -7,8 +7,9 @@ use super::error::BuildError;
 use super::flows::finder;
 use super::sides::settings;
 use crate::config::{Config, ConfigError, Environment, Sources, store_folder, write_overlay};
+use crate::downlink;
 use crate::network::ttn;
-use crate::store::{self, Beside, OpenError};
+use crate::store::{self, Beside, OpenError, Resumed};
 use crate::telemetry::Systemd;
 
 const UNFIT_HINT: &str =
@@ -66,7 +67,8 @@ pub fn restore(
     read: Reading,
     environment: &dyn Environment,
 ) -> Result<bool, RestoreError> {
-    let restored = store::put_in_place(file, |text| lay(config, text, read, environment), &ttn::resumed_note)?;
+    let resumed = Resumed { note: &ttn::resumed_note, downlink: &downlink::resumed };
+    let restored = store::put_in_place(file, |text| lay(config, text, read, environment), resumed)?;
     if restored {
         let before = Beside::of(file).before;
         tracing::info!(before = %before.display(), "A backup took the place of the store.");

@@ -35,10 +35,10 @@ pub(super) fn network_side(
     for application in &config.application {
         let (raw, heard) = mpsc::channel(config.service.intake);
         let failed = |source| BuildError::Application { name: application.name().into(), source };
-        let (outages, notices) = (shared.outages.clone(), shared.notices.clone());
+        let (outages, telling) = (shared.outages.clone(), (shared.notices.clone(), shared.clock.clone()));
         let encrypted = encrypted_devices(config, application.name(), disk)?;
         let Parts { server, stream, registry } =
-            ttn::parts(application, *environment, encrypted, raw, arrivals.clone(), outages, notices)
+            ttn::parts(application, *environment, encrypted, raw, arrivals.clone(), outages, telling)
                 .map_err(failed)?;
         let sorting = Sorting {
             server: server.clone(),
@@ -48,6 +48,7 @@ pub(super) fn network_side(
             counters: shared.counters.clone(),
             notices: shared.notices.clone(),
             late: Late::new(server.name().clone(), shared.outages.clone()),
+            clock: shared.clock.clone(),
         };
         tasks.add("network stream", stream.run(shared.stop.clone()));
         tasks.add("network sorting", sorting.run());

@@ -26,8 +26,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 #[command(after_help = "\
 The running bridge checks the backup, finishes what it holds, and begins again with it within the same process. The store
 before it is kept beside it, as ttn-ferry.db.before-restore. Messages and commands of it that are still on their way stay
-on their way; what the home got after the backup was made may come again, under the same id. Frame counters of devices
-with end-to-end encryption are never used twice: on another machine they leap 4,096 ahead.
+on their way; what the home got after the backup was made may come again, under the same id. A command that waits in the
+backup and is not known here is looked up at TTN: it goes out only if TTN surely never had it. Frame counters of devices with
+end-to-end encryption are never used twice: on another machine they leap 4,096 ahead.
 
 Examples:
   ttn-ferry restore ttn-ferry-2026-11-21.backup

@@ -145,6 +145,14 @@ pub fn item(row: DownlinkRow) -> Option<Item> {
         .ok()
 }
 
+/// What an open downlink becomes that was restored from a backup, given as it was kept: whoever had the store after the
+/// backup was made may have sent it.
+pub fn resumed(body: &str) -> String {
+    let resumed = serde_json::from_str(body).ok().and_then(|item: Item| serde_json::to_string(&item.resumed()).ok());
+    // One that cannot be read is said when it is to be used.
+    resumed.unwrap_or_else(|| body.to_owned())
+}
+
 pub fn usage(row: UsageRow) -> (DeviceKey, Usage) {
     let UsageRow { key, day, airtime_ms, downlinks } = row;
     (key, Usage { day, airtime: Duration::from_millis(airtime_ms.into()), downlinks })

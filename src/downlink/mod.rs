@@ -43,6 +43,7 @@ pub use desk::{Desk, DownlinkView, Filter};
 pub use dispatch::Servers;
 pub use encode::Encoder;
 pub use intake::Clock;
+pub use ledger::resumed;
 pub use queue::{Allowance, OpenDownlink, Usage};
 pub use refusal::Refusal;
 pub use request::{DownlinkKeys, from_base64, from_hex};
@@ -51,7 +52,7 @@ use crate::home::{AssistantStarts, Home, HomeCommand};
 use crate::model::{ApplicationName, DeviceKey, Directory, DownlinkId};
 use crate::network::Tracked;
 use crate::store::{DownlinkRow, Store, UsageRow};
-use crate::telemetry::{Counters, Notice, Notices};
+use crate::telemetry::{Counters, NetworkClock, Notice, Notices};
 use desk::DESK_CAPACITY;
 use dispatch::Dispatcher;
 use intake::{Intake, Preparing};
@@ -69,6 +70,9 @@ const BATCH: usize = 64;
 /// Commands wait at most so long after the start for the devices to be known.
 const DEVICES_KNOWN_WITHIN: Duration = Duration::from_secs(20);
 
+/// What was to be carried out by some time waits at most so long after the start for the network to say what time it is.
+const TIME_KNOWN_WITHIN: Duration = Duration::from_secs(20);
+
 /// The downlink flow's task.
 pub struct Downlinks {
     intake: Intake,
@@ -85,6 +89,7 @@ pub struct Downlinks {
     notices: Notices,
     steps: watch::Sender<u64>,
     pending: Pending,
+    clock: NetworkClock,
     now: Clock,
 }
 
@@ -111,6 +116,7 @@ pub struct Parts {
     /// What the store kept: downlinks that are open, or whose end the home may not know.
     pub restored: Vec<DownlinkRow>,
     pub usage: Vec<UsageRow>,
+    pub clock: NetworkClock,
 }
 
 /// A handle for whoever asks how the queue stands. Cheap to clone.
@@ -119,7 +125,8 @@ pub struct OpenDownlinks(Arc<Mutex<Machine>>);
 
 impl Downlinks {
     pub fn new(parts: Parts) -> (Self, Desk) {
-        Self::with_clock(parts, Arc::new(Timestamp::now))
+        let clock = parts.clock.clone();
+        Self::with_clock(parts, Arc::new(move || clock.now()))
     }
 
     fn with_clock(parts: Parts, now: Clock) -> (Self, Desk) {
@@ -158,6 +165,7 @@ impl Downlinks {
             notices: parts.notices,
             steps,
             pending: Pending::new(home, directory, signals),
+            clock: parts.clock,
             now,
         };
         (flow, desk)
@@ -167,6 +175,10 @@ impl Downlinks {
     /// reports to close that channel, and publishes what they brought. What is still open stays in the store. The
     /// caller's grace bounds it all.
     pub async fn run(mut self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.time_known() => {}
+        }
         self.begin().await;
         let mut batch = Vec::with_capacity(BATCH);
         loop {
@@ -182,6 +194,19 @@ impl Downlinks {
             }
         }
         self.drain(batch).await;
+    }
+
+    /// A machine that was off for days may start with the time at which it was switched off: what has expired meanwhile
+    /// must not go out.
+    fn time_known(&self) -> BoxFuture<'static, ()> {
+        let (matters, clock) =
+            (self.restored.iter().any(|item| item.downlink.expires_at.is_some()), self.clock.clone());
+        async move {
+            if matters {
+                clock.heard_within(TIME_KNOWN_WITHIN).await;
+            }
+        }
+        .boxed()
     }
 
     /// Tells again what the home may not know, and looks after what was under way.

@@ -11,7 +11,7 @@ use super::{Late, NetworkServer, RawMessage, Span};
 use crate::model::{
     ApplicationName, DeviceKey, DownlinkEvent, Join, Location, NetworkMessage, RegisteredDevice, ServiceData, Uplink,
 };
-use crate::telemetry::{Count, Counters, Notices};
+use crate::telemetry::{Count, Counters, NetworkClock, Notices};
 
 /// What the uplink flow gets, in the order in which the network told it.
 #[derive(Debug)]
@@ -93,6 +93,7 @@ pub struct Sorting {
     pub counters: Counters,
     pub notices: Notices,
     pub late: Late,
+    pub clock: NetworkClock,
 }
 
 impl Sorting {
@@ -118,6 +119,7 @@ impl Sorting {
             NetworkMessage::Uplink(uplink) => {
                 if !uplink.backfilled {
                     self.late.look(raw.at, uplink.received_at);
+                    self.clock.passed(uplink.received_at);
                 }
                 let airtime = uplink.radio.airtime.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
                 self.alive(&uplink.key, airtime.unwrap_or_default()).await;

@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use jiff::Timestamp;
+
 use super::engine::MOST_BYTES;
 use super::rows::{DownlinkRow, Entry, EventRow, GapRow, RetainedRow, Run, RunChange, StateRow, UsageRow};
-use crate::model::{DeviceKey, DownlinkId, UplinkRecord};
+use crate::model::{ApplicationName, DeviceKey, DownlinkId, UplinkRecord};
 
 /// A run's device, session, epoch and first counter.
 pub type RunKey = (DeviceKey, String, u32, u32);
@@ -43,7 +45,12 @@ pub struct Batch {
     pub forgotten: BTreeSet<DeviceKey>,
     /// For the history, in the order in which they were published.
     pub uplinks: VecDeque<UplinkRecord>,
+    /// What made way in it. To be told once this batch is written: nothing of it is.
+    pub unkept: Unkept,
 }
+
+/// Uplinks that the history will not have, by application: how many, and when the first and the last of them were.
+pub type Unkept = BTreeMap<ApplicationName, (u64, Timestamp, Timestamp)>;
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
@@ -51,6 +58,7 @@ impl Batch {
         #[rustfmt::skip]
         let Self {
             records, delivered, runs, states, usage, gaps, notes, availability, retained, events, downlinks, forgotten, uplinks,
+            unkept: _,
         } = self;
         let rows = [records.len(), delivered.len(), runs.len(), states.len(), usage.len(), gaps.len(), notes.len()];
         let others =
@@ -101,9 +109,17 @@ impl Batch {
 
     pub fn keep_uplink(&mut self, uplink: UplinkRecord) {
         if self.uplinks.len() >= MOST_UPLINKS {
-            self.uplinks.pop_front();
+            self.uplinks
+                .pop_front()
+                .into_iter()
+                .for_each(|oldest| self.give_up(&oldest.key.application, (1, oldest.at, oldest.at)));
         }
         self.uplinks.push_back(uplink);
+    }
+
+    fn give_up(&mut self, application: &ApplicationName, (count, oldest, newest): (u64, Timestamp, Timestamp)) {
+        let all = self.unkept.entry(application.clone()).or_insert((0, oldest, newest));
+        *all = (all.0 + count, all.1.min(oldest), all.2.max(newest));
     }
 
     pub fn save_usage(&mut self, rows: Vec<UsageRow>) {
@@ -172,6 +188,7 @@ impl Batch {
         self.uplinks.retain(|uplink| !newer.forgotten.contains(&uplink.key));
         self.forgotten.extend(newer.forgotten);
         newer.uplinks.into_iter().for_each(|uplink| self.keep_uplink(uplink));
+        newer.unkept.into_iter().for_each(|(application, lost)| self.give_up(&application, lost));
         newer.events.into_values().for_each(|row| self.keep_event(row));
         cancelled
     }
@@ -180,11 +197,10 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{ApplicationName, DeviceId};
+    use crate::model::DeviceId;
 
     #[derive(Debug, Clone)]
     enum Operation {

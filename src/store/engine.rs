@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::batch::Batch;
 use super::error::EngineError;
 use super::rows::{
-    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayPage, Shed, SpoolStats, UplinkFilter, UplinkPage,
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayPage, GatewayPlace, Shed, SpoolStats,
+    UplinkFilter, UplinkPage,
 };
 use crate::model::{DeviceKey, DownlinkId};
 
@@ -40,13 +41,14 @@ pub trait Engine: Send {
     /// Uplinks of the history: at most as many as wanted, and no more once they have [`MOST_BYTES`].
     fn uplinks(&mut self, wanted: &UplinkFilter) -> Result<UplinkPage>;
 
-    /// The gateways that heard a device since then and before this place, as far as some of its uplinks tell, the newest
+    /// The gateways that heard devices since then, from this place on, as far as some of their uplinks tell, the newest
     /// first.
-    fn gateways(&mut self, key: &DeviceKey, since: Timestamp, before: i64) -> Result<GatewayPage>;
+    fn gateways(&mut self, devices: &[DeviceKey], since: Timestamp, place: GatewayPlace) -> Result<GatewayPage>;
 
-    /// Deletes some of what is of no use any more at this time. Returns whether there is more: it is to be called again
-    /// after a moment in which others have their turn.
-    fn prune(&mut self, now: Timestamp) -> Result<bool>;
+    /// Deletes some of what is of no use any more at this time; if nobody knows the time, only what is too much. Returns
+    /// whether there is more: it is to be called again after a moment in which others have their turn.
+    fn prune(&mut self, now: Option<Timestamp>) -> Result<bool>;
+
     /// What happened, newest first.
     fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>>;
 

@@ -11,8 +11,8 @@ use super::batch::Batch;
 use super::engine::{Engine, Result};
 use super::error::EngineError;
 use super::rows::{
-    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayPage, Restored, Shed, SpoolStats, UplinkFilter,
-    UplinkPage,
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayPage, GatewayPlace, Restored, Shed, SpoolStats,
+    UplinkFilter, UplinkPage,
 };
 use super::sqlite::Sqlite;
 use super::thread::Thread;
@@ -78,8 +78,8 @@ impl Engine for OnDisk {
         self.engine.uplinks(wanted)
     }
 
-    fn gateways(&mut self, key: &DeviceKey, since: Timestamp, before: i64) -> Result<GatewayPage> {
-        self.engine.gateways(key, since, before)
+    fn gateways(&mut self, devices: &[DeviceKey], since: Timestamp, place: GatewayPlace) -> Result<GatewayPage> {
+        self.engine.gateways(devices, since, place)
     }
 
     fn events(&mut self, wanted: &EventFilter) -> Result<Vec<EventRow>> {
@@ -90,7 +90,7 @@ impl Engine for OnDisk {
         self.engine.events_since(now)
     }
 
-    fn prune(&mut self, now: Timestamp) -> Result<bool> {
+    fn prune(&mut self, now: Option<Timestamp>) -> Result<bool> {
         self.engine.prune(now)
     }
 

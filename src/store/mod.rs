@@ -47,10 +47,10 @@ pub use backup::{Beside, put_in_place};
 pub use config::{StoreConfig, Sync};
 pub use error::{EngineError, OpenError, StoreError};
 pub use rows::{
-    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GapRow, GatewayPage, GatewayRow, Restored, RetainedRow,
-    Run, RunChange, Shed, SpoolStats, StateRow, Types, UplinkFilter, UplinkPage, UsageRow,
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GapRow, GatewayPage, GatewayPlace, GatewayRow, Restored,
+    RetainedRow, Run, RunChange, Shed, SpoolStats, StateRow, Types, UplinkFilter, UplinkPage, UsageRow,
 };
-pub use sqlite::{carried_overlay as overlay_of_backup, check as check_backup, seal as seal_backup};
+pub use sqlite::{Resumed, carried_overlay as overlay_of_backup, check as check_backup, seal as seal_backup};
 pub use writer::Writer;
 
 use engine::Engine;
@@ -66,9 +66,6 @@ const REQUESTS: usize = 256;
 
 /// A disk that does not answer is known as failing a little earlier.
 const KEPT_WITHIN: Duration = Duration::from_secs(12);
-
-/// Pages of 500 uplinks of a device that are looked at for gateways.
-const GATEWAY_PAGES: usize = 20;
 
 /// Room that a usual entry takes at most.
 const USUAL_PERMITS: usize = 4;
@@ -209,18 +206,22 @@ impl Store {
         self.query(move |engine| engine.uplinks(&wanted), unreadable).await
     }
 
-    /// The gateways that heard a device since then, as far as its last 10,000 uplinks in the history tell. One may be named
-    /// several times, each time for other uplinks.
+    /// The gateways that heard these devices since then, as far as the last 10,000 uplinks of each in the history tell; each
+    /// with the device's place among them. One may be named several times, each time for other uplinks.
     ///
     /// # Errors
     /// The disk cannot be read, or the store has ended.
-    pub async fn gateways(&self, key: DeviceKey, since: Timestamp) -> Result<Vec<GatewayRow>, StoreError> {
-        let (mut all, mut before) = (Vec::new(), Some(i64::MAX));
-        for _ in 0..GATEWAY_PAGES {
-            let (Some(end), key) = (before, key.clone()) else { break };
-            let page = self.query(move |engine| engine.gateways(&key, since, end), unreadable).await?;
+    pub async fn gateways(
+        &self,
+        devices: Vec<DeviceKey>,
+        since: Timestamp,
+    ) -> Result<Vec<(usize, GatewayRow)>, StoreError> {
+        let (devices, mut all, mut next) = (Arc::new(devices), Vec::new(), Some(GatewayPlace::of(0)));
+        while let Some(place) = next {
+            let devices = devices.clone();
+            let page = self.query(move |engine| engine.gateways(&devices, since, place), unreadable).await?;
             all.extend(page.gateways);
-            before = page.next;
+            next = page.next;
         }
         Ok(all)
     }

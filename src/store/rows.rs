@@ -200,13 +200,30 @@ pub struct GatewayRow {
     pub last_heard: Timestamp,
 }
 
-/// Gateways that heard a device, as far as some of its uplinks tell.
+/// Where to go on with looking for the gateways of several devices: with the uplinks of one before some place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GatewayPlace {
+    /// Its place among the devices asked for.
+    pub device: usize,
+    pub before: i64,
+    /// Uplinks of it that were looked at already.
+    pub looked: usize,
+}
+
+/// Gateways that heard devices, as far as some of their uplinks tell.
 #[derive(Debug, Default)]
 pub struct GatewayPage {
-    /// Each once.
-    pub gateways: Vec<GatewayRow>,
-    /// Those uplinks end after this place; none: there are no more.
-    pub next: Option<i64>,
+    /// By the device's place among those asked for.
+    pub gateways: Vec<(usize, GatewayRow)>,
+    /// None: all were looked at.
+    pub next: Option<GatewayPlace>,
+}
+
+impl GatewayPlace {
+    /// All uplinks of a device.
+    pub fn of(device: usize) -> Self {
+        Self { device, before: i64::MAX, looked: 0 }
+    }
 }
 
 /// What was there when the store was opened.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
+use jiff::SignedDuration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, sleep, timeout};
 
@@ -11,7 +12,7 @@ use super::batch::Batch;
 use super::engine::Result as Answer;
 use super::*;
 use crate::model::{ApplicationName, DeviceId};
-use crate::telemetry::Notice;
+use crate::telemetry::{Count, Counters, NetworkClock, Notice};
 
 /// An engine in memory.
 #[derive(Default)]
@@ -21,6 +22,8 @@ struct Disk {
     commits: Vec<Commit>,
     tries: Vec<Duration>,
     prunings: Vec<Duration>,
+    /// By which time.
+    pruned_at: Vec<Option<Timestamp>>,
     started: Option<Instant>,
     broken: bool,
     closed: bool,
@@ -92,14 +95,15 @@ impl Engine for Engines {
         Ok(UplinkPage::default())
     }
 
-    fn gateways(&mut self, _key: &DeviceKey, _since: Timestamp, _before: i64) -> Answer<GatewayPage> {
+    fn gateways(&mut self, _devices: &[DeviceKey], _since: Timestamp, _place: GatewayPlace) -> Answer<GatewayPage> {
         Ok(GatewayPage::default())
     }
 
-    fn prune(&mut self, _now: Timestamp) -> Answer<bool> {
+    fn prune(&mut self, now: Option<Timestamp>) -> Answer<bool> {
         let mut disk = self.disk();
         let at = disk.started.map(|started| started.elapsed()).unwrap_or_default();
         disk.prunings.push(at);
+        disk.pruned_at.push(now);
         Ok(disk.prunings.len() < 3)
     }
 
@@ -123,6 +127,8 @@ struct Rig {
     engines: Engines,
     notices: mpsc::Receiver<Notice>,
     _notices: Notices,
+    counters: Counters,
+    clock: NetworkClock,
     task: JoinSet<()>,
 }
 
@@ -136,9 +142,10 @@ fn rig_on(thread: Thread, engines: Engines, commit_interval: Duration) -> Rig {
     let (notices, told) = mpsc::channel(16);
     let notices = Notices::new(notices);
     let (store, writer) = assemble(thread, commit_interval, notices.downgrade(), 0, Status::default());
+    let (counters, clock) = (Counters::of([ApplicationName::parse("app").unwrap()]), NetworkClock::default());
     let mut task = JoinSet::new();
-    task.spawn(writer.run());
-    Rig { store, engines, notices: told, _notices: notices, task }
+    task.spawn(writer.with(counters.clone(), clock.clone()).run());
+    Rig { store, engines, notices: told, _notices: notices, counters, clock, task }
 }
 
 impl Rig {
@@ -418,4 +425,44 @@ async fn old_rows_go_in_bites_and_others_come_first_in_between() {
     assert_eq!(seconds(&rig.engines.disk().prunings), [60_000, 60_050, 60_100]);
     sleep(Duration::from_secs(3600)).await;
     assert_eq!(rig.engines.disk().prunings.len(), 4, "and then an hour later");
+}
+
+#[tokio::test(start_paused = true)]
+async fn readings_that_memory_cannot_hold_are_told_with_their_number_once_the_disk_works() {
+    let mut rig = rig(INTERVAL);
+    rig.breaks(true);
+    for n in 0..10_007 {
+        rig.store.keep_uplink(UplinkRecord::sample("node", n, n.into())).await;
+        if n % 100 == 0 {
+            rig.pass(100).await;
+        }
+    }
+    rig.pass(10_000).await;
+    let failing = rig.notices.try_recv().unwrap();
+    assert!(matches!(failing, Notice::StoreFailing { .. }), "{failing:?}");
+    assert!(rig.notices.try_recv().is_err(), "how many it will be is not known yet");
+    rig.breaks(false);
+    rig.pass(10_000).await;
+    assert_eq!(rig.notices.try_recv().unwrap(), Notice::StoreWorks);
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let application = ApplicationName::parse("app").unwrap();
+    let dropped = Notice::ReadingsDropped { application, count: 7, oldest: at(0), newest: at(6) };
+    assert_eq!(rig.notices.try_recv().unwrap(), dropped);
+    assert_eq!(rig.counters.of_each(Count::Unkept).collect::<Vec<_>>(), [("app", 7)]);
+    rig.store.keep_uplink(UplinkRecord::sample("node", 1, 1)).await;
+    rig.pass(10_000).await;
+    assert!(rig.notices.try_recv().is_err(), "an episode is told once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_old_before_the_network_has_told_its_time() {
+    let rig = rig(INTERVAL);
+    rig.record([1]).await;
+    rig.pass(61_000).await;
+    assert_eq!(rig.engines.disk().pruned_at, [None; 3]);
+    let network = Timestamp::now() - SignedDuration::from_hours(24 * 365);
+    rig.clock.heard(network);
+    rig.pass(3_600_000).await;
+    let last = rig.engines.disk().pruned_at.last().copied().flatten().unwrap();
+    assert!(last.duration_since(network) < SignedDuration::from_hours(2), "the clock here is a year ahead: {last}");
 }

@@ -12,7 +12,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -24,7 +23,7 @@ use super::room::Room;
 use super::rows::{DownlinkRow, Entry, EventRow, GapRow, RetainedRow, RunChange, SpoolStats, StateRow, UsageRow};
 use super::thread::{Done, Job, Outcome, Thread};
 use crate::model::{DeviceKey, UplinkRecord};
-use crate::telemetry::{Notice, WeakNotices};
+use crate::telemetry::{Count, Counters, NetworkClock, Notice, WeakNotices};
 
 /// Questions that wait for the engine.
 const MOST_QUERIES: usize = 64;
@@ -91,6 +90,8 @@ pub struct Writer {
     status: watch::Sender<Status>,
     prune_at: Instant,
     notices: WeakNotices,
+    counters: Counters,
+    clock: NetworkClock,
 }
 
 /// A job that the thread has.
@@ -138,7 +139,14 @@ impl Writer {
             status: wiring.status,
             prune_at: Instant::now() + FIRST_PRUNE,
             notices: wiring.notices,
+            counters: Counters::default(),
+            clock: NetworkClock::default(),
         }
+    }
+
+    /// Counts what is lost there; and deletes what is old by that clock, but nothing before it was confirmed.
+    pub fn with(self, counters: Counters, clock: NetworkClock) -> Self {
+        Self { counters, clock, ..self }
     }
 
     /// Runs until every handle is dropped, then commits what is left and closes the file. Ends at once, with an error
@@ -313,7 +321,7 @@ impl Writer {
 
     fn prune(&mut self, now: Instant) {
         self.prune_at = now + PRUNE_EVERY;
-        let today = Timestamp::now();
+        let today = self.clock.confirmed();
         self.hand(now, move |engine| {
             let more = engine.prune(today).inspect_err(|error| {
                 tracing::warn!(%error, "Old rows could not be deleted.");
@@ -352,6 +360,14 @@ impl Writer {
         if self.failing.take().is_some() {
             self.status.send_modify(|status| status.failing = None);
             self.notices.tell(Notice::StoreWorks);
+        }
+        self.tell_unkept(batch);
+    }
+
+    fn tell_unkept(&self, batch: &Batch) {
+        for (application, (count, oldest, newest)) in batch.unkept.clone() {
+            self.counters.count_many_for(&application, Count::Unkept, count);
+            self.notices.tell(Notice::ReadingsDropped { application, count, oldest, newest });
         }
     }
 
@@ -402,6 +418,7 @@ impl Writer {
         if self.failing.is_some() {
             let (entries, reason) = (self.gather.batch.records.len(), self.reason());
             tracing::error!(entries, reason, "Stopped before everything could be stored.");
+            self.tell_unkept(&self.gather.batch);
         }
         self.hand(Instant::now(), |engine| {
             if let Err(error) = engine.close() {

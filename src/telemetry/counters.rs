@@ -56,6 +56,8 @@ pub enum Count {
     Delivered,
     /// Messages given up, for want of room or because nobody takes them.
     Dropped,
+    /// Uplinks that the home has and the history does not.
+    Unkept,
     /// Commands from home. Keep it the last: the number of counters is made from it.
     Command,
 }
@@ -125,6 +127,11 @@ impl Counters {
     /// How many of the messages on disk are this application's.
     pub fn spooled_of(&self, application: &ApplicationName) -> u64 {
         self.0.applications.get(application).map_or(0, |its| its.spooled.load(Ordering::Relaxed))
+    }
+
+    /// The same of each application.
+    pub(super) fn spooled(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.applications.iter().map(|(name, its)| (name.as_str(), its.spooled.load(Ordering::Relaxed)))
     }
 
     pub fn set_waiting_at_home(&self, messages: usize) {

@@ -1,6 +1,7 @@
-//! What the bridge says about itself: logs, counters, metrics, notices, the service manager.
+//! What the bridge says about itself: logs, counters, metrics, notices, how its clock stands, the service manager.
 
 mod causes;
+mod clock;
 mod counters;
 mod durations;
 mod log;
@@ -11,6 +12,7 @@ mod process;
 mod systemd;
 
 pub use causes::with_causes;
+pub use clock::NetworkClock;
 pub use counters::{Count, Counters, Snapshot};
 pub use log::{LogError, LogFormat, LogLevel};
 pub use lost::{DeviceLoss, LostFrames};

@@ -172,6 +172,14 @@ pub enum Notice {
         oldest: Timestamp,
         newest: Timestamp,
     },
+    /// Uplinks that the home has, and the history does not: nothing could be written for too long.
+    ReadingsDropped {
+        application: ApplicationName,
+        count: u64,
+        /// When the network had the first and the last of them.
+        oldest: Timestamp,
+        newest: Timestamp,
+    },
     /// A codec that cannot be used. If there was one in its place before, that goes on.
     CodecBroken {
         codec: String,
@@ -202,6 +210,14 @@ pub enum Notice {
         hint: String,
     },
     StoreWorks,
+    /// The clock here and the network's disagree.
+    ClockWrong {
+        /// How far the one here is ahead of the network's; below 0 if it is behind.
+        ahead_s: i64,
+        hint: String,
+    },
+    /// They agree again.
+    ClockRight,
 }
 
 /// One thing wrong in a configuration.
@@ -367,10 +383,28 @@ impl Notice {
                 let file = other.as_ref().unwrap_or(file);
                 tracing::error!(file, line, key, message, hint, "Configuration cannot be used; going on as before.");
             }),
+            Self::StoreFailing { .. }
+            | Self::StoreWorks
+            | Self::ReadingsDropped { .. }
+            | Self::ClockWrong { .. }
+            | Self::ClockRight => self.log_of_this_machine(),
+        }
+    }
+
+    fn log_of_this_machine(&self) {
+        match self {
             Self::StoreFailing { reason, hint } => {
                 tracing::error!(reason, hint, "Nothing can be stored; going on in memory.");
             }
             Self::StoreWorks => tracing::info!("The store works again."),
+            Self::ClockWrong { ahead_s, hint } => {
+                tracing::warn!(ahead_s, hint, "The clock here and the network's disagree.");
+            }
+            Self::ClockRight => tracing::info!("The clock here and the network's agree again."),
+            Self::ReadingsDropped { application, count, oldest, newest } => {
+                tracing::warn!(%application, count, %oldest, %newest, "Readings are missing in the history: the disk failed for too long.");
+            }
+            _ => {}
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
+
 use super::memory::{Known, Memory, What};
 use super::repair::RepairHandle;
 use crate::model::{ApplicationName, Uplink};
@@ -28,7 +30,8 @@ impl Record {
         &self.memory
     }
 
-    /// What is to be stored of a message, with `seq` as its number; nothing of a copy.
+    /// What is to be stored of a message, with `seq` as its number; nothing of a copy. It did not come before the network had
+    /// it, whatever the clock here says: else it would soon look too old.
     pub fn take(&mut self, raw: RawMessage, content: &Content, seq: u64) -> Option<(Entry, Vec<RunChange>)> {
         let (key, changes) = match content {
             Content::Uplink(uplink) => (&uplink.key, self.note(uplink)?),
@@ -38,6 +41,7 @@ impl Record {
         };
         let (application, device) = (key.application.clone(), key.device.clone());
         let RawMessage { topic, payload, at, backfilled } = raw;
+        let at = had_at(content).map_or(at, |had_at| at.max(had_at));
         Some((Entry { seq, application, device, topic, payload, at, backfilled }, changes))
     }
 
@@ -77,10 +81,17 @@ impl Record {
     }
 }
 
+/// When the network had it, by its clock, if that tells when it came.
+fn had_at(content: &Content) -> Option<Timestamp> {
+    match content {
+        Content::Uplink(uplink) if !uplink.backfilled => Some(uplink.received_at),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use jiff::Timestamp;
 
     use super::*;
 
@@ -106,6 +117,16 @@ mod tests {
         assert!(take(&mut record, Uplink::sample("node", 1, 1)).is_none());
         let counts = record.counters.snapshot();
         assert_eq!((counts.uplinks, counts.duplicates), (1, 1));
+    }
+
+    #[test]
+    fn what_comes_while_the_clock_here_is_behind_is_no_older_than_the_network_says() {
+        let mut record = record();
+        let uplink = |f_cnt, backfilled| Box::new(Uplink { backfilled, ..*Uplink::sample("node", f_cnt, 5) });
+        let received_at = uplink(1, false).received_at;
+        assert!(received_at > Timestamp::UNIX_EPOCH);
+        assert_eq!(take(&mut record, uplink(1, false)).unwrap().0.at, received_at);
+        assert_eq!(take(&mut record, uplink(2, true)).unwrap().0.at, Timestamp::UNIX_EPOCH, "fetched just now");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::feed::Feed;
 use crate::model::{ApplicationName, NetworkMessage};
 use crate::network::{Content, NetworkServer, RawMessage};
 use crate::store::{Entry, RunChange, Shed, Store, StoreError};
-use crate::telemetry::{Count, Counters, Notice, Notices};
+use crate::telemetry::{Count, Counters, NetworkClock, Notice, Notices};
 
 /// Messages read back at once.
 const READ: usize = 128;
@@ -37,6 +37,7 @@ pub struct SpoolParts {
     pub most_age: Duration,
     pub counters: Counters,
     pub notices: Notices,
+    pub clock: NetworkClock,
 }
 
 /// The messages that are on disk, and the few of them that are in memory.
@@ -66,7 +67,8 @@ pub struct Read {
 impl Spool {
     pub fn new(parts: SpoolParts) -> Self {
         let (feed, committed) = (Feed::new(parts.next_seq), parts.store.committed());
-        Self { parts, feed, committed, reading: None, clock: Clock::start() }
+        let clock = Clock::start(parts.clock.clone());
+        Self { parts, feed, committed, reading: None, clock }
     }
 
     pub fn store(&self) -> &Store {
@@ -226,22 +228,25 @@ impl Spool {
 }
 
 /// The wall clock, without the jumps forward it makes when somebody sets it: a machine that learns the time late must not
-/// throw away what it received before. One that was ahead must not do so either, so a jump back counts.
+/// throw away what it received before. One that is ahead must not do so either, so a jump back counts, and nothing is old
+/// until the network has told its time.
 struct Clock {
     started: Instant,
     at: Timestamp,
+    network: NetworkClock,
 }
 
 impl Clock {
-    fn start() -> Self {
-        Self { started: Instant::now(), at: Timestamp::now() }
+    fn start(network: NetworkClock) -> Self {
+        Self { started: Instant::now(), at: Timestamp::now(), network }
     }
 
     /// The time so long ago.
     fn before(&self, age: Duration) -> Timestamp {
+        let Some(now) = self.network.confirmed() else { return Timestamp::MIN };
         let passed = SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX);
         let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
-        let now = self.at.checked_add(passed).map_or(Timestamp::MAX, |steady| steady.min(Timestamp::now()));
+        let now = self.at.checked_add(passed).map_or(now, |steady| steady.min(now));
         now.checked_sub(age).unwrap_or(Timestamp::MIN)
     }
 }
@@ -300,6 +305,7 @@ mod tests {
             most_age,
             counters: Counters::default(),
             notices,
+            clock: NetworkClock::default(),
         };
         (Spool::new(parts), told, tasks)
     }
@@ -338,17 +344,25 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_ahead_makes_nothing_look_old() {
-        let ahead = Clock { started: Instant::now(), at: Timestamp::now() + SignedDuration::from_hours(24 * 30) };
-        let day = Duration::from_secs(24 * 3600);
-        assert!(ahead.before(day) < Timestamp::now() - SignedDuration::from_hours(23));
-        let behind = Clock { started: Instant::now(), at: Timestamp::UNIX_EPOCH };
-        assert!(behind.before(day) < Timestamp::UNIX_EPOCH);
+        let (day, now) = (Duration::from_secs(24 * 3600), Timestamp::now());
+        let month = SignedDuration::from_hours(24 * 30);
+        let clock = |at, network| {
+            let (started, told) = (Instant::now(), NetworkClock::default());
+            told.heard(network);
+            Clock { started, at, network: told }
+        };
+        assert!(clock(now + month, now).before(day) < now - SignedDuration::from_hours(23), "it was set back");
+        assert!(clock(now, now - month).before(day) < now - month, "it is ahead still");
+        assert!(clock(Timestamp::UNIX_EPOCH, now).before(day) < Timestamp::UNIX_EPOCH, "it was behind");
     }
 
     #[tokio::test]
     async fn what_waited_too_long_is_given_up_and_told_by_application() {
         let folder = tempfile::tempdir().unwrap();
         let (mut spool, mut told, _tasks) = spool(folder.path(), 3, Duration::ZERO).await;
+        spool.keep_within_limits().await;
+        assert_eq!(spool.parts.counters.snapshot().dropped, 0, "nobody knows yet what time it is");
+        spool.parts.clock.heard(Timestamp::now());
         spool.keep_within_limits().await;
         let notice = told.try_recv().unwrap();
         assert!(

@@ -8,7 +8,9 @@ use rusqlite::Connection;
 use serde_json::json;
 use simulator::stack::Device;
 use tokio::sync::mpsc;
-use ttn_ferry::store::{self, Restored, StoreConfig};
+use tokio::task::JoinSet;
+use ttn_ferry::model::{ApplicationName, DeviceId, DeviceKey, UplinkRecord};
+use ttn_ferry::store::{self, EventFilter, EventRow, Restored, StoreConfig, Types, UplinkFilter};
 use ttn_ferry::telemetry::Notices;
 
 use crate::downlink::{encrypted, with_kek};
@@ -65,12 +67,12 @@ fn found(restored: &Restored, table: &str) -> usize {
 }
 
 #[test]
-fn there_is_a_sample_of_every_version_but_the_newest() {
+fn there_is_a_sample_of_every_version() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(store::FILE);
     open(&file);
     let newest = version(&Connection::open(&file).unwrap());
-    let missing: Vec<_> = (1..newest).filter(|version| !samples().contains_key(version)).collect();
+    let missing: Vec<_> = (1..=newest).filter(|version| !samples().contains_key(version)).collect();
     assert!(newest > 3 && missing.is_empty(), "no sample of {missing:?}: tests/fixtures/store/README.md says how");
 }
 
@@ -89,6 +91,49 @@ fn every_row_of_every_version_is_still_there() {
             assert_eq!(found(&restored, table), expected, "{table} of version {of}");
         }
         assert_eq!(count(&Connection::open(&file).unwrap(), "downlinks"), count(&before, "downlinks"));
+    }
+}
+
+/// What is there only when it is asked for: the history of these devices, and what happened.
+async fn kept(file: &Path, devices: &[&str]) -> (Vec<UplinkRecord>, Vec<EventRow>) {
+    let (notices, _told) = mpsc::channel(1);
+    let (store, writer, _) = store::open(file, &StoreConfig::default(), Notices::new(notices)).unwrap();
+    let mut task = JoinSet::new();
+    task.spawn(writer.run());
+    let mut uplinks = Vec::new();
+    for device in devices {
+        let device = DeviceKey::new(&ApplicationName::parse(APP).unwrap(), DeviceId::parse(device).unwrap());
+        let all = UplinkFilter { device, from: 0, before: i64::MAX, newest_first: false, most: 1000 };
+        uplinks.extend(store.uplinks(all).await.unwrap().uplinks.into_iter().map(|(_, record)| record));
+    }
+    let all = EventFilter { after: 0, before: None, device: None, types: Types::Any, most: 1000 };
+    let events = store.events(all).await.unwrap();
+    drop(store);
+    task.join_next().await.unwrap().unwrap();
+    (uplinks, events)
+}
+
+#[tokio::test]
+async fn the_history_and_the_events_of_every_version_are_read_as_they_were_written() {
+    for (of, sample) in samples().split_off(&6) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(store::FILE);
+        fs::copy(&sample, &file).unwrap();
+        let before = Connection::open(&sample).unwrap();
+        let (uplinks, events) = kept(&file, &["lamp", "node-1"]).await;
+        assert_eq!((uplinks.len(), events.len()), (count(&before, "uplinks"), count(&before, "events")), "{of}");
+        let counters: Vec<_> =
+            uplinks.iter().filter(|it| it.key.device.as_str() == "node-1").map(|it| it.f_cnt).collect();
+        assert_eq!(counters, [1, 2, 5, 6, 7], "version {of}");
+        let lamp = uplinks.iter().rfind(|it| it.key.device.as_str() == "lamp").unwrap();
+        assert!(lamp.fields.is_some() && lamp.codec.is_some() && lamp.radio.gateways.len() == 1, "{of}: {lamp:?}");
+        for kind in ["device_seen_first", "lost_frames", "join"] {
+            assert!(events.iter().any(|event| event.kind == kind), "version {of} has no {kind}: {events:?}");
+        }
+        // Version 5 had the same history, and no events.
+        fs::copy(&sample, &file).unwrap();
+        Connection::open(&file).unwrap().execute_batch("DROP TABLE events; PRAGMA user_version = 5").unwrap();
+        assert_eq!(kept(&file, &["lamp", "node-1"]).await.0.len(), uplinks.len(), "version 5");
     }
 }
 

@@ -62,6 +62,16 @@ const SENTENCES: Record<string, (event: StoredEvent) => Said> = {
     tone: "bad",
   }),
   store_failing: ({ reason, hint }) => ({ text: "Nothing can be stored; going on in memory", more: `${text(reason)}. ${text(hint)}`, tone: "bad" }),
+  readings_dropped: (event) => ({
+    text: `${count(amount(event["count"]), "reading")} missing in the history: the disk failed for too long`,
+    tone: "bad",
+  }),
+  clock_wrong: ({ ahead_s, hint }) => ({
+    text: `The clock here is ${span(Math.abs(amount(ahead_s)) * 1000)} ${amount(ahead_s) < 0 ? "behind" : "ahead of"} the network's`,
+    more: text(hint),
+    tone: "warn",
+  }),
+  clock_right: () => ({ text: "The clock here and the network's agree again", tone: "good" }),
   store_works: () => ({ text: "The store works again", tone: "good" }),
 };
 

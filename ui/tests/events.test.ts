@@ -8,6 +8,7 @@ const event = (type: string, more: object = {}): StoredEvent => ({ event: 1, at:
 test("what is known is a sentence, with what to do about it", () => {
   assert.deepEqual(sentence(event("degraded", { what: "the key is refused", hint: "make a new one" })), { text: "the key is refused", more: "make a new one", tone: "warn" });
   assert.equal(sentence(event("device_offline", { silent_s: 5400 })).text, "offline, silent for 1 h");
+  assert.equal(sentence(event("clock_wrong", { ahead_s: -7200, hint: "NTP" })).text, "The clock here is 2 h behind the network's");
   assert.equal(sentence(event("lost_frames", { missing: 1 })).text, "1 frame never came");
   assert.equal(sentence(event("gap_found", { from: "2026-01-01T00:00:00Z", to: "2026-01-01T00:05:00Z" })).text, "A gap: 5 min of messages may be missing");
   assert.equal(sentence(event("codec_error", { codec: "own/x", line: 3, error: "boom" })).more, "own/x: line 3: boom");

@@ -58,10 +58,9 @@ impl History {
     pub async fn gateways(&self, wanted: WantedGateways) -> Result<Gateways, Problem> {
         let from = moment("from", wanted.from.as_deref().unwrap_or(USUAL_SPAN), Timestamp::now())?;
         let mut all = BTreeMap::new();
-        for (key, name) in self.devices() {
-            for heard in self.store.gateways(key, from).await.map_err(unreadable)? {
-                note(&mut all, &name, heard);
-            }
+        let (keys, names): (Vec<_>, Vec<_>) = self.devices().into_iter().unzip();
+        for (device, heard) in self.store.gateways(keys, from).await.map_err(unreadable)? {
+            note(&mut all, &names[device], heard);
         }
         Ok(Gateways { from, gateways: all.into_values().collect() })
     }

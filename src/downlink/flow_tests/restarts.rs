@@ -12,7 +12,7 @@ use crate::home::Verb;
 use crate::model::{DownlinkEvent, DownlinkHappening, State};
 use crate::mqtt::Ack;
 use crate::network::{PushError, Tracked};
-use crate::telemetry::Notice;
+use crate::telemetry::{NetworkClock, Notice};
 
 fn sent() -> DownlinkHappening {
     DownlinkHappening::Sent { f_cnt: Some(1) }
@@ -43,6 +43,20 @@ async fn what_waits_survives_a_kill_with_its_order_and_its_times() {
     flow.expect("three", &["queued"]).await;
     flow.expect("one", &["queued"]).await;
     assert_eq!(flow.pushes(), ["one", "three", "three", "one"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_expired_while_the_bridge_was_off_waits_for_the_networks_time() {
+    let mut flow = start([PushError::NoSession]);
+    flow.push("one", r#","expires_in":"30m""#).await;
+    flow.expect("one", &["accepted", "held"]).await;
+    flow.network = NetworkClock::default();
+    let mut flow = flow.kill_and_restart().await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(flow.pushes(), ["one"], "it may be days later than the clock says");
+    flow.network.heard(Timestamp::now());
+    flow.expect("one", &["held", "queued"]).await;
+    assert_eq!(flow.pushes(), ["one", "one"]);
 }
 
 #[tokio::test(start_paused = true)]

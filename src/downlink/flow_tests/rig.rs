@@ -29,7 +29,7 @@ use crate::network::{
 };
 use crate::store;
 use crate::store::here::{FullDisk, open_here};
-use crate::telemetry::{Counters, Notice, Notices};
+use crate::telemetry::{Counters, NetworkClock, Notice, Notices};
 
 /// Answers pushes by its script, then well; lists and withdraws what the test puts into it.
 pub struct Scripted {
@@ -146,6 +146,8 @@ pub struct Flow {
     pub disk: FullDisk,
     config: DownlinkConfig,
     clock: Clock,
+    /// Knows the network's time from the start, unless a test takes that away before it starts again.
+    pub network: NetworkClock,
     folder: Arc<TempDir>,
 }
 
@@ -181,11 +183,18 @@ pub fn start_with(script: impl IntoIterator<Item = PushError>, config: DownlinkC
     });
     let (began, base) = (Instant::now(), "2026-11-21T12:00:00Z".parse::<Timestamp>().unwrap());
     let clock: Clock = Arc::new(move || base + SignedDuration::try_from(began.elapsed()).unwrap());
-    start_on(Arc::new(TempDir::new().unwrap()), server, config, clock)
+    let network = NetworkClock::default();
+    network.heard(Timestamp::now());
+    start_on(Arc::new(TempDir::new().unwrap()), server, config, (clock, network))
 }
 
 #[allow(clippy::disallowed_methods, reason = "the tasks are owned by the Flow")]
-fn start_on(folder: Arc<TempDir>, server: Arc<Scripted>, config: DownlinkConfig, clock: Clock) -> Flow {
+fn start_on(
+    folder: Arc<TempDir>,
+    server: Arc<Scripted>,
+    config: DownlinkConfig,
+    (clock, network): (Clock, NetworkClock),
+) -> Flow {
     let (commands, commands_in) = mpsc::channel(64);
     let (tracked, tracked_in) = mpsc::channel(64);
     let (receipts, step_receipts) = mpsc::channel(64);
@@ -215,6 +224,7 @@ fn start_on(folder: Arc<TempDir>, server: Arc<Scripted>, config: DownlinkConfig,
         store,
         restored: restored.downlinks,
         usage: restored.usage,
+        clock: network.clone(),
     };
     let (downlinks, desk) = Downlinks::with_clock(parts, clock.clone());
     let stop = CancellationToken::new();
@@ -236,6 +246,7 @@ fn start_on(folder: Arc<TempDir>, server: Arc<Scripted>, config: DownlinkConfig,
         disk,
         config,
         clock,
+        network,
         folder,
     }
 }
@@ -250,7 +261,7 @@ impl Flow {
             }
         }
         self.server.gate.add_permits(1 - self.server.gate.available_permits());
-        start_on(self.folder.clone(), self.server.clone(), self.config, self.clock.clone())
+        start_on(self.folder.clone(), self.server.clone(), self.config, (self.clock.clone(), self.network.clone()))
     }
 
     pub async fn send(&self, topic: &str, payload: &str) {

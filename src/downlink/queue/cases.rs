@@ -17,7 +17,7 @@ pub(super) struct Bench {
     steps: Vec<(String, State)>,
     /// The reason of the last step.
     pub(super) reason: String,
-    stored: std::collections::BTreeMap<DownlinkId, String>,
+    pub(super) stored: std::collections::BTreeMap<DownlinkId, String>,
 }
 
 pub(super) fn lamp() -> DeviceKey {

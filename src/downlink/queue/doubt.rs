@@ -140,6 +140,16 @@ impl Item {
         self.pushed.filter(|pushed| !pushed.alarmed).map(|pushed| Wait::new(pushed.at, ALARM_AFTER))
     }
 
+    /// Somebody else may have gone on with it since it was kept: one that waited may have been pushed, and nobody here heard
+    /// of it.
+    pub fn resumed(mut self) -> Self {
+        if self.waiting() {
+            self.pushed = Some(Pushed { at: self.updated_at, blind: true, alarmed: false });
+            self.moves(Place::Pushing);
+        }
+        self
+    }
+
     /// The process was not there for a while: whatever was under way is looked up, and reports may have gone by. At once,
     /// unless the end came so suddenly that the network may still be about to act.
     pub(super) fn restored(mut self, now: Timestamp) -> Self {

@@ -4,7 +4,7 @@
 //! retries and the network's own answers as downlinks. What is counted here: the airtime of the uplinks that were heard,
 //! and every transmission that was reported, ours or anybody's. Answers that carry MAC commands only are not reported.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,6 +16,8 @@ use super::item::Why;
 use crate::model::{DeviceKey, Priority};
 
 const EPOCH: Date = Date::constant(1970, 1, 1);
+/// Days of a device that are remembered: with a clock that is set, one that seemed over may go on.
+const DAYS: usize = 3;
 
 /// What is done when a device has used up its day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
@@ -57,11 +59,12 @@ pub struct Usage {
 #[derive(Debug)]
 pub struct FairUse {
     allowance: Allowance,
-    devices: HashMap<DeviceKey, Today>,
-    changed: BTreeSet<DeviceKey>,
+    /// By their days.
+    devices: HashMap<DeviceKey, BTreeMap<i32, Today>>,
+    changed: BTreeSet<(DeviceKey, i32)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Today {
     usage: Usage,
     /// A transmission is reported once more now and then.
@@ -95,10 +98,11 @@ impl FairUse {
         Self { allowance, devices: HashMap::new(), changed: BTreeSet::new() }
     }
 
-    /// Goes on from what the store kept. Days that are over count no more.
-    pub fn restore(&mut self, used: impl IntoIterator<Item = (DeviceKey, Usage)>, now: Timestamp) {
-        let today = used.into_iter().filter(|(_, usage)| usage.day == day(now));
-        self.devices.extend(today.map(|(key, usage)| (key, Today { usage, last_sent: None })));
+    /// Goes on from what the store kept, whatever day it may be by the clock at a start.
+    pub fn restore(&mut self, used: impl IntoIterator<Item = (DeviceKey, Usage)>) {
+        for (key, usage) in used {
+            self.devices.entry(key).or_default().insert(usage.day, Today { usage, last_sent: None });
+        }
     }
 
     /// An uplink was heard. Tells if it was the one that used up the day.
@@ -112,7 +116,7 @@ impl FairUse {
         today.usage.airtime = before.saturating_add(airtime);
         let usage = today.usage;
         if usage.airtime.as_secs() > before.as_secs() {
-            self.changed.insert(key.clone());
+            self.changed.insert((key.clone(), usage.day));
         }
         (before <= limit && usage.airtime > limit).then_some((Exceeded::Airtime, usage))
     }
@@ -130,15 +134,14 @@ impl FairUse {
         today.last_sent = Some(at);
         today.usage.downlinks = today.usage.downlinks.saturating_add(1);
         let usage = today.usage;
-        self.changed.insert(key.clone());
+        self.changed.insert((key.clone(), usage.day));
         (usage.downlinks == limit).then_some((Exceeded::Downlinks, usage))
     }
 
     /// What a device has used of today, and of how much; nothing if that is not counted.
     pub fn of(&self, key: &DeviceKey, now: Timestamp) -> Option<(Usage, Allowance)> {
         let unused = Usage { day: day(now), airtime: Duration::ZERO, downlinks: 0 };
-        let used = self.devices.get(key).map(|today| today.usage).filter(|usage| usage.day == unused.day);
-        (self.allowance.policy != Policy::Off).then(|| (used.unwrap_or(unused), self.allowance))
+        (self.allowance.policy != Policy::Off).then(|| (self.used(key, unused.day).unwrap_or(unused), self.allowance))
     }
 
     /// Why downlinks of this device wait for the next day, those that are not urgent.
@@ -147,7 +150,7 @@ impl FairUse {
         if policy != Policy::Hold {
             return None;
         }
-        let usage = self.devices.get(key).map(|today| today.usage).filter(|usage| usage.day == day(now))?;
+        let usage = self.used(key, day(now))?;
         let reason = if usage.downlinks >= downlinks {
             format!("fair use: the device's {downlinks} downlinks of today are used up")
         } else if usage.airtime > airtime {
@@ -168,17 +171,22 @@ impl FairUse {
     /// What the store has to keep that it does not have yet.
     pub fn take_changes(&mut self) -> Vec<(DeviceKey, Usage)> {
         let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().filter_map(|key| self.devices.get(&key).map(|today| (key, today.usage))).collect()
+        changed.into_iter().filter_map(|(key, day)| self.used(&key, day).map(|usage| (key, usage))).collect()
+    }
+
+    fn used(&self, key: &DeviceKey, day: i32) -> Option<Usage> {
+        self.devices.get(key)?.get(&day).map(|today| today.usage)
     }
 
     fn today(&mut self, key: &DeviceKey, now: Timestamp) -> &mut Today {
         let day = day(now);
-        let new = || Today { usage: Usage { day, airtime: Duration::ZERO, downlinks: 0 }, last_sent: None };
-        let today = self.devices.entry(key.clone()).or_insert_with(new);
-        if today.usage.day != day {
-            today.usage = Usage { day, airtime: Duration::ZERO, downlinks: 0 };
+        let days = self.devices.entry(key.clone()).or_default();
+        let last_sent = days.values().filter_map(|today| today.last_sent).max();
+        if days.len() >= DAYS && !days.contains_key(&day) {
+            days.pop_first();
         }
-        today
+        let new = Today { usage: Usage { day, airtime: Duration::ZERO, downlinks: 0 }, last_sent };
+        days.entry(day).or_insert(new)
     }
 }
 
@@ -243,13 +251,26 @@ mod tests {
         let now = at("2026-11-21T12:00:00Z");
         let usage = Usage { day: day(now), airtime: Duration::ZERO, downlinks: 2 };
         let mut guard = guard(Policy::Hold);
-        guard.restore([(key(), usage)], now);
+        guard.restore([(key(), usage)]);
         assert!(guard.holds(&key(), now).is_some());
         assert_eq!(guard.sent(&key(), now, now), None);
         let mut tomorrow = FairUse::new(guard.allowance);
-        tomorrow.restore([(key(), usage)], at("2026-11-22T12:00:00Z"));
+        tomorrow.restore([(key(), usage)]);
         assert_eq!(tomorrow.take_changes(), []);
         assert!(tomorrow.holds(&key(), at("2026-11-22T12:00:00Z")).is_none());
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_for_a_while_takes_nothing_of_the_day() {
+        let (wrong, now) = (at("1970-01-01T00:05:00Z"), at("2026-11-21T12:00:00Z"));
+        let mut guard = guard(Policy::Hold);
+        guard.restore([(key(), Usage { day: day(now), airtime: Duration::ZERO, downlinks: 1 })]);
+        assert_eq!(guard.sent(&key(), at("2026-11-21T11:59:00Z"), wrong), None);
+        let (_, usage) = guard.sent(&key(), now, now).expect("the second of the day");
+        assert_eq!((usage.downlinks, usage.day), (2, day(now)));
+        let kept: Vec<_> = guard.take_changes().into_iter().map(|(_, usage)| (usage.day, usage.downlinks)).collect();
+        assert_eq!(kept, [(0, 1), (day(now), 2)]);
+        assert!(guard.holds(&key(), wrong).is_none() && guard.holds(&key(), now).is_some());
     }
 
     #[test]

@@ -235,6 +235,15 @@ impl Item {
         matches!(self.place, Place::Network { sent: false, .. })
     }
 
+    /// A clock that was set back must not keep it for as long as it was ahead: what was left of its time is left.
+    pub fn forgive_clock(&mut self, now: Timestamp) {
+        let back = self.updated_at.duration_since(now);
+        if let Some(at) = self.downlink.expires_at.filter(|_| back.is_positive()) {
+            self.change().downlink.expires_at = at.checked_sub(back).ok();
+            self.updated_at = now;
+        }
+    }
+
     pub fn expired(&self, now: Timestamp) -> bool {
         self.downlink.expires_at.is_some_and(|at| at <= now)
     }

@@ -223,6 +223,7 @@ impl Hold {
 }
 
 fn settle_waiting(item: &mut Item, superseded: bool, held: Option<&Why>, now: Timestamp, out: &mut Vec<Action>) {
+    item.forgive_clock(now);
     if item.unwanted {
         item.end(State::Cancelled, Why::default(), now, out);
     } else if superseded {

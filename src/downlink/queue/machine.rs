@@ -111,7 +111,7 @@ impl Machine {
         used: impl IntoIterator<Item = (DeviceKey, Usage)>,
         now: Timestamp,
     ) {
-        self.fair_use.restore(used, now);
+        self.fair_use.restore(used);
         for item in items.into_iter().filter(|item| !item.ended()) {
             self.arrivals = self.arrivals.max(item.arrival);
             let key = item.downlink.key.clone();

@@ -12,6 +12,8 @@ mod answers;
 mod cases;
 #[cfg(test)]
 mod cases_given_back;
+#[cfg(test)]
+mod cases_kept;
 mod doubt;
 mod fair_use;
 mod item;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, HeaderMap};
+use jiff::fmt::rfc2822;
+use reqwest::header::{ACCEPT, DATE, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder, Response, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -15,6 +16,7 @@ use super::Endpoints;
 use super::refusal::{RateLimit, Refusal, number, refusal};
 use crate::model::{DeviceId, EndDeviceIds, VersionIds};
 use crate::mqtt::tls::Tls;
+use crate::telemetry::NetworkClock;
 
 /// How long a connection may take to open, and a whole request to end.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -38,6 +40,7 @@ pub struct Api {
     application: String,
     key: SecretString,
     answer_within: Duration,
+    clock: NetworkClock,
 }
 
 /// A request that did not do what it was for.
@@ -103,7 +106,20 @@ impl Api {
             .build()
             .map_err(ApiError::Setup)?;
         let (base, identity) = (endpoints.api.clone(), endpoints.identity.clone());
-        Ok(Self { http, base, identity, application: application.into(), key, answer_within })
+        Ok(Self {
+            http,
+            base,
+            identity,
+            application: application.into(),
+            key,
+            answer_within,
+            clock: NetworkClock::default(),
+        })
+    }
+
+    /// The time that each answer names is told there.
+    pub fn setting(self, clock: NetworkClock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Whether the key is one, whose, and until when.
@@ -222,6 +238,7 @@ impl Api {
             request.bearer_auth(self.key.expose_secret()).header(ACCEPT, "text/event-stream").timeout(STREAM_WITHIN);
         let began = async {
             let response = request.send().await.map_err(ApiError::NoAnswer)?;
+            self.note_time(response.headers());
             let (status, rate) = (response.status(), RateLimit::read(response.headers()));
             match status.is_success() {
                 true => Ok(response),
@@ -235,6 +252,7 @@ impl Api {
         let request = request.bearer_auth(self.key.expose_secret());
         let response = request.send().await.map_err(ApiError::NoAnswer)?;
         let (status, headers) = (response.status(), response.headers().clone());
+        self.note_time(&headers);
         for warning in headers.get_all("x-warning").iter().filter_map(|value| value.to_str().ok()) {
             tracing::warn!(application = self.application, warning, "The Things Stack warns.");
         }
@@ -245,6 +263,14 @@ impl Api {
             Ok((body, headers))
         } else {
             Err(ApiError::Refused(Box::new(refusal(status, &body, rate))))
+        }
+    }
+
+    /// When the answer was made, by the server's clock (RFC 9110, 6.6.1).
+    fn note_time(&self, headers: &HeaderMap) {
+        let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+        if let Some(at) = date.and_then(|date| rfc2822::parse(date).ok()) {
+            self.clock.heard(at.timestamp());
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::config::{Environment, TrustError, trust};
 use crate::model::{ApplicationName, DeviceId, DeviceNotes, InvalidName};
 use crate::mqtt::Endpoint;
 use crate::network::{Arrival, NetworkServer, Outages, RawMessage};
-use crate::telemetry::Notices;
+use crate::telemetry::{NetworkClock, Notices};
 
 /// Seconds between signs of life. The server closes after one and a half times this.
 const KEEP_ALIVE: u16 = 30;
@@ -68,7 +68,7 @@ pub fn parts(
     raw: mpsc::Sender<RawMessage>,
     arrivals: mpsc::Sender<Arrival>,
     outages: Outages,
-    notices: Notices,
+    (notices, clock): (Notices, NetworkClock),
 ) -> Result<Parts, PartsError> {
     let name = ApplicationName::parse(config.name())?;
     let endpoints = Endpoints::of(config)?;
@@ -77,7 +77,7 @@ pub fn parts(
     let trusted = trust(config.ca_file.as_deref(), environment)?;
     let tls = endpoints.mqtt.has_tls().then(|| trusted.clone());
     let api = match (&endpoints.api, &config.api_key) {
-        (Some(_), Some(key)) => Some(Api::new(&endpoints, &config.id, key.clone(), &trusted)?),
+        (Some(_), Some(key)) => Some(Api::new(&endpoints, &config.id, key.clone(), &trusted)?.setting(clock)),
         _ => None,
     };
     let endpoint = Endpoint {

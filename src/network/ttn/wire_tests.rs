@@ -10,6 +10,7 @@ use super::scripted::{answer, client, error, server};
 use super::{ApiError, Downlinks};
 use crate::model::{ApplicationName, DeviceId, DeviceKey, DownlinkId, FPort, Priority, QueuedDownlink};
 use crate::network::{Budget, PushError};
+use crate::telemetry::NetworkClock;
 
 fn node() -> DeviceId {
     DeviceId::parse("node-1").unwrap()
@@ -244,4 +245,17 @@ async fn devices_come_page_by_page() {
 async fn an_answer_that_is_no_json_is_no_answer() {
     let server = server(vec![Response::new(Body::from("<html>"))]).await;
     assert!(matches!(server.api.rights().await, Err(ApiError::Unreadable(_))));
+}
+
+#[tokio::test]
+async fn an_answer_tells_the_networks_time_whatever_else_it_says() {
+    let date = HeaderName::from_static("date");
+    for status in [200, 403] {
+        let mut told = answer(status, json!({}));
+        told.headers_mut().insert(date.clone(), "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap());
+        let server = server(vec![told]).await;
+        let clock = NetworkClock::default();
+        server.api.clone().setting(clock.clone()).rights().await.ok();
+        assert!(clock.now().to_string().starts_with("1994-11-06T08:49:3"), "{status}: {}", clock.now());
+    }
 }

@@ -13,7 +13,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::error::OpenError;
-use super::sqlite::{self, NewestNote};
+use super::sqlite::{self, Resumed};
 
 /// What lies beside the store's file while backups are made and restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,15 +91,15 @@ impl Beside {
 
 /// Puts the backup that waits into the place of the store in `file`, which nobody has open, and keeps what was there. First
 /// `overlay` is given the text of `devices.toml` that the backup carries. What the store knows better than the backup is
-/// taken over: messages on their way, commands, what devices used, what the home broker keeps; `newest` decides about
-/// the notes. Returns whether there was one.
+/// taken over: messages on their way, commands, what devices used, what the home broker keeps; `resumed` decides about
+/// what it cannot look into. Returns whether there was one.
 ///
 /// # Errors
 /// Somebody has the store open, the disk fails, or `overlay` refuses; then the store is as it was, and the backup waits.
 pub fn put_in_place<E: From<OpenError>>(
     file: &Path,
     overlay: impl FnOnce(&str) -> Result<(), E>,
-    newest: NewestNote<'_>,
+    resumed: Resumed<'_>,
 ) -> Result<bool, E> {
     let beside = Beside::of(file);
     if !beside.waiting.exists() {
@@ -110,7 +110,7 @@ pub fn put_in_place<E: From<OpenError>>(
     if let Some(text) = backup.overlay()? {
         overlay(&text)?;
     }
-    backup.become_store(here.then_some(file), newest)?;
+    backup.become_store(here.then_some(file), resumed)?;
     replace(file, &beside).map_err(|source| OpenError::File { file: file.to_owned(), source })?;
     Ok(true)
 }

@@ -78,10 +78,36 @@ fn files(folder: &TempDir) -> Vec<String> {
     names
 }
 
-/// Without an overlay, and the higher number counts as the newest note.
+const NOBODY: Resumed<'static> = Resumed { note: &|_, _| String::new(), downlink: &|_| String::new() };
+
+#[tokio::test]
+async fn a_command_that_waits_in_a_backup_and_is_not_known_here_is_in_doubt() {
+    let folder = TempDir::new().unwrap();
+    let (file, backup) = (folder.path().join(store::FILE), folder.path().join("backup"));
+    let rig = Rig::open(&file);
+    rig.store.save_downlinks(vec![downlink("waits", 1, true), downlink("done", 2, false)]).await.unwrap();
+    rig.backup(&backup, "").await;
+    rig.close().await;
+    let restored = async || {
+        Beside::of(&file).take(&mut File::open(&backup).unwrap()).unwrap();
+        assert!(finish(&file).unwrap());
+        let rig = Rig::open(&file);
+        let all = rig.store.downlinks(&DownlinkFilter { device: None, open_only: false, most: 10 }).await.unwrap();
+        rig.close().await;
+        all.into_iter().map(|row| row.body).collect::<Vec<_>>()
+    };
+    assert_eq!(restored().await, ["2", "1"], "the store here has not sent it");
+    fs::remove_file(&file).unwrap();
+    assert_eq!(restored().await, ["2", "1?"], "on another machine");
+    fs::remove_file(&file).unwrap();
+    Rig::open(&file).close().await;
+    assert_eq!(restored().await, ["2", "1?"], "it may be forgotten here");
+}
+
+/// Without an overlay, and the higher number counts as the newest note; a downlink in doubt is marked.
 fn finish(file: &Path) -> Result<bool, OpenError> {
     let newest = |theirs: &str, ours: Option<&str>| theirs.max(ours.unwrap_or("0")).to_owned();
-    put_in_place(file, |_| Ok(()), &newest)
+    put_in_place(file, |_| Ok(()), Resumed { note: &newest, downlink: &|body| format!("{body}?") })
 }
 
 /// How long the backup took, and each of the commits meanwhile.
@@ -201,8 +227,7 @@ async fn what_the_world_has_seen_since_is_not_taken_back() {
     Beside::of(&file).take(&mut File::open(&backup).unwrap()).unwrap();
 
     // It is told what to lay, fails the first time, and is told again.
-    let refused =
-        put_in_place(&file, |text| Err(OpenError::Foreign { file: text.into(), what: "" }), &|_, _| String::new());
+    let refused = put_in_place(&file, |text| Err(OpenError::Foreign { file: text.into(), what: "" }), NOBODY);
     assert!(refused.unwrap_err().to_string().starts_with("said"));
     assert!(finish(&file).unwrap());
     let rig = Rig::open(&file);

@@ -43,8 +43,14 @@ SELECT topic, application, device, kind FROM here.retained";
 const NOTES: &str = "
 INSERT OR IGNORE INTO main.notes (application, device, body) SELECT application, device, body FROM here.notes";
 
-/// What a network server's note on a device is to be: the backup's, given it and the one here, if there is one.
-pub type NewestNote<'a> = &'a dyn Fn(&str, Option<&str>) -> String;
+/// What rows of a backup become that the store cannot look into, because the world may have gone on without it.
+#[derive(Clone, Copy)]
+pub struct Resumed<'a> {
+    /// What a network server's note on a device is to be: the backup's, given it and the one here, if there is one.
+    pub note: &'a dyn Fn(&str, Option<&str>) -> String,
+    /// What an open downlink is to be that the store here knows nothing of.
+    pub downlink: &'a dyn Fn(&str) -> String,
+}
 
 /// A backup that was checked, open to become a store.
 pub struct Backup {
@@ -120,11 +126,11 @@ impl Backup {
     }
 
     /// Takes over what the store `here`, which nobody has open, knows better, and ends as a store. Once.
-    pub fn become_store(mut self, here: Option<&Path>, newest: NewestNote<'_>) -> Result<(), OpenError> {
-        self.take_over(here, newest).map_err(|error| OpenError::unusable(&self.file, error))
+    pub fn become_store(mut self, here: Option<&Path>, resumed: Resumed<'_>) -> Result<(), OpenError> {
+        self.take_over(here, resumed).map_err(|error| OpenError::unusable(&self.file, error))
     }
 
-    fn take_over(&mut self, here: Option<&Path>, newest: NewestNote<'_>) -> rusqlite::Result<()> {
+    fn take_over(&mut self, here: Option<&Path>, resumed: Resumed<'_>) -> rusqlite::Result<()> {
         if !self.is_fresh()? {
             return Ok(());
         }
@@ -135,7 +141,11 @@ impl Backup {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for (application, device, theirs, ours) in notes(&transaction, attached)? {
             let put = "UPDATE main.notes SET body = ? WHERE application = ? AND device = ?";
-            transaction.execute(put, params![newest(&theirs, ours.as_deref()), application, device])?;
+            transaction.execute(put, params![(resumed.note)(&theirs, ours.as_deref()), application, device])?;
+        }
+        for (n, body) in unknown_downlinks(&transaction, attached)? {
+            let put = "UPDATE main.downlinks SET body = ? WHERE n = ?";
+            transaction.execute(put, params![(resumed.downlink)(&body), n])?;
         }
         if attached {
             [SPOOL, DOWNLINKS, USAGE, RETAINED, NOTES].iter().try_for_each(|sql| transaction.execute_batch(sql))?;
@@ -162,6 +172,13 @@ fn notes(connection: &Connection, attached: bool) -> rusqlite::Result<Vec<Note>>
     };
     let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
     connection.prepare(sql)?.query_map([], row)?.collect()
+}
+
+/// The open downlinks of the backup that nothing is known of here: their numbers and what is kept of them.
+fn unknown_downlinks(connection: &Connection, attached: bool) -> rusqlite::Result<Vec<(i64, String)>> {
+    let unknown = if attached { "AND id NOT IN (SELECT id FROM here.downlinks)" } else { "" };
+    let sql = format!("SELECT n, body FROM main.downlinks WHERE open {unknown}");
+    connection.prepare(&sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 /// For a file that is no running store: nothing stays beside it, and nobody else comes in meanwhile.

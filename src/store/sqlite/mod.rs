@@ -26,7 +26,7 @@ mod spool;
 mod tables;
 mod value;
 
-pub use backup::{Backup, NewestNote, carried_overlay, check, seal, settle};
+pub use backup::{Backup, Resumed, carried_overlay, check, seal, settle};
 pub use opening::{log_beside, look, make_folder};
 
 use std::fs::File;
@@ -42,8 +42,8 @@ use super::config::{StoreConfig, Sync};
 use super::engine::{Engine, Result};
 use super::error::{EngineError, OpenError};
 use super::rows::{
-    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayPage, Restored, Shed, SpoolStats, UplinkFilter,
-    UplinkPage,
+    DownlinkFilter, DownlinkRow, Entry, EventFilter, EventRow, GatewayPage, GatewayPlace, Restored, Shed, SpoolStats,
+    UplinkFilter, UplinkPage,
 };
 use crate::model::{DeviceKey, DownlinkId};
 
@@ -145,13 +145,13 @@ impl Engine for Sqlite {
         Ok(history::uplinks(&self.connection, wanted)?)
     }
 
-    fn gateways(&mut self, key: &DeviceKey, since: Timestamp, before: i64) -> Result<GatewayPage> {
-        Ok(history::gateways(&self.connection, key, since, before)?)
+    fn gateways(&mut self, devices: &[DeviceKey], since: Timestamp, place: GatewayPlace) -> Result<GatewayPage> {
+        Ok(history::gateways(&self.connection, devices, since, place)?)
     }
 
-    fn prune(&mut self, now: Timestamp) -> Result<bool> {
+    fn prune(&mut self, now: Option<Timestamp>) -> Result<bool> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if self.history.is_at_rest() {
+        if let Some(now) = now.filter(|_| self.history.is_at_rest()) {
             let kept = SignedDuration::try_from(self.downlinks_kept).unwrap_or(SignedDuration::MAX);
             let finished_before = now.checked_sub(kept).unwrap_or(Timestamp::MIN);
             let received_before = now.checked_sub(RUNS_KEPT).unwrap_or(Timestamp::MIN);

@@ -56,7 +56,7 @@ pub enum Exposition {
 }
 
 /// Counters of each application: name, what it is, what is counted.
-const OF_APPLICATIONS: [(&str, &str, Count); 9] = [
+const OF_APPLICATIONS: [(&str, &str, Count); 10] = [
     ("ttn_ferry_uplinks", "Uplinks received, copies not counted", Count::Uplink),
     ("ttn_ferry_uplinks_decoded", "Uplinks that a codec of the bridge decoded", Count::Decoded),
     ("ttn_ferry_uplinks_duplicate", "Copies of uplinks received before", Count::Duplicate),
@@ -68,6 +68,7 @@ const OF_APPLICATIONS: [(&str, &str, Count); 9] = [
         "Messages given up on disk: too many, too old or not readable any more",
         Count::Dropped,
     ),
+    ("ttn_ferry_readings_unkept", "Uplinks missing in the history: the disk failed for too long", Count::Unkept),
     ("ttn_ferry_frames_missed", "Frames missing before an uplink when it came; some of them come later", Count::Missed),
     ("ttn_ferry_frames_lost", "Frames of gaps that could not be repaired", Count::Lost),
 ];
@@ -108,8 +109,8 @@ impl Scrape {
         let counts = self.counters.snapshot();
         page.gauge("ttn_ferry_home_connected", "Whether the home broker is connected", None, self.home_connected)?;
         page.gauge("ttn_ferry_home_waiting", "Messages that wait for the home broker", None, counts.waiting_at_home)?;
-        page.gauge("ttn_ferry_spool_messages", "Messages on disk until the home has them", None, counts.spooled)?;
-        page.gauge("ttn_ferry_spool_size", "Their length", Some(Unit::Bytes), counts.spooled_bytes)?;
+        let size = "Length of the messages on disk until the home has them";
+        page.gauge("ttn_ferry_spool_size", size, Some(Unit::Bytes), counts.spooled_bytes)?;
         page.gauge("ttn_ferry_downlinks_open", "Downlinks that did not reach their end", None, self.open_downlinks)?;
         page.gauge("ttn_ferry_store_failing", "Whether nothing can be written to the disk", None, self.store_failing)?;
         page.counter("ttn_ferry_commands", "Commands that came over MQTT", self.counters.own(Count::Command))?;
@@ -133,6 +134,8 @@ impl Scrape {
         let heard = all.iter().filter_map(|it| Some(([("application", it.name.as_str())], seconds(it.last_message?))));
         let help = "When the network's last message came";
         page.gauges("ttn_ferry_application_last_message_timestamp", help, Some(Unit::Seconds), heard)?;
+        let spooled = self.counters.spooled().map(|(name, number)| ([("application", name)], number as f64));
+        page.gauges("ttn_ferry_spool_messages", "Messages on disk until the home has them", None, spooled)?;
         let dropped = all.iter().map(|it| ([("application", it.name.as_str())], it.dropped));
         page.counters("ttn_ferry_messages_overrun", "Messages dropped: the bridge was too far behind", dropped)?;
         for (name, help, what) in OF_APPLICATIONS {

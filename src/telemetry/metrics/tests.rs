@@ -11,6 +11,7 @@ fn scrape(devices: usize) -> Scrape {
     let garden = ApplicationName::parse("garden").unwrap();
     let counters = Counters::of([garden.clone()]);
     counters.count_many_for(&garden, Count::Uplink, 3);
+    counters.count_many_for(&garden, Count::Unkept, 4);
     counters.downlink_ended(&garden, State::Acked);
     counters.codec_ran(Duration::from_millis(2));
     counters.set_spooled(2, 700, |_| 2);
@@ -101,6 +102,8 @@ fn what_is_counted_can_be_read() {
         r#"ttn_ferry_codec_run_seconds_bucket{le="0.003"} 1"#,
         r#"ttn_ferry_codec_run_seconds_bucket{le="+Inf"} 1"#,
         "ttn_ferry_spool_size_bytes 700.0",
+        r#"ttn_ferry_spool_messages{application="garden"} 2.0"#,
+        r#"ttn_ferry_readings_unkept_total{application="garden"} 4"#,
         r#"ttn_ferry_device_rssi_dbm{application="garden",device="soil \"0\""} -97.0"#,
         r#"ttn_ferry_device_battery_ratio{application="garden",device="soil \"0\""} 0.5"#,
         r#"ttn_ferry_device_field{application="garden",device="soil \"0\"",field="door.open"} 1.0"#,

@@ -23,7 +23,7 @@ use crate::mqtt::Message;
 use crate::network::{Arrival, Budget, NetworkHealth, PushError, RawMessage, Unreadable};
 use crate::store::Writer;
 use crate::store::here::{FullDisk, open_here};
-use crate::telemetry::Counters;
+use crate::telemetry::{Counters, NetworkClock};
 use crate::uplink::{
     Decode, Formatters, HomePresence, Memory, Publish, Receive, Record, RepairHandle, Roll, Spool, SpoolParts, Tidy,
     Uplinks,
@@ -231,6 +231,7 @@ fn flow(
         most_age: 1000 * LONG,
         counters: counters.clone(),
         notices: notices.clone(),
+        clock: NetworkClock::default(),
     };
     let changed = devices_changed.clone();
     let uplinks = Uplinks {

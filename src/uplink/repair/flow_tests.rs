@@ -17,7 +17,7 @@ use crate::network::{
     Budget, Content, HistoryError, MissingFrames, NetworkHealth, PushError, RawMessage, Source, Tally, Unreadable,
 };
 use crate::store::{self, StoreConfig};
-use crate::telemetry::Notice;
+use crate::telemetry::{NetworkClock, Notice};
 
 /// What a fetch brings: messages, then the result; nothing more at all without one.
 type Answer = (Vec<&'static str>, Option<Result<Source, HistoryError>>);
@@ -160,6 +160,7 @@ fn start_with(folder: &TempDir, heard_until: Option<i64>, change: impl FnOnce(&S
         directory: Arc::new(Mutex::new(directory)),
         counters: Counters::default(),
         notices: Notices::new(telling),
+        clock: NetworkClock::default(),
     };
     let clock = Arc::new(move || at(0) + SignedDuration::try_from(began.elapsed()).unwrap());
     let (repair, handle) = Repair::with_clock(parts, clock);

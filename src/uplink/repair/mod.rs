@@ -27,7 +27,7 @@ use super::gaps::{Action, Event, Fetched, Gaps};
 use crate::model::{ApplicationName, Directory};
 use crate::network::{Arrival, NetworkServer, Outage, Outages, Span, Tracked};
 use crate::store::{GapRow, Store};
-use crate::telemetry::{Counters, Notices};
+use crate::telemetry::{Counters, NetworkClock, Notices};
 
 pub use handle::{BackfillError, BackfillOutcome, OpenGap, RepairHandle};
 
@@ -78,6 +78,7 @@ pub struct RepairParts {
     pub directory: Arc<Mutex<Directory>>,
     pub counters: Counters,
     pub notices: Notices,
+    pub clock: NetworkClock,
 }
 
 struct Beginning {
@@ -88,7 +89,8 @@ struct Beginning {
 
 impl Repair {
     pub fn new(parts: RepairParts) -> (Self, RepairHandle) {
-        Self::with_clock(parts, Arc::new(Timestamp::now))
+        let clock = parts.clock.clone();
+        Self::with_clock(parts, Arc::new(move || clock.now()))
     }
 
     fn with_clock(parts: RepairParts, now: Clock) -> (Self, RepairHandle) {

@@ -36,13 +36,13 @@ pub struct History {
     devices: HashMap<DeviceKey, i64>,
     texts: Texts,
     pass: Option<Pass>,
-    /// The oldest uplink that the last pass has left.
-    oldest: Option<i64>,
+    /// The oldest and the newest uplink that the last pass has left, with those written since.
+    left: Option<(i64, i64)>,
 }
 
 impl History {
     pub fn new(retention: Retention) -> Self {
-        Self { retention, devices: HashMap::new(), texts: Texts::default(), pass: None, oldest: None }
+        Self { retention, devices: HashMap::new(), texts: Texts::default(), pass: None, left: None }
     }
 
     /// Writes what a batch says: first the devices to forget, then uplinks.

@@ -32,8 +32,8 @@ pub struct Pass {
     worth: i64,
     /// The device to go on with.
     next: i64,
-    /// What it leaves begins here.
-    oldest: Option<i64>,
+    /// What it leaves: its oldest and its newest.
+    left: Option<(i64, i64)>,
     by_size: bool,
     has_deleted: bool,
 }
@@ -50,8 +50,9 @@ impl History {
         self.pass.is_none()
     }
 
-    /// Takes one bite, while so many bytes are spooled. Returns whether there is more to do.
-    pub fn prune(&mut self, connection: &Connection, now: Timestamp, spooled: u64) -> rusqlite::Result<bool> {
+    /// Takes one bite, while so many bytes are spooled; nothing is too old if nobody knows what time it is. Returns whether
+    /// there is more to do.
+    pub fn prune(&mut self, connection: &Connection, now: Option<Timestamp>, spooled: u64) -> rusqlite::Result<bool> {
         let mut pass = match self.pass.take() {
             Some(pass) => pass,
             None => self.begin(connection, now, spooled)?,
@@ -74,27 +75,32 @@ impl History {
     /// An uplink of this time was written.
     pub(super) fn note_written(&mut self, at: i64) {
         // A walk that has left nothing so far may have passed its device already.
-        self.pass.iter_mut().for_each(|pass| pass.note_left(at));
-        self.oldest.iter_mut().for_each(|oldest| *oldest = at.min(*oldest));
+        self.pass.iter_mut().for_each(|pass| pass.note_left((at, at)));
+        self.left.iter_mut().for_each(|left| *left = (at.min(left.0), at.max(left.1)));
     }
 
-    fn begin(&self, connection: &Connection, now: Timestamp, spooled: u64) -> rusqlite::Result<Pass> {
-        let (now, age) = (now.as_millisecond(), i64::try_from(self.retention.age.as_millis()).unwrap_or(i64::MAX));
-        let old = now.saturating_sub(age);
-        let excess = match self.oldest {
-            Some(oldest) if self.is_too_large(connection, spooled)? => Some(oldest + ((now - oldest) / 16).max(1)),
+    /// What is too much is a part of the time that there is something of, whatever time it is now; but no more than that
+    /// part of what may be kept, for a single row may be of any time.
+    fn begin(&self, connection: &Connection, now: Option<Timestamp>, spooled: u64) -> rusqlite::Result<Pass> {
+        let age = i64::try_from(self.retention.age.as_millis()).unwrap_or(i64::MAX);
+        let old = now.map_or(0, |now| now.as_millisecond().saturating_sub(age));
+        let excess = match self.left {
+            Some((oldest, newest)) if self.is_too_large(connection, spooled)? => {
+                Some(oldest + ((newest - oldest).min(age) / 16).max(1))
+            }
             _ => None,
         };
         let cutoff = excess.map_or(old, |excess| excess.max(old)).clamp(0, LAST_TIME);
         let worth = if excess.is_some() { cutoff } else { cutoff - (age / 30).min(MILLISECONDS_A_DAY) };
-        Ok(Pass { cutoff, worth, next: 0, oldest: None, by_size: excess.is_some(), has_deleted: false })
+        Ok(Pass { cutoff, worth, next: 0, left: None, by_size: excess.is_some(), has_deleted: false })
     }
 
     /// Every device was looked at. If there is still too much, and it helps, another walk follows.
     fn end(&mut self, connection: &Connection, pass: &Pass, spooled: u64) -> rusqlite::Result<bool> {
-        self.oldest = pass.oldest;
-        self.texts.prune(connection, pass.oldest.unwrap_or(pass.cutoff) / MILLISECONDS_A_DAY)?;
-        let helps = pass.has_deleted || (!pass.by_size && pass.oldest.is_some());
+        self.left = pass.left;
+        let oldest = pass.left.map_or(pass.cutoff, |(oldest, _)| oldest);
+        self.texts.prune(connection, oldest / MILLISECONDS_A_DAY)?;
+        let helps = pass.has_deleted || (!pass.by_size && pass.left.is_some());
         Ok(helps && self.is_too_large(connection, spooled)?)
     }
 
@@ -115,14 +121,14 @@ impl Pass {
         (device, is_gone): (i64, bool),
         room: usize,
     ) -> rusqlite::Result<usize> {
-        let Some(first) = first_time(connection, device)? else {
+        let Some((first, last)) = times(connection, device)? else {
             if is_gone {
                 connection.execute("DELETE FROM uplink_devices WHERE n = ?", [device])?;
             }
             return Ok(0);
         };
         if first >= self.worth && !is_gone {
-            self.note_left(first);
+            self.note_left((first, last));
             return Ok(0);
         }
         let end = row_number(device, if is_gone { LAST_TIME } else { self.cutoff });
@@ -133,13 +139,13 @@ impl Pass {
             .execute(params![row_number(device, 0), end, room as i64])?;
         self.has_deleted |= deleted > 0;
         if deleted < room && !is_gone {
-            self.note_left(first.max(self.cutoff));
+            self.note_left((first.max(self.cutoff), last.max(self.cutoff)));
         }
         Ok(deleted)
     }
 
-    fn note_left(&mut self, first: i64) {
-        self.oldest = Some(self.oldest.map_or(first, |oldest| oldest.min(first)));
+    fn note_left(&mut self, (first, last): (i64, i64)) {
+        self.left = Some(self.left.map_or((first, last), |left| (left.0.min(first), left.1.max(last))));
     }
 }
 
@@ -151,11 +157,14 @@ fn next_device(connection: &Connection, from: i64) -> rusqlite::Result<Option<(i
         .optional()
 }
 
-/// When the oldest uplink of a device was.
-fn first_time(connection: &Connection, device: i64) -> rusqlite::Result<Option<i64>> {
-    connection
-        .prepare_cached("SELECT n FROM uplinks WHERE n >= ? AND n <= ? ORDER BY n LIMIT 1")?
-        .query_row([row_number(device, 0), row_number(device, LAST_TIME)], |row| row.get::<_, i64>(0))
-        .optional()
-        .map(|n| n.map(|n| n & LAST_TIME))
+/// When the oldest and the newest uplink of a device were.
+fn times(connection: &Connection, device: i64) -> rusqlite::Result<Option<(i64, i64)>> {
+    let one = |order: &str| {
+        connection
+            .prepare_cached(&format!("SELECT n FROM uplinks WHERE n >= ? AND n <= ? ORDER BY n {order} LIMIT 1"))?
+            .query_row([row_number(device, 0), row_number(device, LAST_TIME)], |row| row.get::<_, i64>(0))
+            .optional()
+            .map(|n| n.map(|n| n & LAST_TIME))
+    };
+    Ok(one("ASC")?.zip(one("DESC")?))
 }

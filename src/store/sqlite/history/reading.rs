@@ -12,10 +12,12 @@ use super::texts::body;
 use super::{LAST_TIME, find, row_number};
 use crate::model::{DeviceKey, Gateway, UplinkRecord};
 use crate::store::engine::MOST_BYTES;
-use crate::store::rows::{GatewayPage, GatewayRow, UplinkFilter, UplinkPage};
+use crate::store::rows::{GatewayPage, GatewayPlace, GatewayRow, UplinkFilter, UplinkPage};
 
-/// Rows looked at in one go to learn which gateways hear a device: a commit waits no longer than they take to be read.
+/// Rows looked at in one go to learn which gateways hear devices: a commit waits no longer than they take to be read.
 const MOST_HEARD: usize = 500;
+/// Rows of one device that are looked at for that.
+const MOST_OF_ONE: usize = 10_000;
 /// What a row takes in memory beside its texts, about.
 const ROW_BYTES: u64 = 200;
 
@@ -63,37 +65,80 @@ pub fn uplinks(connection: &Connection, wanted: &UplinkFilter) -> rusqlite::Resu
     Ok(page)
 }
 
-/// The gateways that heard a device since then and before this place: some of its uplinks are looked at, the newest first.
+/// The gateways that heard devices since then, from this place on: some of their uplinks are looked at, the newest first.
 pub fn gateways(
     connection: &Connection,
-    key: &DeviceKey,
+    devices: &[DeviceKey],
     since: Timestamp,
-    before: i64,
+    place: GatewayPlace,
 ) -> rusqlite::Result<GatewayPage> {
-    let mut page = GatewayPage::default();
-    let Some(device) = find(connection, key)? else { return Ok(page) };
+    let (mut page, mut place, mut room, mut known) = (GatewayPage::default(), place, MOST_HEARD, Known::default());
+    while let Some(key) = devices.get(place.device) {
+        if room == 0 {
+            page.next = Some(place);
+            break;
+        }
+        let (looked, before) = match find(connection, key)? {
+            Some(number) => {
+                let heard = heard_by(connection, number, (since, place.before), room.min(MOST_OF_ONE - place.looked))?;
+                page.gateways.extend(heard.rows(connection, &mut known)?.into_iter().map(|row| (place.device, row)));
+                (heard.looked, heard.next)
+            }
+            None => (0, None),
+        };
+        // To look for one that was not heard costs about as much as to look at an uplink.
+        room = room.saturating_sub(looked.max(1));
+        let looked = place.looked + looked;
+        place = match before.filter(|_| looked < MOST_OF_ONE) {
+            Some(before) => GatewayPlace { before, looked, ..place },
+            None => GatewayPlace::of(place.device + 1),
+        };
+    }
+    Ok(page)
+}
+
+/// How some uplinks of a device were heard.
+struct HeardBy {
+    looked: usize,
+    /// Where those that were not looked at end; none: there are no more.
+    next: Option<i64>,
+    /// By the gateway's number: the best of each figure, how many uplinks, the newest of them.
+    best: HashMap<i64, (f32, f32, u64, i64)>,
+}
+
+impl HeardBy {
+    fn rows(&self, connection: &Connection, known: &mut Known) -> rusqlite::Result<Vec<GatewayRow>> {
+        let mut rows = Vec::new();
+        for (number, (rssi, snr, uplinks, at)) in &self.best {
+            let gateway = known.text(connection, *number)?.and_then(|text| packed::gateway(text, *rssi, *snr).ok());
+            let last_heard = Timestamp::from_millisecond(*at).unwrap_or_default();
+            rows.extend(gateway.map(|gateway| GatewayRow { gateway, uplinks: *uplinks, last_heard }));
+        }
+        Ok(rows)
+    }
+}
+
+fn heard_by(
+    connection: &Connection,
+    device: i64,
+    (since, before): (Timestamp, i64),
+    most: usize,
+) -> rusqlite::Result<HeardBy> {
     let mut select =
         connection.prepare_cached("SELECT n, gateways FROM uplinks WHERE n >= ? AND n < ? ORDER BY n DESC LIMIT ?")?;
     let range = (row_number(device, since.as_millisecond()), row_number(device, before));
-    let mut rows = select.query(params![range.0, range.1, MOST_HEARD as i64])?;
-    let mut best: HashMap<i64, (f32, f32, u64, i64)> = HashMap::new();
-    let mut looked = 0;
+    let mut rows = select.query(params![range.0, range.1, most as i64])?;
+    let mut all = HeardBy { looked: 0, next: None, best: HashMap::new() };
     while let Some(row) = rows.next()? {
         let at = row.get::<_, i64>(0)? & LAST_TIME;
-        looked += 1;
-        page.next = (looked == MOST_HEARD).then_some(at);
+        all.looked += 1;
+        all.next = (all.looked == most).then_some(at);
         for (number, rssi, snr) in heard(row.get_ref(1)?.as_blob()?) {
-            let known = best.entry(number).or_insert((rssi, snr, 0, at));
-            (known.0, known.1, known.2) = (known.0.max(rssi), known.1.max(snr), known.2 + 1);
+            let best = all.best.entry(number).or_insert((rssi, snr, 0, at));
+            (best.0, best.1, best.2) = (best.0.max(rssi), best.1.max(snr), best.2 + 1);
         }
     }
-    let mut known = Known::default();
-    for (number, (rssi, snr, uplinks, at)) in best {
-        let gateway = known.text(connection, number)?.and_then(|text| packed::gateway(text, rssi, snr).ok());
-        let last_heard = Timestamp::from_millisecond(at).unwrap_or_default();
-        page.gateways.extend(gateway.map(|gateway| GatewayRow { gateway, uplinks, last_heard }));
-    }
-    Ok(page)
+    Ok(all)
 }
 
 /// Texts read already.

@@ -1,0 +1,45 @@
+//! Single histories of downlinks that were kept for longer than they seem: by a clock that was wrong, or in a backup.
+
+use jiff::SignedDuration;
+
+use super::Event;
+use super::cases::{Bench, downlink};
+use crate::downlink::resumed;
+use crate::model::{QueuedDownlink, State};
+use crate::network::PushError;
+
+#[test]
+fn what_was_accepted_by_a_clock_that_was_ahead_expires_when_it_should() {
+    let mut bench = Bench::new();
+    let (right, ahead) = (bench.now, SignedDuration::from_hours(24 * 365));
+    bench.now = right + ahead;
+    let end = bench.now + SignedDuration::from_secs(100);
+    let late = QueuedDownlink { expires_at: Some(end), not_before: Some(end), ..downlink("late", false) };
+    bench.event(Event::Accept(late));
+    bench.now = right;
+    bench.event(Event::Tick);
+    bench.restart();
+    bench.pass(99);
+    assert_eq!(bench.last("late"), Some(State::Held));
+    bench.pass(1);
+    assert_eq!(bench.last("late"), Some(State::Expired));
+}
+
+#[test]
+fn what_waited_in_a_backup_is_pushed_only_if_the_network_surely_never_had_it() {
+    for (complete, end) in [(true, State::Queued), (false, State::Failed)] {
+        let mut bench = Bench::new();
+        bench.event(Event::Accept(downlink("one", false)));
+        bench.pushed(Err(PushError::NoSession));
+        bench.stored.values_mut().for_each(|body| *body = resumed(body));
+        bench.pass(3600);
+        bench.restart();
+        bench.looked_with(Ok(&[]), complete);
+        bench.pass(20);
+        bench.looked_with(Ok(&[]), complete);
+        if complete {
+            bench.pushed(Ok(()));
+        }
+        assert_eq!(bench.last("one"), Some(end), "{}", bench.reason);
+    }
+}
