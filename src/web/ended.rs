@@ -1,6 +1,7 @@
-//! Sessions that somebody logged out of: known until they would have ended by themselves, over restarts too.
+//! Sessions that somebody logged out of: known at least until they would have ended by themselves, over restarts too.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::key::KeyError;
 
 const FILE: &str = "web.ended";
-/// Sessions that are remembered. Of more, those go first that end first.
+/// Sessions that are remembered. Of more, those go first that end first: not by the clock, which may be wrong for a while.
 const MOST: usize = 1000;
 
 /// The ended sessions, and the file that holds them beside the store.
@@ -28,18 +29,18 @@ pub struct Name {
 }
 
 impl EndedSessions {
-    /// Those that the file in this folder holds.
+    /// Those that the file in this folder holds. Lines that are damaged are passed over.
     ///
     /// # Errors
     /// It is there and cannot be read.
     pub fn in_folder(folder: &Path) -> Result<Self, KeyError> {
         let path = folder.join(FILE);
-        let text = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        let bytes = match std::fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(source) => return Err(KeyError { path, source }),
-            Ok(text) => text,
+            Ok(bytes) => bytes,
         };
-        let all = Mutex::new(text.lines().filter_map(Name::parse).collect());
+        let all = Mutex::new(String::from_utf8_lossy(&bytes).lines().filter_map(Name::parse).collect());
         Ok(Self { path, all, writing: Mutex::default() })
     }
 
@@ -47,16 +48,15 @@ impl EndedSessions {
         lock(&self.all).contains(&name)
     }
 
-    /// Ends it at once, and then writes that down, which may take the disk a while. `now` in seconds.
+    /// Ends it at once, and then writes that down, which may take the disk a while.
     ///
     /// # Errors
     /// The file cannot be written: after a restart the session is good again.
-    pub fn add(&self, name: Name, now: i64) -> io::Result<()> {
+    pub fn add(&self, name: Name) -> io::Result<()> {
         lock(&self.all).insert(name);
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let text = {
             let mut all = lock(&self.all);
-            all.retain(|name| name.ends > now);
             while all.len() > MOST {
                 all.pop_first();
             }
@@ -67,7 +67,7 @@ impl EndedSessions {
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
         file.persist(&self.path)?;
-        Ok(())
+        File::open(folder)?.sync_all()
     }
 }
 
@@ -87,19 +87,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_ended_is_so_after_a_restart_until_its_time_and_what_is_kept_is_bounded() {
+    fn what_was_ended_is_so_after_a_restart_and_what_is_kept_is_bounded() {
         let folder = tempfile::tempdir().unwrap();
         let ended = || EndedSessions::in_folder(folder.path()).unwrap();
         let (first, second) = (Name { ends: 100, number: u64::MAX }, Name { ends: 100, number: 7 });
-        ended().add(first, 50).unwrap();
+        ended().add(first).unwrap();
         assert!(ended().contains(first) && !ended().contains(second));
-        ended().add(second, 99).unwrap();
+        ended().add(second).unwrap();
         assert!(ended().contains(first) && ended().contains(second));
-        ended().add(Name { ends: 200, number: 1 }, 100).unwrap();
-        assert!(!ended().contains(first) && !ended().contains(second));
-        let many = EndedSessions::in_folder(folder.path()).unwrap();
+        let many = ended();
         lock(&many.all).extend((0..2 * MOST as i64).map(|ends| Name { ends: 1000 + ends, number: 0 }));
-        many.add(Name { ends: 9000, number: 2 }, 100).unwrap();
+        many.add(Name { ends: 9000, number: 2 }).unwrap();
         let kept = lock(&ended().all).clone();
         assert_eq!((kept.len(), kept.last().unwrap().ends), (MOST, 9000));
         let mode = std::fs::metadata(folder.path().join(FILE)).unwrap().permissions().mode();
@@ -107,9 +105,18 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_line_costs_no_other_and_no_start() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE), b"100 0000000000000007\n\0\0\xff\xfe\n200 9\nx y\n300").unwrap();
+        let ended = EndedSessions::in_folder(folder.path()).unwrap();
+        assert!([(100, 7), (200, 9)].into_iter().all(|(ends, number)| ended.contains(Name { ends, number })));
+        assert_eq!(lock(&ended.all).len(), 2);
+    }
+
+    #[test]
     fn it_is_ended_now_even_where_nothing_can_be_kept() {
         let ended = EndedSessions::in_folder(Path::new("/nowhere/at/all")).unwrap();
         let name = Name { ends: 100, number: 1 };
-        assert!(ended.add(name, 50).is_err() && ended.contains(name));
+        assert!(ended.add(name).is_err() && ended.contains(name));
     }
 }

@@ -97,7 +97,7 @@ impl Lock {
     /// Ends a session of ours for whoever has a copy of it. Waits for the disk.
     pub fn end(&self, text: &str, now: Timestamp) {
         let Some(name) = self.name(text, now) else { return };
-        if let Err(error) = self.ended.add(name, now.as_second()) {
+        if let Err(error) = self.ended.add(name) {
             tracing::warn!(%error, "A session that was ended cannot be remembered; after a restart it is good again.");
         }
     }
