@@ -116,7 +116,7 @@ impl WebConfig {
 
 /// A network, or an address as the network of itself.
 pub(super) fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(|address| address.to_canonical().into()))
 }
 
 /// The certificate and key that HTTPS is served with, if there is to be HTTPS.
@@ -234,9 +234,10 @@ mod tests {
 
     #[test]
     fn proxies_are_addresses_and_networks_and_never_everybody() {
-        let config = with("proxies = ['127.0.0.1', '::1', '192.168.1.0/24', 'fd00::/8']", &environment());
+        let config =
+            with("proxies = ['127.0.0.1', '::1', '192.168.1.0/24', 'fd00::/8', '::ffff:10.1.2.3']", &environment());
         let networks: Vec<_> = config.web.proxies().iter().map(ToString::to_string).collect();
-        assert_eq!(networks, ["127.0.0.1/32", "::1/128", "192.168.1.0/24", "fd00::/8"]);
+        assert_eq!(networks, ["127.0.0.1/32", "::1/128", "192.168.1.0/24", "fd00::/8", "10.1.2.3/32"]);
         for wrong in ["", "proxy.lan", "127.0.0.1:80", "10.0.0.0/33", "192.168.1.", "0.0.0.0/0", "::/0"] {
             let text = format!("[[application]]\nid = 'my-app'\ncluster = 'eu1'\n[web]\nproxies = ['{wrong}']");
             let error = load(&text, &environment()).err().unwrap_or_else(|| panic!("{wrong} is taken"));
