@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use futures_util::FutureExt;
+use hyper::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -124,6 +125,8 @@ impl Arrived {
             }
         };
         tokio::select! {
+            // What was asked by now is answered.
+            biased;
             () = served => {}
             () = told.turned_away() => {}
         }
@@ -159,8 +162,12 @@ where
         }
         let (asking, answer) = (visitor.asks(), router.call(request));
         async move {
-            let _asking = asking;
-            answer.await
+            let answer = answer.await;
+            match &answer {
+                Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => asking.for_good(),
+                _ => drop(asking),
+            }
+            answer
         }
     });
     let mut http = http1::Builder::new();

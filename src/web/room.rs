@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long somebody who makes way may take, before another one is asked to: an answer may still be on its way.
-const PARTING: Duration = Duration::from_millis(200);
+/// How long somebody may be idle before it must make way: what it asks may be on its way to us. And how long making way may
+/// take before another one must, too: an answer may be on its way to it.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Places, and those who could give one up.
 pub struct Room {
@@ -29,7 +31,10 @@ pub struct Stay {
 }
 
 /// While it is there, something is asked.
-pub struct Asking(Arc<Stay>);
+pub struct Asking {
+    stay: Arc<Stay>,
+    for_good: bool,
+}
 
 /// Those who ask nothing.
 #[derive(Default)]
@@ -43,7 +48,8 @@ struct Idle {
 #[derive(Default)]
 struct Queue {
     next: u64,
-    by_turn: BTreeMap<u64, CancellationToken>,
+    /// From when on each may be sent away.
+    by_turn: BTreeMap<u64, (Instant, CancellationToken)>,
 }
 
 impl Room {
@@ -62,7 +68,7 @@ impl Room {
                 place = &mut place => return (place, Stay::new(self.idle.clone(), stop)),
                 () = self.idle.longest_goes() => {}
             }
-            if let Ok(place) = tokio::time::timeout(PARTING, &mut place).await {
+            if let Ok(place) = tokio::time::timeout(PATIENCE, &mut place).await {
                 return (place, Stay::new(self.idle.clone(), stop));
             }
         }
@@ -88,7 +94,7 @@ impl Stay {
     pub fn asks(self: &Arc<Self>) -> Asking {
         self.has_asked.store(true, Ordering::Relaxed);
         self.leave_queue();
-        Asking(self.clone())
+        Asking { stay: self.clone(), for_good: false }
     }
 
     /// Until the visitor should go, once what it asked is answered.
@@ -108,7 +114,7 @@ impl Stay {
         let mut queue = self.idle.lock();
         let turn = queue.next;
         queue.next += 1;
-        queue.by_turn.insert(turn, self.over.clone());
+        queue.by_turn.insert(turn, (Instant::now() + PATIENCE, self.over.clone()));
         self.turn.store(turn, Ordering::Relaxed);
         self.idle.joined.notify_one();
     }
@@ -124,21 +130,42 @@ impl Drop for Stay {
     }
 }
 
+impl Asking {
+    /// Nothing else is asked after this: the connection becomes a WebSocket.
+    pub fn for_good(mut self) {
+        self.for_good = true;
+    }
+}
+
 impl Drop for Asking {
     fn drop(&mut self) {
-        self.0.rest();
+        if !self.for_good {
+            self.stay.rest();
+        }
     }
 }
 
 impl Idle {
-    /// Sends away who has been idle for longest; waits until somebody is.
+    /// Sends away who has been idle for longest; waits until somebody is, and has been for a while.
     async fn longest_goes(&self) {
         loop {
-            if let Some((_, over)) = self.lock().by_turn.pop_first() {
-                return over.cancel();
+            match self.first_or_due() {
+                Ok(over) => return over.cancel(),
+                Err(Some(due)) => tokio::time::sleep_until(due).await,
+                Err(None) => self.joined.notified().await,
             }
-            self.joined.notified().await;
         }
+    }
+
+    /// Takes out the first who may be sent away.
+    ///
+    /// # Errors
+    /// From when on one may be, if somebody is idle.
+    fn first_or_due(&self) -> Result<CancellationToken, Option<Instant>> {
+        let mut queue = self.lock();
+        let first = queue.by_turn.first_entry().ok_or(None)?;
+        let (due, _) = first.get();
+        if *due <= Instant::now() { Ok(first.remove().1) } else { Err(Some(*due)) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -162,16 +189,21 @@ mod tests {
         drop(two.asks());
         drop(three.asks());
         let mut next = Box::pin(room.enter(&stop));
-        assert!(next.as_mut().now_or_never().is_none());
         let over = |stay: &Stay| stay.over.is_cancelled();
+        assert!(next.as_mut().now_or_never().is_none());
+        assert_eq!([over(&one), over(&two), over(&three)], [false; 3], "each may be about to ask");
+        tokio::time::advance(PATIENCE).await;
+        assert!(next.as_mut().now_or_never().is_none());
         assert_eq!([over(&one), over(&two), over(&three)], [false, true, false]);
         // The second takes its time: so the third is asked as well. Then nobody is left but who asks.
-        tokio::time::advance(PARTING).await;
+        tokio::time::advance(PATIENCE).await;
         assert!(next.as_mut().now_or_never().is_none());
         assert_eq!([over(&one), over(&two), over(&three)], [false, true, true]);
-        tokio::time::advance(10 * PARTING).await;
+        tokio::time::advance(10 * PATIENCE).await;
         assert!(next.as_mut().now_or_never().is_none() && !over(&one));
         drop(one_asks);
+        assert!(next.as_mut().now_or_never().is_none() && !over(&one));
+        tokio::time::advance(PATIENCE).await;
         assert!(next.as_mut().now_or_never().is_none() && over(&one), "it has its answer now");
         drop(first);
         assert!(next.now_or_never().is_some(), "there is a place");
@@ -189,7 +221,7 @@ mod tests {
         assert!(stay.over().now_or_never().is_some() && stay.turned_away().now_or_never().is_none());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn only_who_never_asked_is_turned_away_without_an_answer() {
         let (room, stop) = (Room::new(1), CancellationToken::new());
         for asks in [false, true] {
@@ -197,6 +229,7 @@ mod tests {
             if asks {
                 drop(stay.asks());
             }
+            tokio::time::advance(PATIENCE).await;
             assert!(room.enter(&stop).now_or_never().is_none());
             assert_eq!(stay.turned_away().now_or_never().is_some(), !asks);
         }

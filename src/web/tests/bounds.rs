@@ -11,6 +11,9 @@ use crate::web::door::{serve, serve_tls};
 use crate::web::room::{Room, Stay};
 use crate::web::visitor::Visitor;
 
+const UPGRADE: &str = "GET /api/v1/live HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                       sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
 /// A connection that is served, and the other end of it.
 struct Line {
     far: DuplexStream,
@@ -127,9 +130,7 @@ async fn a_handshake_that_is_never_ended_is_cut_after_ten_seconds() {
 #[tokio::test(start_paused = true)]
 async fn a_websocket_lives_as_long_as_something_moves_keeps_its_place_and_ends_with_the_bridge() {
     let mut line = Line::new(1 << 16);
-    let upgrade = "GET /api/v1/live HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-                   sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    line.far.write_all(upgrade.as_bytes()).await.unwrap();
+    line.far.write_all(UPGRADE.as_bytes()).await.unwrap();
     let mut answer = [0; 12];
     line.far.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 101");
@@ -148,10 +149,40 @@ async fn a_websocket_lives_as_long_as_something_moves_keeps_its_place_and_ends_w
 #[tokio::test(start_paused = true)]
 async fn a_websocket_on_which_nothing_moves_is_cut() {
     let mut line = Line::new(1 << 16);
-    let upgrade = "GET /api/v1/live HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-                   sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    line.far.write_all(upgrade.as_bytes()).await.unwrap();
+    line.far.write_all(UPGRADE.as_bytes()).await.unwrap();
     let start = Instant::now();
     line.far.read_to_end(&mut Vec::new()).await.unwrap();
     assert_eq!(start.elapsed().as_secs(), 11 * 60);
+}
+
+/// Where the network takes one byte after the other, somebody must make way in the middle of an answer.
+#[tokio::test(start_paused = true)]
+async fn who_must_make_way_hears_its_answer_to_the_end() {
+    let mut line = Line::new(1);
+    let stop = CancellationToken::new();
+    let words = "GET /api/v1/devices?a=long&enough=to&be=sent&in=pieces HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    line.far.write_all(words.as_bytes()).await.unwrap();
+    assert_eq!(line.far.read_u8().await.unwrap(), b'H');
+    let mut next = Box::pin(line.room.enter(&stop));
+    tokio::time::timeout(seconds(5), &mut next).await.err().unwrap();
+    let mut rest = String::new();
+    line.far.read_to_string(&mut rest).await.unwrap();
+    assert!(rest.ends_with("\r\n\r\n/api/v1/devices?a=long&enough=to&be=sent&in=pieces"), "{rest}");
+    drop(next.await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_must_make_way_while_it_becomes_a_websocket_becomes_one() {
+    let mut line = Line::new(1);
+    let stop = CancellationToken::new();
+    line.far.write_all(UPGRADE.as_bytes()).await.unwrap();
+    assert_eq!(line.far.read_u8().await.unwrap(), b'H');
+    tokio::time::timeout(seconds(5), line.room.enter(&stop)).await.err().unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(line.far.read_u8().await.unwrap());
+    }
+    line.far.write_all(&[0x89, 0x80, 0, 0, 0, 0]).await.unwrap();
+    assert_eq!(line.far.read_u16().await.unwrap(), 0x8a00, "a ping is answered");
+    assert!(line.room.is_full());
 }
