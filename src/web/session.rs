@@ -21,6 +21,9 @@ use crate::control::QUICK;
 
 /// The cookie of a browser that has logged in.
 pub const COOKIE: &str = "ttn_ferry_session";
+/// What it is called by one that speaks TLS. By the same name, a browser would let nobody log in without TLS on this host, on
+/// whatever port, for as long as it keeps it (RFC 6265bis, 5.7: secure cookies are left alone; 4.1.3: the prefix).
+const SECURE: &str = "__Secure-";
 pub const PATH: &str = "/api/v1/session";
 /// The longest body read, in bytes.
 const LONGEST_BODY: usize = 4 << 10;
@@ -65,7 +68,7 @@ pub fn router(facts: Facts) -> Router {
 pub fn carried(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let texts = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+    pairs.filter(|(name, _)| name.strip_prefix(SECURE).unwrap_or(name) == COOKIE).map(|(_, value)| value)
 }
 
 /// Somebody who is not let in, and why.
@@ -138,8 +141,8 @@ impl Facts {
     /// RFC 6265, 4.1. Scripts cannot read it, other sites' requests do not carry it.
     fn cookie(&self, value: &str, age: Duration, is_encrypted: bool) -> String {
         let (base, age) = (&self.base, age.as_secs());
-        let secure = if is_encrypted { "; Secure" } else { "" };
-        format!("{COOKIE}={value}; Path={base}; Max-Age={age}; HttpOnly; SameSite=Strict{secure}")
+        let (prefix, secure) = if is_encrypted { (SECURE, "; Secure") } else { ("", "") };
+        format!("{prefix}{COOKIE}={value}; Path={base}; Max-Age={age}; HttpOnly; SameSite=Strict{secure}")
     }
 }
 

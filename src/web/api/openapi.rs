@@ -68,7 +68,8 @@ pub fn document() -> Value {
                 "token": { "type": "http", "scheme": "bearer", "description": "`[web] token`, for scripts" },
                 "session": {
                     "type": "apiKey", "in": "cookie", "name": COOKIE,
-                    "description": "What logging in with the password gives a browser. Neither is needed on the Unix socket, \
+                    "description": "What logging in with the password gives a browser, with `__Secure-` before its name where \
+                                    that speaks TLS. Neither is needed on the Unix socket, \
                                     nor where no password or token is set.",
                 },
             },

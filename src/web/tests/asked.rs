@@ -67,9 +67,17 @@ async fn a_session_is_good_after_a_restart_until_the_password_is_another() {
 
 #[tokio::test]
 async fn a_browser_that_speaks_tls_sends_its_session_over_nothing_else() {
+    let front = front();
     let origin = [("host", "home.example.org"), ("origin", "https://home.example.org")];
-    let answer = ask(&front(), "POST /api/v1/session", &origin, &login(PASSWORD)).await;
+    let answer = ask(&front, "POST /api/v1/session", &origin, &login(PASSWORD)).await;
     assert!(answer.header("set-cookie").ends_with("; Secure"), "{answer:?}");
+    // Under a name of its own: browsers never put one without TLS in its place.
+    let cookie = answer.cookie();
+    assert!(cookie.starts_with("__Secure-ttn_ferry_session="), "{cookie}");
+    assert_eq!(ask(&front, "GET /metrics", &[("cookie", &cookie)], "").await.status, 200);
+    let out = ask(&front, "DELETE /api/v1/session", &[origin[0], origin[1], ("cookie", &cookie)], "").await;
+    assert!(out.header("set-cookie").starts_with("__Secure-ttn_ferry_session=;"), "{out:?}");
+    assert_eq!(ask(&front, "GET /metrics", &[("cookie", &cookie)], "").await.status, 401);
 }
 
 #[tokio::test]
@@ -223,7 +231,7 @@ fn no_header_opens_what_only_a_secret_opens() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let fronts = [front(), front_with(Some(PASSWORD), None, "/ferry/")];
     proptest!(|(
-        cookie in "(ttn_ferry_session=[0-9a-f.; ]{0,90})?\\PC{0,40}",
+        cookie in "((__Secure-)?ttn_ferry_session=[0-9a-f.; ]{0,90})?\\PC{0,40}",
         authorization in "(Bearer |Basic )?\\PC{0,40}",
         host in "(localhost|127\\.0\\.0\\.1|\\[::1\\])?[:@./a-z0-9]{0,12}",
         origin in "(https?://)?[:@./a-z0-9]{0,20}",
