@@ -65,12 +65,15 @@ export class Viewer {
     await this.page.evaluate((to) => (location.hash = to), hash);
   }
 
-  /** Holds back every request to `pattern`, until what this resolves to is called. */
+  /** Holds back every request to `pattern`, until what this resolves to is called: which waits until there is one. */
   async hold(pattern) {
     let release;
     const released = new Promise((resolve) => (release = resolve));
     await this.page.route(pattern, (route) => released.then(() => route.continue()));
-    return release;
+    const held = this.page.waitForRequest(pattern, { timeout: PATIENCE_MS });
+    // A case that failed before is told by its own error.
+    held.catch(() => {});
+    return () => held.then(release);
   }
 
   /** Resolves once what `look` returns in the page is true. */

@@ -38,7 +38,7 @@ export default function (rig) {
     await bytes.fill("08 66 5A 0E 10 01 00 3C");
     await asked;
     const answered = page.waitForResponse(late);
-    release();
+    await release();
     await (await answered).finished();
     await page.locator("input[name=bench-port]").fill("15");
     await page.locator(".outcome").getByText("21.5", { exact: true }).first().waitFor();
@@ -103,7 +103,7 @@ export default function (rig) {
     const release = await viewer.hold("**/codecs/room/source");
     await page.getByRole("button", { name: "Save as" }).click();
     await editor.fill(written);
-    release();
+    await release();
     await page.getByRole("button", { name: "Save as", disabled: false }).waitFor();
     assert.equal(readFileSync(join(folder, "codecs", "room.js"), "utf8"), saved);
     assert.equal(await editor.inputValue(), written);
@@ -120,7 +120,7 @@ export default function (rig) {
     const device = page.locator("select[name=tried-on]");
     const other = (await device.inputValue()) === "tracker" ? "greenhouse" : "tracker";
     await device.selectOption(other);
-    release();
+    await release();
     await page.getByRole("button", { name: "Try it on the last uplinks of", disabled: false }).waitFor();
     assert.equal(await page.locator(".compared").count(), 0);
     await attempt.click();

@@ -46,7 +46,7 @@ export default function (rig) {
     const release = await viewer.hold("**/api/v1/downlinks");
     await page.getByRole("button", { name: "Send", exact: true }).click();
     await interval.fill("61");
-    release();
+    await release();
     const leaves = page.getByRole("group", { name: "LED" }).getByRole("button", { name: "leave", pressed: true });
     await leaves.waitFor();
     assert.equal(await interval.inputValue(), "61");
