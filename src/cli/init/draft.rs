@@ -194,12 +194,12 @@ fn write_file(path: &Path, text: &str, mode: u32, force: bool) -> io::Result<()>
     }
     let mut file = created(first, mode)?;
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    if let Err(error) = written {
-        // A full disk: half of a file would be in the way of the next try.
+    let in_place = written.and_then(|()| if force { std::fs::rename(first, path) } else { Ok(()) });
+    if in_place.is_err() {
+        // A full disk, or a folder of that name: what is left would be in the way of the next try, and may be a secret.
         std::fs::remove_file(first).ok();
-        return Err(error);
     }
-    if force { std::fs::rename(first, path) } else { Ok(()) }
+    in_place
 }
 
 #[cfg(unix)]

@@ -70,7 +70,11 @@ pub struct Init {
 /// Why no configuration was written.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    #[error("{} exists already\n  hint: --force overwrites it, --config FILE writes another one", .0.display())]
+    #[error(
+        "{} exists already\n  hint: --force overwrites it, --config FILE writes another one; to use a secret that is there: \
+         --api-key-file, --home-password-file",
+        .0.display()
+    )]
     Exists(PathBuf),
     #[error("no {what}\n  hint: {flag}")]
     Missing { what: &'static str, flag: &'static str },

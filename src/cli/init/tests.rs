@@ -230,3 +230,13 @@ fn where_the_configuration_cannot_be_written_no_secret_is_left_in_the_way_of_the
     std::fs::remove_file(&target).unwrap();
     init(folder.path(), &flags, &typed).unwrap();
 }
+
+#[test]
+fn a_secret_that_cannot_take_its_place_by_force_is_left_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("home.password")).unwrap();
+    let typed = format!("eu1\nmy-app\n{}\nhush\n", key());
+    let error = init(folder.path(), &["--home-username", "ferry", "--force"], &typed).unwrap_err();
+    assert!(matches!(error, InitError::Write { .. }), "{error}");
+    assert!(!folder.path().join("home.new").exists());
+}
