@@ -201,7 +201,7 @@ impl Config {
         let mut sources = Sources::new(text, path, environment);
         sources.overlay = overlay_path(self, environment);
         sources.has_overlay = overlay.is_some();
-        sources.followed = [&self.web.tls_cert_file, &self.web.tls_key_file].into_iter().flatten().cloned().collect();
+        sources.followed = self.followed();
         sources.print = sources.print_of(Ok(text), overlay.map_or(NONE, |overlay| Ok(&overlay.text)), environment);
         let print = |path: &Path| Print::of([held(&environment.read(path))]);
         sources.files = self.files().map(|(key, path)| (key, print(path))).collect();
@@ -209,6 +209,10 @@ impl Config {
             sources.note(key, format!("devices.toml line {line}"));
         }
         sources
+    }
+
+    fn followed(&self) -> Vec<PathBuf> {
+        [&self.web.tls_cert_file, &self.web.tls_key_file].into_iter().flatten().cloned().collect()
     }
 
     /// The files that connections are made with and that hold no secret of their own kind: those are looked at by what they

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use super::{Environment, parse};
+use super::{Config, Environment, parse};
 
 /// Where a configuration came from.
 #[derive(Debug, Clone, Default)]
@@ -77,6 +77,15 @@ impl Sources {
         match &self.text {
             Some(text) => Ok(text.expose_secret().to_owned()),
             None => environment.read(&self.file),
+        }
+    }
+
+    /// Follows from now on the files that the configuration's text names by now, usable or not: those that are named before
+    /// they are there are missed until they come.
+    pub fn follow_what_is_named(&mut self, environment: &dyn Environment) {
+        let text = self.text(environment).ok();
+        if let Some(config) = text.and_then(|text| Config::as_written(&text, &self.file, environment).ok()) {
+            self.followed = config.followed();
         }
     }
 

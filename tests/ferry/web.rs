@@ -127,6 +127,22 @@ async fn a_renewed_certificate_is_shown_without_a_restart_and_half_a_pair_leaves
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_named_before_it_is_there_is_used_once_it_is() {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let listen = "listen = \"127.0.0.1:0\"\n";
+    let mut ferry = Ferry::with(|setup| setup.more = format!("[web]\n{listen}")).await;
+    ferry.reconfigure(listen, &format!("{listen}tls_cert_file = \"web.pem\"\ntls_key_file = \"web.key\"\n"));
+    ferry.home.event("configuration_broken").await;
+    std::fs::write(ferry.folder().join("web.pem"), made.cert.pem()).unwrap();
+    std::fs::write(ferry.folder().join("web.key"), made.signing_key.serialize_pem()).unwrap();
+    let reloaded = ferry.home.event("configuration_reloaded").await;
+    assert_eq!(reloaded["changed"], json!(["web.tls_cert_file", "web.tls_key_file"]));
+    let client = client(&tls::private(made.cert.pem().as_bytes()).unwrap());
+    let page = format!("https://{}/healthz", ferry.page.unwrap());
+    assert_eq!(in_time("an answer", client.get(&page).send()).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn it_is_ready_once_both_sides_were_there_and_says_what_is_missing_without_a_name() {
     let stage = Stage::set(guarded).await;
     stage.network.handle.set_fault(Fault::RefuseConnect);

@@ -146,7 +146,7 @@ impl Reload {
 
     /// Reads everything again. What is wrong is told, and changes nothing.
     async fn reload(&mut self) -> Result<Reloaded, Vec<ConfigurationProblem>> {
-        self.tried = self.look().await;
+        self.tried = self.look_anew().await;
         let taken = match self.load(None, None).await {
             Ok(new) => self.take(new, None).await,
             Err(error) => Err(problems(&error)),
@@ -279,6 +279,18 @@ impl Reload {
             Config::with_overlay(&text, &sources.file, overlay.as_deref(), environment)
         };
         tokio::task::spawn_blocking(read).await.expect("reading a configuration does not panic")
+    }
+
+    /// What is looked at may be other files by now.
+    async fn look_anew(&mut self) -> Print {
+        let (mut sources, environment) = (self.current.sources.clone(), self.environment);
+        let follow = move || {
+            sources.follow_what_is_named(environment);
+            sources
+        };
+        self.current.sources =
+            tokio::task::spawn_blocking(follow).await.expect("reading a configuration does not panic");
+        self.look().await
     }
 
     async fn look(&self) -> Print {
