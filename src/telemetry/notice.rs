@@ -365,7 +365,14 @@ impl Notice {
             Self::ConfigurationBroken { file, problems } => problems.iter().for_each(|problem| {
                 let ConfigurationProblem { file: other, line, key, message, hint } = problem;
                 let file = other.as_ref().unwrap_or(file);
-                tracing::error!(file, line, key, message, hint, "Configuration cannot be used; going on as before.");
+                tracing::error!(
+                    file,
+                    line,
+                    key,
+                    problem = message,
+                    hint,
+                    "Configuration cannot be used; going on as before."
+                );
             }),
             Self::StoreFailing { reason, hint } => {
                 tracing::error!(reason, hint, "Nothing can be stored; going on in memory.");

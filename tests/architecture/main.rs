@@ -46,7 +46,6 @@ const DOORS: [(&str, &[&str]); 26] = [
     ("aes_kw", &["src/network/ttn/end_to_end/", "simulator/src/stack/"]),
     ("memmap2", &["payload-codecs/src/javascript/arena/"]),
     ("prometheus_client", &["src/telemetry/"]),
-    ("tracing_journald", &["src/telemetry/"]),
     ("sd_notify", &["src/telemetry/"]),
     ("flate2", &["src/web/"]),
     ("hyper", &["src/web/"]),
