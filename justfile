@@ -77,4 +77,4 @@ bench-codecs:
 
 # Known vulnerabilities among the dependencies; needs cargo-deny and the network
 audit:
-    cargo deny --locked check advisories
+    cargo deny --workspace --locked check advisories

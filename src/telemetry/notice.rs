@@ -378,10 +378,10 @@ impl Notice {
                 let (changed, needs_restart) = (changed.join(", "), needs_restart.join(", "));
                 tracing::info!(changed, needs_restart, "Configuration read again.");
             }
-            Self::ConfigurationBroken { file, problems } => problems.iter().for_each(|problem| {
-                let ConfigurationProblem { file: other, line, key, message, hint } = problem;
+            Self::ConfigurationBroken { file, problems } => problems.iter().for_each(|each| {
+                let ConfigurationProblem { file: other, line, key, message: problem, hint } = each;
                 let file = other.as_ref().unwrap_or(file);
-                tracing::error!(file, line, key, message, hint, "Configuration cannot be used; going on as before.");
+                tracing::error!(file, line, key, problem, hint, "Configuration cannot be used; going on as before.");
             }),
             Self::StoreFailing { .. }
             | Self::StoreWorks

@@ -11,6 +11,8 @@ mod answers;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod cases_at_once;
+#[cfg(test)]
 mod cases_given_back;
 #[cfg(test)]
 mod cases_kept;

@@ -1,8 +1,9 @@
 //! Log lines: what is written, in which form, and how often.
 //!
 //! To standard error as text, with a time on each line, or as JSON; to the journal if standard error leads there, with every
-//! field as a field of its own. The same line again and again is counted instead ([`repeats`]).
+//! fact also as a field of its own. The same line again and again is counted instead ([`repeats`]).
 
+mod journal;
 mod json;
 mod level;
 mod repeats;
@@ -19,14 +20,10 @@ use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 pub use level::{LogError, LogLevel};
 
+use journal::Journal;
 use json::JsonLines;
 use level::{Chosen, filter};
 use repeats::Limit;
-
-/// What the journal calls us.
-const IDENTIFIER: &str = "ttn-ferry";
-/// What begins the names of our fields in the journal, which has names of its own such as `PRIORITY`.
-const FIELD_PREFIX: &str = "TTN_FERRY";
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -70,20 +67,14 @@ where
     match format {
         LogFormat::Text => Ok(text()),
         LogFormat::Json => Ok(written().event_format(JsonLines).boxed()),
-        LogFormat::Journald => journal().map_err(|error| LogError::NoJournal(error.to_string())),
+        LogFormat::Journald => {
+            Journal::open().map(Journal::boxed).map_err(|error| LogError::NoJournal(error.to_string()))
+        }
         LogFormat::Auto if leads_to_journal(std::env::var("JOURNAL_STREAM").ok().as_deref(), io::stderr()) => {
-            Ok(journal().unwrap_or_else(|_| text()))
+            Ok(Journal::open().map_or_else(|_| text(), Journal::boxed))
         }
         LogFormat::Auto => Ok(text()),
     }
-}
-
-fn journal<S>() -> io::Result<Lines<S>>
-where
-    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
-{
-    let layer = tracing_journald::layer()?.with_syslog_identifier(IDENTIFIER.into());
-    Ok(layer.with_field_prefix(Some(FIELD_PREFIX.into())).boxed())
 }
 
 /// Whether the journal reads this stream. The variable names device and inode of the one it reads (systemd.exec(5)); a

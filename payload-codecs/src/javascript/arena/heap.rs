@@ -295,10 +295,14 @@ mod tests {
 
     const SIZE: usize = 64 << 10;
 
-    /// A heap in memory of its own, kept aligned by its element's type.
+    /// Aligned as a region is; a `u128` is so on machines of 64 bits only.
+    #[repr(align(16))]
+    struct Region([u8; SIZE]);
+
+    /// A heap in memory of its own.
     fn with_heap(test: impl FnOnce(Heap)) {
-        let mut memory = vec![0u128; SIZE / 16];
-        let start = NonNull::new(memory.as_mut_ptr()).unwrap().cast();
+        let mut memory = Box::new(Region([0; SIZE]));
+        let start = NonNull::new(memory.0.as_mut_ptr()).unwrap();
         // SAFETY: the memory is ours, aligned and lives past the heap.
         test(unsafe { Heap::new(start, SIZE) });
         drop(memory);
