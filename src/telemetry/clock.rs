@@ -56,14 +56,16 @@ impl NetworkClock {
         }
     }
 
-    /// The time here, or the network's if the two are more than five minutes apart.
+    /// The time here; or the network's, if the two were more than five minutes apart when it last told.
     pub fn now(&self) -> Timestamp {
         self.known.borrow().best((Timestamp::now(), Instant::now()))
     }
 
-    /// The same for what cannot be taken back; none before the network has told its time.
+    /// For what goes because it is old: the earlier of the two, so that either may be ahead. None before the network has told
+    /// its time.
     pub fn confirmed(&self) -> Option<Timestamp> {
-        self.known.borrow().heard.is_some().then(|| self.now())
+        let network = self.known.borrow().network(Instant::now());
+        network.map(|network| network.min(Timestamp::now()))
     }
 
     /// Waits until the network has told its time, but no longer than this.
@@ -99,8 +101,10 @@ impl Known {
         Some(at.checked_add(passed).unwrap_or(Timestamp::MAX))
     }
 
+    /// Where they agreed, ours counts, however far apart they seem now: the steady clock stands still while the machine
+    /// sleeps.
     fn best(&self, (here, instant): (Timestamp, Instant)) -> Timestamp {
-        self.network(instant).filter(|network| here.duration_since(*network).abs() >= APART).unwrap_or(here)
+        self.network(instant).filter(|_| self.apart > 0).unwrap_or(here)
     }
 }
 
@@ -144,10 +148,21 @@ mod tests {
             clock.heard(network);
             tokio::time::advance(Duration::from_secs(3600)).await;
             assert_eq!(clock.now(), network + SignedDuration::from_hours(1));
-            assert_eq!(clock.confirmed(), Some(clock.now()));
+            let confirmed = clock.confirmed().unwrap();
+            assert!(confirmed <= clock.now() && confirmed <= Timestamp::now(), "nothing is old by one of them alone");
+            assert!(confirmed >= network.min(system));
         }
         clock.heard(system - SignedDuration::from_secs(30));
         assert!(clock.now() >= system, "they agree");
+    }
+
+    #[test]
+    fn a_machine_that_slept_goes_by_its_own_clock() {
+        let (mut known, instant) = (Known::default(), Instant::now());
+        known.hear((at(0), true), (at(1), instant));
+        let morning = (at(8 * 3600), instant);
+        assert_eq!(known.best(morning), at(8 * 3600), "the steady clock has stood still");
+        assert_eq!(known.hear((at(8 * 3600), true), morning), None);
     }
 
     #[test]
