@@ -199,8 +199,8 @@ impl Downlinks {
     /// A machine that was off for days may start with the time at which it was switched off: what has expired meanwhile
     /// must not go out.
     fn time_known(&self) -> BoxFuture<'static, ()> {
-        let (matters, clock) =
-            (self.restored.iter().any(|item| item.downlink.expires_at.is_some()), self.clock.clone());
+        let expires = |item: &Item| item.waiting() && item.downlink.expires_at.is_some();
+        let (matters, clock) = (self.restored.iter().any(expires), self.clock.clone());
         async move {
             if matters {
                 clock.heard_within(TIME_KNOWN_WITHIN).await;
@@ -257,6 +257,9 @@ impl Downlinks {
     async fn happened(&mut self, events: impl IntoIterator<Item = Event>) {
         let mut events: Vec<_> = events.into_iter().collect();
         loop {
+            if self.clock.confirmed().is_some() {
+                self.queue.lock().time_is_known();
+            }
             let (actions, changes, used) = self.queue.decide(events, (self.now)());
             let kept = self.ledger.keep(changes).await;
             self.ledger.keep_usage(used).await;

@@ -59,12 +59,20 @@ impl Bench {
     }
 
     pub(super) fn with(allowance: Allowance, now: Timestamp) -> Self {
-        let machine = Machine::new(Limits::default(), allowance);
+        let mut machine = Machine::new(Limits::default(), allowance);
+        machine.time_is_known();
         Self { machine, now, asked: None, steps: Vec::new(), reason: String::new(), stored: Default::default() }
     }
 
     /// The process dies and comes back.
     pub(super) fn restart(&mut self) {
+        self.restart_without_time();
+        self.machine.time_is_known();
+        self.event(Event::Tick);
+    }
+
+    /// And so far only its own clock tells what time it is.
+    pub(super) fn restart_without_time(&mut self) {
         let items: Vec<Item> = self.stored.values().map(|row| serde_json::from_str(row).unwrap()).collect();
         self.machine = Machine::new(Limits::default(), Allowance::default());
         self.machine.restore(items, [], self.now);

@@ -26,6 +26,22 @@ fn what_was_accepted_by_a_clock_that_was_ahead_expires_when_it_should() {
 }
 
 #[test]
+fn a_clock_that_is_behind_at_a_start_takes_nothing_of_the_time_that_is_left() {
+    let mut bench = Bench::new();
+    let (right, hour) = (bench.now, SignedDuration::from_hours(1));
+    let end = Some(right + hour);
+    bench.event(Event::Accept(QueuedDownlink { expires_at: end, not_before: end, ..downlink("one", false) }));
+    bench.now = right - hour;
+    bench.restart_without_time();
+    bench.now = right;
+    bench.machine.time_is_known();
+    bench.pass(3599);
+    assert_eq!(bench.last("one"), Some(State::Held));
+    bench.pass(1);
+    assert_eq!(bench.last("one"), Some(State::Expired));
+}
+
+#[test]
 fn what_waited_in_a_backup_is_pushed_only_if_the_network_surely_never_had_it() {
     for (complete, end) in [(true, State::Queued), (false, State::Failed)] {
         let mut bench = Bench::new();

@@ -113,6 +113,11 @@ impl Lane {
         (self.open().count(), fields.collect())
     }
 
+    /// The clock may have been set back.
+    pub fn forgive_clock(&mut self, now: Timestamp) {
+        self.items.iter_mut().filter(|item| item.waiting()).for_each(|item| item.forgive_clock(now));
+    }
+
     /// Lets time, newer downlinks and the home's wishes take effect, and shows why the rest waits.
     pub fn settle(&mut self, now: Timestamp, held: Held, out: &mut Vec<Action>) {
         self.hold = self.hold.take().filter(|hold| !hold.over(now));
@@ -223,7 +228,6 @@ impl Hold {
 }
 
 fn settle_waiting(item: &mut Item, superseded: bool, held: Option<&Why>, now: Timestamp, out: &mut Vec<Action>) {
-    item.forgive_clock(now);
     if item.unwanted {
         item.end(State::Cancelled, Why::default(), now, out);
     } else if superseded {

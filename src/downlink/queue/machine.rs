@@ -74,6 +74,8 @@ pub struct Machine {
     fair_use: FairUse,
     arrivals: u64,
     stopping: bool,
+    /// The clock is no longer one that may only be behind until it is set.
+    time_known: bool,
     /// From the first moment to before the second, time alone changes nothing: what happens to one device meanwhile needs
     /// no look at all the others.
     calm: Option<(Timestamp, Timestamp)>,
@@ -101,7 +103,8 @@ struct Asked {
 impl Machine {
     pub fn new(limits: Limits, allowance: Allowance) -> Self {
         let fair_use = FairUse::new(allowance);
-        Self { limits, applications: BTreeMap::new(), fair_use, arrivals: 0, stopping: false, calm: None }
+        let (applications, time_known) = (BTreeMap::new(), false);
+        Self { limits, applications, fair_use, arrivals: 0, stopping: false, time_known, calm: None }
     }
 
     /// Goes on from what the store kept. What had ended is not taken back.
@@ -117,6 +120,11 @@ impl Machine {
             let key = item.downlink.key.clone();
             self.lane_or_new(key).restore(item, now);
         }
+    }
+
+    /// From now on the clock is right, as far as anybody knows. If it shows less than before, it was ahead then.
+    pub fn time_is_known(&mut self) {
+        self.time_known = true;
     }
 
     /// Takes one event. The actions are to be carried out in their order, after [`Machine::take_changes`] is stored.
@@ -237,7 +245,12 @@ impl Machine {
 
     fn settle_all(&mut self, now: Timestamp, out: &mut Vec<Action>) {
         let fair_use = &self.fair_use;
-        self.applications.values_mut().for_each(|application| application.settle(None, now, fair_use, out));
+        for application in self.applications.values_mut() {
+            if self.time_known {
+                application.lanes.values_mut().for_each(|lane| lane.forgive_clock(now));
+            }
+            application.settle(None, now, fair_use, out);
+        }
         self.calm = Some((now, self.first_deadline(now).unwrap_or(Timestamp::MAX)));
     }
 
