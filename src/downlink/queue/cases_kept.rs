@@ -26,19 +26,24 @@ fn what_was_accepted_by_a_clock_that_was_ahead_expires_when_it_should() {
 }
 
 #[test]
-fn a_clock_that_is_behind_at_a_start_takes_nothing_of_the_time_that_is_left() {
-    let mut bench = Bench::new();
-    let (right, hour) = (bench.now, SignedDuration::from_hours(1));
-    let end = Some(right + hour);
-    bench.event(Event::Accept(QueuedDownlink { expires_at: end, not_before: end, ..downlink("one", false) }));
-    bench.now = right - hour;
-    bench.restart_without_time();
-    bench.now = right;
-    bench.machine.time_is_known();
-    bench.pass(3599);
-    assert_eq!(bench.last("one"), Some(State::Held));
-    bench.pass(1);
-    assert_eq!(bench.last("one"), Some(State::Expired));
+fn a_clock_that_is_wrong_at_a_start_takes_nothing_of_the_time_that_is_left() {
+    for hours in [-1, 9000] {
+        let mut bench = Bench::new();
+        let (right, hour) = (bench.now, SignedDuration::from_hours(1));
+        bench.event(Event::Accept(QueuedDownlink { expires_at: Some(right + hour), ..downlink("one", false) }));
+        bench.pushed(Err(PushError::NoSession));
+        bench.now = right + hours * hour;
+        bench.restart_without_time();
+        assert!(bench.asked.is_none() && bench.machine.waits_for_time(), "it may be later than it seems");
+        bench.event(Event::Accept(downlink("two", false)));
+        bench.pushed(Err(PushError::NoSession));
+        bench.now = right;
+        bench.machine.time_is_known();
+        bench.pass(3599);
+        assert_eq!(bench.last("one"), Some(State::Held), "{hours}");
+        bench.pass(1);
+        assert_eq!(bench.last("one"), Some(State::Expired), "{hours}");
+    }
 }
 
 #[test]
