@@ -2,11 +2,29 @@
 
 use jiff::SignedDuration;
 
-use super::Event;
 use super::cases::{Bench, downlink};
+use super::{Allowance, Event, Item, Limits, Machine};
 use crate::downlink::resumed;
 use crate::model::{QueuedDownlink, State};
 use crate::network::PushError;
+
+impl Bench {
+    /// The process dies and comes back.
+    pub(super) fn restart(&mut self) {
+        self.restart_without_time();
+        self.machine.time_is_known();
+        self.event(Event::Tick);
+    }
+
+    /// And so far only its own clock tells what time it is.
+    pub(super) fn restart_without_time(&mut self) {
+        let items: Vec<Item> = self.stored.values().map(|row| serde_json::from_str(row).unwrap()).collect();
+        self.machine = Machine::new(Limits::default(), Allowance::default());
+        self.machine.restore(items, [], self.now);
+        self.asked = None;
+        self.event(Event::Tick);
+    }
+}
 
 #[test]
 fn what_was_accepted_by_a_clock_that_was_ahead_expires_when_it_should() {
