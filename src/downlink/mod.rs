@@ -70,8 +70,8 @@ const BATCH: usize = 64;
 /// Commands wait at most so long after the start for the devices to be known.
 const DEVICES_KNOWN_WITHIN: Duration = Duration::from_secs(20);
 
-/// What was to be carried out by some time waits at most so long after the start for the network to say what time it is.
-const TIME_KNOWN_WITHIN: Duration = Duration::from_secs(20);
+/// How often it is looked whether the network has told its time, if something waits for that.
+const TIME_AGAIN: Duration = Duration::from_secs(1);
 
 /// The downlink flow's task.
 pub struct Downlinks {
@@ -175,10 +175,6 @@ impl Downlinks {
     /// reports to close that channel, and publishes what they brought. What is still open stays in the store. The
     /// caller's grace bounds it all.
     pub async fn run(mut self, stop: CancellationToken) {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = self.time_known() => {}
-        }
         self.begin().await;
         let mut batch = Vec::with_capacity(BATCH);
         loop {
@@ -194,19 +190,6 @@ impl Downlinks {
             }
         }
         self.drain(batch).await;
-    }
-
-    /// A machine that was off for days may start with the time at which it was switched off: what has expired meanwhile
-    /// must not go out.
-    fn time_known(&self) -> BoxFuture<'static, ()> {
-        let (matters, clock) =
-            (self.restored.iter().any(|item| item.downlink.expires_at.is_some()), self.clock.clone());
-        async move {
-            if matters {
-                clock.heard_within(TIME_KNOWN_WITHIN).await;
-            }
-        }
-        .boxed()
     }
 
     /// Tells again what the home may not know, and looks after what was under way.
@@ -257,6 +240,9 @@ impl Downlinks {
     async fn happened(&mut self, events: impl IntoIterator<Item = Event>) {
         let mut events: Vec<_> = events.into_iter().collect();
         loop {
+            if self.clock.confirmed().is_some() {
+                self.queue.lock().time_is_known();
+            }
             let (actions, changes, used) = self.queue.decide(events, (self.now)());
             let kept = self.ledger.keep(changes).await;
             self.ledger.keep_usage(used).await;
@@ -319,10 +305,9 @@ impl Downlinks {
         let now = (self.now)();
         let deadline = self.queue.lock().next_deadline(now);
         let due = deadline.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default().min(LONGEST_SLEEP));
-        match self.ledger.behind() {
-            true => Some(due.map_or(STORE_AGAIN, |due| due.min(STORE_AGAIN))),
-            false => due,
-        }
+        let again = self.ledger.behind().then_some(STORE_AGAIN);
+        let looked = self.queue.lock().waits_for_time().then_some(TIME_AGAIN);
+        [due, again, looked].into_iter().flatten().min()
     }
 }
 

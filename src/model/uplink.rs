@@ -147,6 +147,12 @@ impl Uplink {
     pub fn is_decodable(&self) -> bool {
         self.f_port.is_some() && !self.encrypted
     }
+
+    /// When it came, by the network's clock. One fetched later came at some other time, and whoever simulates one may give
+    /// it any.
+    pub fn came_at(&self) -> Option<Timestamp> {
+        (!self.backfilled && !self.simulated).then_some(self.received_at)
+    }
 }
 
 impl Radio {

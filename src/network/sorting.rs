@@ -119,8 +119,8 @@ impl Sorting {
             NetworkMessage::Uplink(uplink) => {
                 if !uplink.backfilled {
                     self.late.look(raw.at, uplink.received_at);
-                    self.clock.passed(uplink.received_at);
                 }
+                uplink.came_at().into_iter().for_each(|at| self.clock.passed(at));
                 let airtime = uplink.radio.airtime.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
                 self.alive(&uplink.key, airtime.unwrap_or_default()).await;
                 self.arrive(raw, Content::Uplink(uplink)).await;

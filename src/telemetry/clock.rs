@@ -3,11 +3,9 @@
 //! The network names its time with each message and each answer. Where the two differ by more than a little, its time is
 //! used for whatever cannot be taken back; and the difference is told.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{Notice, Notices, WeakNotices};
@@ -20,7 +18,7 @@ const IN_A_ROW: u32 = 2;
 /// What time it is, as far as the network tells. Cheap to clone: all clones know the same.
 #[derive(Debug, Clone, Default)]
 pub struct NetworkClock {
-    known: Arc<watch::Sender<Known>>,
+    known: Arc<Mutex<Known>>,
     notices: Option<WeakNotices>,
 }
 
@@ -49,28 +47,27 @@ impl NetworkClock {
     }
 
     fn note(&self, at: Timestamp, is_now: bool) {
-        let (mut notice, now) = (None, (Timestamp::now(), Instant::now()));
-        self.known.send_modify(|known| notice = known.hear((at, is_now), now));
+        let notice = self.lock().hear((at, is_now), (Timestamp::now(), Instant::now()));
         if let (Some(notice), Some(notices)) = (notice, &self.notices) {
             notices.tell(notice);
         }
     }
 
-    /// The time here, or the network's if the two are more than five minutes apart.
+    /// The time here; or the network's, if the two were more than five minutes apart when it last told.
     pub fn now(&self) -> Timestamp {
-        self.known.borrow().best((Timestamp::now(), Instant::now()))
+        self.lock().best((Timestamp::now(), Instant::now()))
     }
 
-    /// The same for what cannot be taken back; none before the network has told its time.
+    /// For what goes because it is old: the earlier of the two, so that either may be ahead. None before the network has told
+    /// its time.
     pub fn confirmed(&self) -> Option<Timestamp> {
-        self.known.borrow().heard.is_some().then(|| self.now())
+        let network = self.lock().network(Instant::now());
+        network.map(|network| network.min(Timestamp::now()))
     }
 
-    /// Waits until the network has told its time, but no longer than this.
-    pub async fn heard_within(&self, limit: Duration) {
-        let mut known = self.known.subscribe();
-        // Elapsed is as good: whoever waits goes on with the time there is.
-        tokio::time::timeout(limit, known.wait_for(|known| known.heard.is_some())).await.ok();
+    /// Never held over an await, nor over anything that may panic.
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -99,8 +96,10 @@ impl Known {
         Some(at.checked_add(passed).unwrap_or(Timestamp::MAX))
     }
 
+    /// Where they agreed, ours counts, however far apart they seem now: the steady clock stands still while the machine
+    /// sleeps.
     fn best(&self, (here, instant): (Timestamp, Instant)) -> Timestamp {
-        self.network(instant).filter(|network| here.duration_since(*network).abs() >= APART).unwrap_or(here)
+        self.network(instant).filter(|_| self.apart > 0).unwrap_or(here)
     }
 }
 
@@ -109,6 +108,8 @@ const HINT: &str = "let the system set its clock: `timedatectl set-ntp true` (sy
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn at(second: i64) -> Timestamp {
@@ -144,10 +145,21 @@ mod tests {
             clock.heard(network);
             tokio::time::advance(Duration::from_secs(3600)).await;
             assert_eq!(clock.now(), network + SignedDuration::from_hours(1));
-            assert_eq!(clock.confirmed(), Some(clock.now()));
+            let confirmed = clock.confirmed().unwrap();
+            assert!(confirmed <= clock.now() && confirmed <= Timestamp::now(), "nothing is old by one of them alone");
+            assert!(confirmed >= network.min(system));
         }
         clock.heard(system - SignedDuration::from_secs(30));
         assert!(clock.now() >= system, "they agree");
+    }
+
+    #[test]
+    fn a_machine_that_slept_goes_by_its_own_clock() {
+        let (mut known, instant) = (Known::default(), Instant::now());
+        known.hear((at(0), true), (at(1), instant));
+        let morning = (at(8 * 3600), instant);
+        assert_eq!(known.best(morning), at(8 * 3600), "the steady clock has stood still");
+        assert_eq!(known.hear((at(8 * 3600), true), morning), None);
     }
 
     #[test]
@@ -171,15 +183,5 @@ mod tests {
         assert_eq!(known.best(now), at(0));
         assert_eq!(known.hear((at(9000), false), now), None);
         assert!(known.hear((at(9001), false), now).is_some(), "one that comes before its time says something");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn whoever_waits_for_the_time_goes_on_with_it_or_without_it() {
-        let (clock, begun) = (NetworkClock::default(), Instant::now());
-        clock.heard_within(Duration::from_secs(20)).await;
-        assert_eq!(begun.elapsed().as_secs(), 20);
-        clock.heard(Timestamp::now());
-        clock.heard_within(Duration::from_secs(20)).await;
-        assert_eq!(begun.elapsed().as_secs(), 20);
     }
 }

@@ -41,7 +41,7 @@ impl Record {
         };
         let (application, device) = (key.application.clone(), key.device.clone());
         let RawMessage { topic, payload, at, backfilled } = raw;
-        let at = had_at(content).map_or(at, |had_at| at.max(had_at));
+        let at = came_at(content).map_or(at, |came_at| at.max(came_at));
         Some((Entry { seq, application, device, topic, payload, at, backfilled }, changes))
     }
 
@@ -81,10 +81,9 @@ impl Record {
     }
 }
 
-/// When the network had it, by its clock, if that tells when it came.
-fn had_at(content: &Content) -> Option<Timestamp> {
+fn came_at(content: &Content) -> Option<Timestamp> {
     match content {
-        Content::Uplink(uplink) if !uplink.backfilled => Some(uplink.received_at),
+        Content::Uplink(uplink) => uplink.came_at(),
         _ => None,
     }
 }
@@ -127,6 +126,8 @@ mod tests {
         assert!(received_at > Timestamp::UNIX_EPOCH);
         assert_eq!(take(&mut record, uplink(1, false)).unwrap().0.at, received_at);
         assert_eq!(take(&mut record, uplink(2, true)).unwrap().0.at, Timestamp::UNIX_EPOCH, "fetched just now");
+        let simulated = Box::new(Uplink { simulated: true, ..*uplink(3, false) });
+        assert_eq!(take(&mut record, simulated).unwrap().0.at, Timestamp::UNIX_EPOCH, "it may name any time");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Action, Allowance, Answer, Event, Item, Limits, Machine, Policy, Request, Sighting};
+use super::{Action, Allowance, Answer, Event, Limits, Machine, Policy, Request, Sighting};
 use crate::model::{
     ApplicationName, DeviceId, DeviceKey, DownlinkEvent, DownlinkHappening, DownlinkId, FPort, Failure, Priority,
     QueuedDownlink, State,
@@ -59,17 +59,9 @@ impl Bench {
     }
 
     pub(super) fn with(allowance: Allowance, now: Timestamp) -> Self {
-        let machine = Machine::new(Limits::default(), allowance);
+        let mut machine = Machine::new(Limits::default(), allowance);
+        machine.time_is_known();
         Self { machine, now, asked: None, steps: Vec::new(), reason: String::new(), stored: Default::default() }
-    }
-
-    /// The process dies and comes back.
-    pub(super) fn restart(&mut self) {
-        let items: Vec<Item> = self.stored.values().map(|row| serde_json::from_str(row).unwrap()).collect();
-        self.machine = Machine::new(Limits::default(), Allowance::default());
-        self.machine.restore(items, [], self.now);
-        self.asked = None;
-        self.event(Event::Tick);
     }
 
     /// One downlink lies in the network's queue.

@@ -2,11 +2,29 @@
 
 use jiff::SignedDuration;
 
-use super::Event;
 use super::cases::{Bench, downlink};
+use super::{Allowance, Event, Item, Limits, Machine};
 use crate::downlink::resumed;
 use crate::model::{QueuedDownlink, State};
 use crate::network::PushError;
+
+impl Bench {
+    /// The process dies and comes back.
+    pub(super) fn restart(&mut self) {
+        self.restart_without_time();
+        self.machine.time_is_known();
+        self.event(Event::Tick);
+    }
+
+    /// And so far only its own clock tells what time it is.
+    pub(super) fn restart_without_time(&mut self) {
+        let items: Vec<Item> = self.stored.values().map(|row| serde_json::from_str(row).unwrap()).collect();
+        self.machine = Machine::new(Limits::default(), Allowance::default());
+        self.machine.restore(items, [], self.now);
+        self.asked = None;
+        self.event(Event::Tick);
+    }
+}
 
 #[test]
 fn what_was_accepted_by_a_clock_that_was_ahead_expires_when_it_should() {
@@ -23,6 +41,27 @@ fn what_was_accepted_by_a_clock_that_was_ahead_expires_when_it_should() {
     assert_eq!(bench.last("late"), Some(State::Held));
     bench.pass(1);
     assert_eq!(bench.last("late"), Some(State::Expired));
+}
+
+#[test]
+fn a_clock_that_is_wrong_at_a_start_takes_nothing_of_the_time_that_is_left() {
+    for hours in [-1, 9000] {
+        let mut bench = Bench::new();
+        let (right, hour) = (bench.now, SignedDuration::from_hours(1));
+        bench.event(Event::Accept(QueuedDownlink { expires_at: Some(right + hour), ..downlink("one", false) }));
+        bench.pushed(Err(PushError::NoSession));
+        bench.now = right + hours * hour;
+        bench.restart_without_time();
+        assert!(bench.asked.is_none() && bench.machine.waits_for_time(), "it may be later than it seems");
+        bench.event(Event::Accept(downlink("two", false)));
+        bench.pushed(Err(PushError::NoSession));
+        bench.now = right;
+        bench.machine.time_is_known();
+        bench.pass(3599);
+        assert_eq!(bench.last("one"), Some(State::Held), "{hours}");
+        bench.pass(1);
+        assert_eq!(bench.last("one"), Some(State::Expired), "{hours}");
+    }
 }
 
 #[test]

@@ -235,10 +235,11 @@ impl Item {
         matches!(self.place, Place::Network { sent: false, .. })
     }
 
-    /// A clock that was set back must not keep it for as long as it was ahead: what was left of its time is left.
+    /// If the clock was ahead when it was accepted, that must not keep it for as long: what was left of its time is left.
     pub fn forgive_clock(&mut self, now: Timestamp) {
         let back = self.updated_at.duration_since(now);
-        if let Some(at) = self.downlink.expires_at.filter(|_| back.is_positive()) {
+        let was_ahead = self.created_at > now && back.is_positive();
+        if let Some(at) = self.downlink.expires_at.filter(|_| was_ahead) {
             self.change().downlink.expires_at = at.checked_sub(back).ok();
             self.updated_at = now;
         }

@@ -53,6 +53,17 @@ pub struct Held<'a> {
     pub all: Option<&'a Why>,
     /// Those that are not urgent.
     pub unhurried: Option<&'a Why>,
+    /// Those that are to go out by some time, because nobody knows what time it is.
+    pub expiring: Option<&'a Why>,
+}
+
+impl<'a> Held<'a> {
+    /// Why this one is held, if it is.
+    fn of(&self, downlink: &QueuedDownlink) -> Option<&'a Why> {
+        let unhurried = self.unhurried.filter(|_| !urgent(downlink.priority));
+        let expiring = self.expiring.filter(|_| downlink.expires_at.is_some());
+        self.all.or(unhurried).or(expiring)
+    }
 }
 
 /// What goes first among the devices of one application, pushes and questions each: what blocks a device before
@@ -113,16 +124,20 @@ impl Lane {
         (self.open().count(), fields.collect())
     }
 
+    /// The clock may have been set back.
+    pub fn forgive_clock(&mut self, now: Timestamp) {
+        self.items.iter_mut().filter(|item| item.waiting()).for_each(|item| item.forgive_clock(now));
+    }
+
     /// Lets time, newer downlinks and the home's wishes take effect, and shows why the rest waits.
     pub fn settle(&mut self, now: Timestamp, held: Held, out: &mut Vec<Action>) {
         self.hold = self.hold.take().filter(|hold| !hold.over(now));
-        let all = held.all.or(self.hold.as_ref().map(|hold| &hold.why)).cloned();
+        let held = Held { all: held.all.or(self.hold.as_ref().map(|hold| &hold.why)), ..held };
         for index in 0..self.items.len() {
             let superseded = self.items.iter().any(|other| self.items[index].superseded_by(other));
             let item = &mut self.items[index];
-            let unhurried = held.unhurried.filter(|_| !urgent(item.downlink.priority));
             match item.place() {
-                Place::Waiting => settle_waiting(item, superseded, all.as_ref().or(unhurried), now, out),
+                Place::Waiting => settle_waiting(item, superseded, held, now, out),
                 Place::Withdrawn(wait) if wait.over(now) => item.end(State::Cancelled, Why::default(), now, out),
                 Place::Network { sent: true, .. } if item.unwanted => item.keep(now, out),
                 _ => item.worry(now, out),
@@ -164,7 +179,7 @@ impl Lane {
         if self.hold.is_some() || held.all.is_some() || taken >= in_network {
             return None;
         }
-        let free = |item: &&Item| held.unhurried.is_none() || urgent(item.downlink.priority);
+        let free = |item: &&Item| held.of(&item.downlink).is_none();
         let ready = self.items.iter().filter(|item| item.waiting() && !item.too_early(now)).filter(free);
         let item = ready.min_by_key(|item| item.rank())?;
         let (priority, arrival) = item.rank();
@@ -222,17 +237,16 @@ impl Hold {
     }
 }
 
-fn settle_waiting(item: &mut Item, superseded: bool, held: Option<&Why>, now: Timestamp, out: &mut Vec<Action>) {
-    item.forgive_clock(now);
+fn settle_waiting(item: &mut Item, superseded: bool, held: Held, now: Timestamp, out: &mut Vec<Action>) {
     if item.unwanted {
         item.end(State::Cancelled, Why::default(), now, out);
     } else if superseded {
         item.end(State::Superseded, Why::default(), now, out);
-    } else if item.expired(now) {
+    } else if held.expiring.is_none() && item.expired(now) {
         item.end(State::Expired, Why::default(), now, out);
     } else if let Some(at) = item.downlink.not_before.filter(|at| *at > now) {
         item.show(State::Held, Why::reason(format!("not before {at}")), now, out);
-    } else if let Some(why) = held {
+    } else if let Some(why) = held.of(&item.downlink) {
         item.show(State::Held, why.clone(), now, out);
     }
 }

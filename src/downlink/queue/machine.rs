@@ -74,6 +74,9 @@ pub struct Machine {
     fair_use: FairUse,
     arrivals: u64,
     stopping: bool,
+    /// Why nothing expires yet, and nothing goes out that would: a machine that was off for days may start with the time at
+    /// which it was switched off.
+    time_unknown: Option<Why>,
     /// From the first moment to before the second, time alone changes nothing: what happens to one device meanwhile needs
     /// no look at all the others.
     calm: Option<(Timestamp, Timestamp)>,
@@ -90,6 +93,9 @@ struct Application {
     under_way: BTreeMap<DeviceId, Asked>,
 }
 
+/// What holds downlinks back in every application: what devices have used of their day, and why what expires has to wait.
+type Holds<'a> = (&'a FairUse, Option<&'a Why>);
+
 /// A request under way.
 #[derive(Debug)]
 struct Asked {
@@ -101,7 +107,8 @@ struct Asked {
 impl Machine {
     pub fn new(limits: Limits, allowance: Allowance) -> Self {
         let fair_use = FairUse::new(allowance);
-        Self { limits, applications: BTreeMap::new(), fair_use, arrivals: 0, stopping: false, calm: None }
+        let (applications, time_unknown) = (BTreeMap::new(), Some(Why::reason(TIME_UNKNOWN)));
+        Self { limits, applications, fair_use, arrivals: 0, stopping: false, time_unknown, calm: None }
     }
 
     /// Goes on from what the store kept. What had ended is not taken back.
@@ -117,6 +124,18 @@ impl Machine {
             let key = item.downlink.key.clone();
             self.lane_or_new(key).restore(item, now);
         }
+    }
+
+    /// From now on the clock is right, as far as anybody knows. If it shows less than before, it was ahead then.
+    pub fn time_is_known(&mut self) {
+        if self.time_unknown.take().is_some() {
+            self.calm = None;
+        }
+    }
+
+    /// Whether anything waits for that.
+    pub fn waits_for_time(&self) -> bool {
+        self.time_unknown.is_some() && self.items().any(|item| item.waiting() && item.downlink.expires_at.is_some())
     }
 
     /// Takes one event. The actions are to be carried out in their order, after [`Machine::take_changes`] is stored.
@@ -140,10 +159,9 @@ impl Machine {
         if self.stopping {
             return Vec::new();
         }
-        let (fair_use, in_network) = (&self.fair_use, self.limits.in_network);
+        let (holds, in_network) = ((&self.fair_use, self.time_unknown.as_ref()), self.limits.in_network);
         let applications = self.applications.values_mut();
-        let requests: Vec<_> =
-            applications.flat_map(|application| application.ask(now, in_network, fair_use)).collect();
+        let requests: Vec<_> = applications.flat_map(|application| application.ask(now, in_network, holds)).collect();
         requests.iter().for_each(|request| self.mind(request.key(), now));
         requests.into_iter().map(Action::Ask).collect()
     }
@@ -236,14 +254,19 @@ impl Machine {
     }
 
     fn settle_all(&mut self, now: Timestamp, out: &mut Vec<Action>) {
-        let fair_use = &self.fair_use;
-        self.applications.values_mut().for_each(|application| application.settle(None, now, fair_use, out));
+        let holds = (&self.fair_use, self.time_unknown.as_ref());
+        for application in self.applications.values_mut() {
+            if self.time_unknown.is_none() {
+                application.lanes.values_mut().for_each(|lane| lane.forgive_clock(now));
+            }
+            application.settle(None, now, holds, out);
+        }
         self.calm = Some((now, self.first_deadline(now).unwrap_or(Timestamp::MAX)));
     }
 
     fn settle_one(&mut self, key: &DeviceKey, now: Timestamp, out: &mut Vec<Action>) {
         if let Some(application) = self.applications.get_mut(&key.application) {
-            application.settle(Some(&key.device), now, &self.fair_use, out);
+            application.settle(Some(&key.device), now, (&self.fair_use, self.time_unknown.as_ref()), out);
             self.mind(key, now);
         }
     }
@@ -386,7 +409,8 @@ impl Machine {
 
 impl Application {
     /// All devices, or only one.
-    fn settle(&mut self, only: Option<&DeviceId>, now: Timestamp, fair_use: &FairUse, out: &mut Vec<Action>) {
+    fn settle(&mut self, only: Option<&DeviceId>, now: Timestamp, holds: Holds, out: &mut Vec<Action>) {
+        let (fair_use, expiring) = holds;
         self.hold = self.hold.take().filter(|hold| !hold.over(now));
         self.pace = self.pace.take().filter(|(wait, _)| !wait.over(now));
         let told = self.pace.as_ref().and_then(|(_, why)| why.as_ref());
@@ -394,13 +418,13 @@ impl Application {
         let these = only.map_or((Unbounded, Unbounded), |device| (Included(device), Included(device)));
         for (_, lane) in self.lanes.range_mut::<DeviceId, _>(these) {
             let used_up = fair_use.holds(&lane.key, now);
-            lane.settle(now, Held { all, unhurried: used_up.as_ref() }, out);
+            lane.settle(now, Held { all, unhurried: used_up.as_ref(), expiring }, out);
         }
     }
 
-    fn ask(&mut self, now: Timestamp, in_network: usize, fair_use: &FairUse) -> Vec<Request> {
+    fn ask(&mut self, now: Timestamp, in_network: usize, holds: Holds) -> Vec<Request> {
         let mut asked = Vec::new();
-        while let Some(request) = self.next(now, in_network, fair_use) {
+        while let Some(request) = self.next(now, in_network, holds) {
             let device = request.key().device.clone();
             self.lanes.get_mut(&device).expect("the lane that wished for it is there").asking(&request, now);
             self.under_way.insert(device, Asked { at: now, is_look: matches!(request, Request::Look(_)) });
@@ -409,7 +433,7 @@ impl Application {
         asked
     }
 
-    fn next(&self, now: Timestamp, in_network: usize, fair_use: &FairUse) -> Option<Request> {
+    fn next(&self, now: Timestamp, in_network: usize, (fair_use, expiring): Holds) -> Option<Request> {
         let looks = self.under_way.values().filter(|asked| asked.is_look).count();
         let (may_look, may_change) = (looks < LOOKS_AT_ONCE, looks == self.under_way.len());
         if self.hold.is_some() || !(may_look || may_change) {
@@ -419,7 +443,7 @@ impl Application {
         let free = self.lanes.iter().filter(|(device, _)| !self.under_way.contains_key(*device));
         let wishes = free.filter_map(|(_, lane)| {
             let used_up = fair_use.holds(&lane.key, now);
-            lane.next(now, in_network, Held { all: paced.as_ref(), unhurried: used_up.as_ref() })
+            lane.next(now, in_network, Held { all: paced.as_ref(), unhurried: used_up.as_ref(), expiring })
         });
         let may = |request: &Request| if matches!(request, Request::Look(_)) { may_look } else { may_change };
         wishes.filter(|(_, request)| may(request)).min_by_key(|(rank, _)| *rank).map(|(_, request)| request)
@@ -433,6 +457,7 @@ impl Application {
     }
 }
 
+const TIME_UNKNOWN: &str = "it may have expired: the network has not told yet what time it is";
 const UNSTORED_HINT: &str = "make room on the disk, or see why it cannot be written; it is tried again every 10 s";
 
 /// The wait after a push that took the last of the network's patience.

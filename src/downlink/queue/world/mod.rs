@@ -133,7 +133,9 @@ fn leaves_it_to_us(key: &DeviceKey) -> bool {
 }
 
 fn machine() -> Machine {
-    Machine::new(Limits { in_network: IN_NETWORK, per_device: 8, total: 16 }, Allowance::default())
+    let mut machine = Machine::new(Limits { in_network: IN_NETWORK, per_device: 8, total: 16 }, Allowance::default());
+    machine.time_is_known();
+    machine
 }
 
 impl World {
