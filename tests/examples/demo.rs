@@ -22,7 +22,8 @@ impl Demo {
     }
 
     async fn with(arguments: &[&str]) -> Self {
-        let arguments: Vec<_> = ["demo", "--speed", "8"].iter().chain(arguments).map(OsStr::new).collect();
+        let arguments: Vec<_> =
+            ["demo", "--speed", "8", "--page", "off"].iter().chain(arguments).map(OsStr::new).collect();
         let mut process = Process::start(OsStr::new(env!("CARGO_BIN_EXE_ttn-ferry")), &arguments).unwrap();
         process.says("Ctrl-C ends it").await;
         let port = port(&process.said()).expect("the demo names its broker");
