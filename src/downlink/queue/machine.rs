@@ -422,22 +422,12 @@ impl Application {
         }
     }
 
-    fn ask(&mut self, now: Timestamp, in_network: usize, holds: Holds) -> Vec<Request> {
-        let mut asked = Vec::new();
-        while let Some(request) = self.next(now, in_network, holds) {
-            let device = request.key().device.clone();
-            self.lanes.get_mut(&device).expect("the lane that wished for it is there").asking(&request, now);
-            self.under_way.insert(device, Asked { at: now, is_look: matches!(request, Request::Look(_)) });
-            asked.push(request);
-        }
-        asked
-    }
-
-    fn next(&self, now: Timestamp, in_network: usize, (fair_use, expiring): Holds) -> Option<Request> {
-        let looks = self.under_way.values().filter(|asked| asked.is_look).count();
-        let (may_look, may_change) = (looks < LOOKS_AT_ONCE, looks == self.under_way.len());
-        if self.hold.is_some() || !(may_look || may_change) {
-            return None;
+    /// Every device is asked once what it wishes; the first of them get the places that are free.
+    fn ask(&mut self, now: Timestamp, in_network: usize, (fair_use, expiring): Holds) -> Vec<Request> {
+        let looking = self.under_way.values().filter(|asked| asked.is_look).count();
+        let (mut looks, mut may_change) = (LOOKS_AT_ONCE.saturating_sub(looking), looking == self.under_way.len());
+        if self.hold.is_some() || !(looks > 0 || may_change) {
+            return Vec::new();
         }
         let paced = self.pace.as_ref().map(|_| Why::default());
         let free = self.lanes.iter().filter(|(device, _)| !self.under_way.contains_key(*device));
@@ -445,8 +435,21 @@ impl Application {
             let used_up = fair_use.holds(&lane.key, now);
             lane.next(now, in_network, Held { all: paced.as_ref(), unhurried: used_up.as_ref(), expiring })
         });
-        let may = |request: &Request| if matches!(request, Request::Look(_)) { may_look } else { may_change };
-        wishes.filter(|(_, request)| may(request)).min_by_key(|(rank, _)| *rank).map(|(_, request)| request)
+        let mut wishes: Vec<_> = wishes.collect();
+        wishes.sort_by_key(|(rank, _)| *rank);
+        let mut gets_a_place = |request: &Request| match request {
+            Request::Look(_) => looks.checked_sub(1).map(|left| looks = left).is_some(),
+            Request::Push(_) | Request::Withdraw(..) => std::mem::take(&mut may_change),
+        };
+        let asked: Vec<_> = wishes.into_iter().map(|(_, wish)| wish).filter(|wish| gets_a_place(wish)).collect();
+        asked.iter().for_each(|request| self.begin(request, now));
+        asked
+    }
+
+    fn begin(&mut self, request: &Request, now: Timestamp) {
+        let device = request.key().device.clone();
+        self.lanes.get_mut(&device).expect("the lane that wished for it is there").asking(request, now);
+        self.under_way.insert(device, Asked { at: now, is_look: matches!(request, Request::Look(_)) });
     }
 
     fn deadlines(&self) -> impl Iterator<Item = Timestamp> {
